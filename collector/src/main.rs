@@ -1,0 +1,3 @@
+//! collector
+
+fn main() {}

@@ -1,0 +1,149 @@
+//! YAML in, with positions: the one module that knows the YAML reader.
+//!
+//! `serde-saphyr` gives line and column, rejects duplicate keys, applies merge keys and limits aliases and depth (docs/adr).
+//! Codes: `E001` not YAML, `E002` unknown key, `E003` missing key, `E004` wrong type or value, `E005` duplicate key, `E006` too large or too deep.
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::Error;
+pub use serde_saphyr::Spanned;
+
+use crate::{Diagnostic, Place, Text, closest};
+
+/// The place of a spanned value, where it is written in the file (for an alias: where it is referenced).
+pub fn place_of<T>(value: &Spanned<T>) -> Place {
+    place_at(value.referenced)
+}
+
+/// `text` as a `T`, or the first thing that keeps it from being one, with its place. Unknown keys get a "did you mean".
+///
+/// # Errors
+/// One diagnostic with code `E001` to `E006`, in `file`.
+pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Box<Diagnostic>> {
+    let source = if text.trim().is_empty() { "{}" } else { text };
+    serde_saphyr::from_str(source).map_err(|error| Box::new(diagnose(error.without_snippet(), file)))
+}
+
+fn place_at(location: serde_saphyr::Location) -> Place {
+    let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let span = location.span();
+    Place { line: number(location.line()), column: number(location.column()), len: usize::try_from(span.len()).unwrap_or(1) }
+}
+
+fn diagnose(error: &Error, file: &str) -> Diagnostic {
+    let found = match error {
+        Error::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
+        Error::SerdeMissingField { field, .. } => Diagnostic::error("E003", Text::new(format!("missing key `{field}`"), format!("缺少键 `{field}`"))),
+        Error::DuplicateMappingKey { key, .. } => duplicate_key(key.as_deref().unwrap_or("?")),
+        Error::SerdeInvalidType { unexpected, expected, .. } | Error::SerdeInvalidValue { unexpected, expected, .. } => {
+            Diagnostic::error("E004", Text::new(format!("found {unexpected}"), format!("此处是 {unexpected}"))).expected(Text::same(expected.clone()))
+        }
+        Error::Budget { .. } => too_large(),
+        other => plain(other),
+    };
+    let found = found.in_file(file);
+    match error.location().map(place_at).filter(|place| place.line > 0) {
+        Some(place) => found.at(place),
+        None => found,
+    }
+}
+
+fn unknown_key(field: &str, expected: &[&str]) -> Diagnostic {
+    let found = Diagnostic::error("E002", Text::new(format!("unknown key `{field}`"), format!("未知的键 `{field}`")));
+    let list = expected.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let found = if expected.is_empty() { found } else { found.expected(Text::new(format!("one of {list}"), format!("以下之一：{list}"))) };
+    match closest(field, expected.iter().copied()) {
+        Some(near) => found.hint(Text::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？"))),
+        None => found,
+    }
+}
+
+fn duplicate_key(key: &str) -> Diagnostic {
+    Diagnostic::error("E005", Text::new(format!("key `{key}` is written twice"), format!("键 `{key}` 重复")))
+        .hint(Text::new("remove or rename one of the two", "请删除或改名其中一个"))
+}
+
+fn too_large() -> Diagnostic {
+    Diagnostic::error("E006", Text::new("the document is too large or expands too far", "文档过大，或别名展开过多"))
+}
+
+/// What the reader says in its own words: a message of a type's own check, or a syntax error.
+fn plain(error: &Error) -> Diagnostic {
+    let said = error.render();
+    let first = said.lines().next().unwrap_or_default();
+    let said = first.strip_prefix("error: ").unwrap_or(first).split(" at line ").next().unwrap_or(first).to_owned();
+    let code = if is_about_a_value(error) { "E004" } else { "E001" };
+    Diagnostic::error(code, Text::new(said.clone(), format!("无法读取：{said}")))
+}
+
+/// Well-formed YAML, but not a value that the key takes.
+fn is_about_a_value(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidScalar { .. }
+            | Error::InvalidBooleanStrict { .. }
+            | Error::NullIntoString { .. }
+            | Error::NonFiniteFloat { .. }
+            | Error::SerdeInvalidLength { .. }
+            | Error::SerdeUnknownVariant { .. }
+            | Error::SerdeVariantId { .. }
+            | Error::Unexpected { .. }
+            | Error::Message { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Rule {
+        expr: Spanned<String>,
+        #[serde(default, rename = "labels")]
+        _labels: BTreeMap<String, String>,
+        #[serde(default, rename = "limit")]
+        _limit: u32,
+    }
+
+    fn failure(text: &str) -> Diagnostic {
+        *read::<Vec<Rule>>("r.yml", text).unwrap_err()
+    }
+
+    #[test]
+    fn a_value_knows_its_place() {
+        let rules: Vec<Rule> = read("r.yml", "- expr: up == 0\n").unwrap();
+        assert_eq!(place_of(&rules[0].expr), Place { line: 1, column: 9, len: 7 });
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_the_nearest_known_one() {
+        let found = failure("- expr: up\n  lables: {a: b}\n");
+        assert_eq!((found.code, found.place.map(|p| (p.line, p.column))), ("E002", Some((2, 3))));
+        assert_eq!(found.hint.unwrap().en, "did you mean `labels`?");
+    }
+
+    #[test]
+    fn each_kind_of_trouble_has_its_code_and_a_place() {
+        for (text, code, line) in [
+            ("- expr: up\n  expr: down\n", "E005", 2),
+            ("- labels: {}\n", "E003", 1),
+            ("- expr: up\n  limit: many\n", "E004", 2),
+            ("- expr: \"up\n", "E001", 1),
+        ] {
+            let found = failure(text);
+            assert_eq!(found.code, code, "{text:?}: {found:?}");
+            assert!(found.place.is_some_and(|place| place.line >= line), "{text:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_mapping() {
+        #[derive(Deserialize)]
+        struct Nothing {}
+        assert!(read::<Nothing>("f", "\n").is_ok());
+    }
+}

@@ -1,0 +1,2 @@
+//! marketdata
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! process
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! router
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! rules
+#![forbid(unsafe_code)]

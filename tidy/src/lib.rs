@@ -1,0 +1,2 @@
+//! The tidy test lives in tests/.
+#![forbid(unsafe_code)]
