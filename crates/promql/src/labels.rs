@@ -191,7 +191,11 @@ impl fmt::Display for Labels {
         for (label, value) in self.iter().filter(|(label, _)| *label != METRIC_NAME) {
             f.write_str(separator)?;
             separator = ", ";
-            if is_label_name(label) { f.write_str(label)? } else { go_quote(f, label)? }
+            if is_label_name(label) {
+                f.write_str(label)?
+            } else {
+                go_quote(f, label)?
+            }
             f.write_str("=")?;
             go_quote(f, value)?;
         }

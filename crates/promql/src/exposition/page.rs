@@ -1,0 +1,114 @@
+//! A page line by line: limits, positions, the end of the body. Must not know: the grammar of a line.
+use memchr::{memchr, memrchr};
+
+use super::error::{Fault, ParseError, Reason, quoted};
+use super::line::{Line, line};
+use super::series_text::SeriesReader;
+use super::{Entry, Format, Limits};
+
+/// The entries of a page, in order; after an error there are no more.
+#[derive(Debug)]
+pub struct Parser<'a> {
+    page: &'a str,
+    /// First byte of the next line.
+    at: usize,
+    /// Number of the line last read, from 1.
+    line: usize,
+    samples: usize,
+    done: bool,
+    reader: SeriesReader<'a>,
+}
+
+/// The entries of `body`, a decoded response in `format`.
+///
+/// # Errors
+/// At once: a body over [`Limits::body_bytes`] or not UTF-8. While iterating: the first line that is no exposition or is over a limit, a last line
+/// without a line feed, an OpenMetrics page without `# EOF`. A page with an error should be dropped whole.
+pub fn parse<'a>(body: &'a [u8], format: Format, limits: &Limits) -> Result<Parser<'a>, ParseError> {
+    if body.len() > limits.body_bytes {
+        return Err(ParseError { line: 1, column: 1, reason: Reason::BodyTooLarge { found: body.len(), limit: limits.body_bytes } });
+    }
+    let page = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    Ok(Parser { page, at: 0, line: 0, samples: 0, done: false, reader: SeriesReader::new(format, *limits) })
+}
+
+impl<'a> Parser<'a> {
+    /// How many lines were read.
+    pub fn lines(&self) -> usize {
+        self.line
+    }
+
+    fn next_entry(&mut self) -> Result<Option<Entry<'a>>, ParseError> {
+        while let Some(text) = self.next_line()? {
+            match line(text, &mut self.reader).map_err(|fault| self.placed(text, fault))? {
+                Line::Nothing => {}
+                Line::End => return self.end_mark(),
+                Line::Entry(entry) => {
+                    let is_sample = matches!(entry, Entry::Sample(_));
+                    self.samples += usize::from(is_sample);
+                    let limit = self.reader.limits.samples;
+                    if is_sample && self.samples > limit {
+                        return Err(self.placed(text, Fault { at: 0, reason: Reason::TooManySamples { limit } }));
+                    }
+                    return Ok(Some(entry));
+                }
+            }
+        }
+        match self.reader.format {
+            Format::Text => Ok(None),
+            Format::OpenMetrics => Err(ParseError { line: self.line + 1, column: 1, reason: Reason::MissingEof }),
+        }
+    }
+
+    /// The next line without its line feed.
+    fn next_line(&mut self) -> Result<Option<&'a str>, ParseError> {
+        let rest = self.page.get(self.at..).unwrap_or("");
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        self.line += 1;
+        let Some(bytes) = memchr(b'\n', rest.as_bytes()) else {
+            self.at = self.page.len();
+            // OpenMetrics leaves the line feed after its end mark free in practice (Prometheus takes both).
+            let is_end_mark = self.reader.format == Format::OpenMetrics && rest == "# EOF";
+            // What is wrong with the line itself says more than that it is cut: an HTML page without a last line feed is reported as what it is.
+            let fault = line(rest, &mut self.reader).err().unwrap_or(Fault { at: rest.len(), reason: Reason::Truncated });
+            return if is_end_mark { Ok(Some(rest)) } else { Err(self.placed(rest, fault)) };
+        };
+        self.at += bytes + 1;
+        Ok(rest.get(..bytes))
+    }
+
+    fn end_mark(&self) -> Result<Option<Entry<'a>>, ParseError> {
+        match self.page.get(self.at..) {
+            None | Some("") => Ok(None),
+            Some(rest) => Err(ParseError { line: self.line + 1, column: 1, reason: Reason::AfterEof { found: quoted(rest) } }),
+        }
+    }
+
+    fn placed(&self, text: &str, fault: Fault) -> ParseError {
+        let column = text.get(..fault.at).map_or(fault.at, |before| before.chars().count()) + 1;
+        ParseError { line: self.line, column, reason: fault.reason }
+    }
+}
+
+impl<'a> Iterator for Parser<'a> {
+    type Item = Result<Entry<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let entry = self.next_entry().transpose();
+        self.done = !matches!(entry, Some(Ok(_)));
+        entry
+    }
+}
+
+fn not_utf8(body: &[u8], valid: usize) -> ParseError {
+    let before = body.get(..valid).unwrap_or(body);
+    let line_start = memrchr(b'\n', before).map_or(0, |at| at + 1);
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    let column = String::from_utf8_lossy(before.get(line_start..).unwrap_or(before)).chars().count() + 1;
+    ParseError { line, column, reason: Reason::NotUtf8 }
+}
