@@ -192,9 +192,9 @@ impl fmt::Display for Labels {
             f.write_str(separator)?;
             separator = ", ";
             if is_label_name(label) {
-                f.write_str(label)?
+                f.write_str(label)?;
             } else {
-                go_quote(f, label)?
+                go_quote(f, label)?;
             }
             f.write_str("=")?;
             go_quote(f, value)?;

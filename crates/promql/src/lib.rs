@@ -4,6 +4,7 @@
 //! Must not know: rules, alerts, sockets, files, clocks.
 #![forbid(unsafe_code)]
 
+pub mod exposition;
 pub mod labels;
 
 use labels::{Labels, Matcher};

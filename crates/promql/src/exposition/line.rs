@@ -106,13 +106,14 @@ fn text_comment<'a>(cursor: &mut Cursor<'a>) -> Result<Line<'a>, Fault> {
         return Ok(Line::Nothing);
     }
     let family = unescape(family(cursor)?);
-    if !cursor.rest().is_empty() && cursor.blanks() == 0 {
+    // One blank separates; further ones belong to the help text.
+    if !cursor.rest().is_empty() && !cursor.take(b' ') && !cursor.take(b'\t') {
         return Err(cursor.fault("a blank after the metric name"));
     }
     if keyword == "HELP" {
         return Ok(Line::Entry(Entry::Help { family, text: unescape_help(cursor.rest()) }));
     }
-    let kind = kind(cursor, cursor.rest().trim_end_matches([' ', '\t']), Format::Text)?;
+    let kind = kind(cursor, cursor.rest().trim_matches([' ', '\t']), Format::Text)?;
     Ok(Line::Entry(Entry::Type { family, kind }))
 }
 

@@ -40,8 +40,18 @@ mod tests {
     #[test]
     fn floats_are_read_as_go_reads_them() {
         let good: [(&str, f64); 12] = [
-            ("0", 0.0), ("-0", -0.0), ("+1", 1.0), ("5.", 5.0), (".5", 0.5), ("1e3", 1000.0), ("1E-3", 0.001), ("1e-400", 0.0),
-            ("Inf", f64::INFINITY), ("+inf", f64::INFINITY), ("-INFINITY", f64::NEG_INFINITY), ("1.7976931348623157e308", f64::MAX),
+            ("0", 0.0),
+            ("-0", -0.0),
+            ("+1", 1.0),
+            ("5.", 5.0),
+            (".5", 0.5),
+            ("1e3", 1000.0),
+            ("1E-3", 0.001),
+            ("1e-400", 0.0),
+            ("Inf", f64::INFINITY),
+            ("+inf", f64::INFINITY),
+            ("-INFINITY", f64::NEG_INFINITY),
+            ("1.7976931348623157e308", f64::MAX),
         ];
         for (text, want) in good {
             assert_eq!(float(text).map(f64::to_bits), Some(want.to_bits()), "{text}");

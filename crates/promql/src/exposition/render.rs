@@ -13,7 +13,11 @@ pub fn write_metadata(out: &mut impl Write, format: Format, family: (&str, Metri
     let word = if format == Format::Text && kind == MetricKind::Unknown { "untyped" } else { kind.as_str() };
     for (keyword, text) in [("HELP", help), ("TYPE", word)] {
         write!(out, "# {keyword} ")?;
-        if is_metric_name(name) { out.write_str(name)? } else { write_quoted(out, name)? }
+        if is_metric_name(name) {
+            out.write_str(name)?
+        } else {
+            write_quoted(out, name)?
+        }
         out.write_char(' ')?;
         let quote = if format == Format::Text { "\"" } else { "\\\"" };
         write_escaped(out, text, quote)?;
@@ -41,7 +45,11 @@ pub fn write_sample(out: &mut impl Write, format: Format, labels: &Labels, value
     for (label, text) in labels.iter().filter(|(label, _)| *label != METRIC_NAME) {
         out.write_char(separator)?;
         separator = ',';
-        if is_label_name(label) { out.write_str(label)? } else { write_quoted(out, label)? }
+        if is_label_name(label) {
+            out.write_str(label)?
+        } else {
+            write_quoted(out, label)?
+        }
         out.write_char('=')?;
         write_quoted(out, text)?;
     }

@@ -124,7 +124,10 @@ fn what_is_no_open_metrics_page_is_refused_with_its_place() {
         ("a{b=\"1\"}1\n# EOF\n", "line 1, column 9: expected a blank and the value, or \"{\", found \"1\""),
         ("# just saying\n# EOF\n", &format!("line 1, column 1: {comments} \"# just saying\"")),
         ("#EOF\n", &format!("line 1, column 1: {comments} \"#EOF\"")),
-        ("# TYPE a untyped\n", "line 1, column 10: expected counter, gauge, histogram, gaugehistogram, summary, info, stateset or unknown, found \"untyped\""),
+        (
+            "# TYPE a untyped\n",
+            "line 1, column 10: expected counter, gauge, histogram, gaugehistogram, summary, info, stateset or unknown, found \"untyped\"",
+        ),
         ("# UNIT a_bytes seconds\n", "line 1, column 16: expected a unit that is the end of the metric name after \"_\", found \"seconds\""),
         ("# UNIT seconds seconds\n", "line 1, column 16: expected a unit that is the end of the metric name after \"_\", found \"seconds\""),
         ("a 1 NaN\n", "line 1, column 5: expected a time stamp in seconds, found \"NaN\""),
@@ -202,7 +205,11 @@ fn the_oracle_agrees_on_its_good_subset() {
     let mut page = String::from("# HELP depth How deep\n# TYPE depth gauge\n# TYPE sent_total counter\n");
     for at in 0..200_i32 {
         let value = [f64::from(at) * 1.25, f64::INFINITY, f64::NEG_INFINITY, 1e-9 * f64::from(at)][usize::try_from(at).unwrap() % 4];
-        page += &format!("depth{{venue=\"v{}\",symbol=\"币 {at}/x;\"}} {value} {}\nsent_total{{n=\"{at}\"}} {at}\n", at % 3, 1_700_000_000_000_i64 + i64::from(at));
+        page += &format!(
+            "depth{{venue=\"v{}\",symbol=\"币 {at}/x;\"}} {value} {}\nsent_total{{n=\"{at}\"}} {at}\n",
+            at % 3,
+            1_700_000_000_000_i64 + i64::from(at)
+        );
     }
     let oracle = prometheus_parse::Scrape::parse(page.lines().map(|line| Ok(line.to_owned()))).unwrap();
     let theirs: Vec<_> = oracle
@@ -225,9 +232,8 @@ fn the_oracle_agrees_on_its_good_subset() {
 fn any_labels() -> impl Strategy<Value = Labels> {
     let name = prop_oneof!["[a-zA-Z_:][a-zA-Z0-9_:]{0,8}", "\\PC{1,6}"];
     let label = prop_oneof!["[a-zA-Z_][a-zA-Z0-9_]{0,8}", "\\PC{1,6}"];
-    (name, prop::collection::vec((label, ".{0,12}|[\\\\\"n\n,={}#]{0,6}"), 0..5)).prop_map(|(name, pairs)| {
-        Labels::from_pairs(pairs.into_iter().chain([("__name__".to_owned(), name)]))
-    })
+    (name, prop::collection::vec((label, ".{0,12}|[\\\\\"n\n,={}#]{0,6}"), 0..5))
+        .prop_map(|(name, pairs)| Labels::from_pairs(pairs.into_iter().chain([("__name__".to_owned(), name)])))
 }
 
 proptest! {
