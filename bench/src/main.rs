@@ -1,4 +1,58 @@
-//! Measurements of both programs, side by side with a peer in the same run.
+//! Measurements of both programs, side by side with a peer in the same run on the same machine.
+//!
+//! `make bench` builds the release binaries and runs all of it; a name runs one: `cargo run --release -p bench -- watchdog`.
+//! Figures are what /proc says of the processes; what counts are ratios within one run.
 #![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "figures are printed")]
 
-fn main() {}
+mod collector;
+mod page;
+mod process;
+mod watchdog;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// RSS and CPU of the collector under depth messages.
+    Collector,
+    /// RSS and CPU of the watchdog beside a real Prometheus.
+    Watchdog,
+    /// Everything.
+    All,
+}
+
+/// Measures the release binaries.
+#[derive(Debug, Parser)]
+struct Args {
+    /// What to measure
+    #[arg(value_enum, default_value = "all")]
+    subject: Subject,
+    /// Directory with collector, watchdog and venue-sim
+    #[arg(long, default_value = "target/release")]
+    bin_dir: PathBuf,
+    /// Directory with the real prometheus
+    #[arg(long, default_value = "target/tools/bin")]
+    tools: PathBuf,
+    /// Seconds of each measurement, after the warm-up
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let bin_dir = args.bin_dir.canonicalize()?;
+    let length = Duration::from_secs(args.seconds);
+    if matches!(args.subject, Subject::Collector | Subject::All) {
+        collector::run(&bin_dir, length)?;
+    }
+    if matches!(args.subject, Subject::Watchdog | Subject::All) {
+        watchdog::run(&bin_dir, &args.tools, length)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! What a user sees: the inbox, the collector's own pages, the recorded books beside the venue's own.
+//!
+//! Owns: the looks and what was seen so far. Must not know: processes, timeline.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::stage::{Stage, Venues};
+
+/// Symbols of the random walk.
+const WALK_SYMBOLS: [&str; 3] = ["BTC-USDT", "ETH-USDT", "PEPE-USDT"];
+/// Books that have to agree before "exact" is said.
+const EXACT_BOOKS: usize = 20;
+/// How long one look may take.
+const LOOK_WITHIN: Duration = Duration::from_millis(900);
+/// The part of a record file that is read at a look.
+const RECORD_TAIL: u64 = 64 * 1024;
+
+/// The looks at one run of the demo.
+#[derive(Debug)]
+pub(super) struct Watch {
+    http: reqwest::Client,
+    inbox: String,
+    sick: String,
+    metrics: String,
+    venues: BTreeMap<&'static str, String>,
+    recorded: PathBuf,
+    streams: usize,
+    messages: Vec<String>,
+    fresh_streams: usize,
+    exact_books: usize,
+    wrong_book: Option<String>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    pub(super) fn new(stage: &Stage, venues: &Venues) -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self {
+            http: reqwest::Client::builder().timeout(LOOK_WITHIN).no_proxy().build().context("no HTTP client")?,
+            inbox: venues.robot.clone(),
+            sick: stage.sick.clone(),
+            metrics: stage.collector_metrics.clone(),
+            venues: BTreeMap::from([("spot", venues.spot.clone()), ("perpetual", venues.usdm.clone())]),
+            recorded: stage.dir.join("recorded"),
+            streams: venues.symbols.len() * 2 * 2,
+            messages: Vec::new(),
+            fresh_streams: 0,
+            exact_books: 0,
+            wrong_book: None,
+        })
+    }
+
+    /// Looks once at everything; what cannot be reached now was not seen now.
+    pub(super) async fn look(&mut self) {
+        if let Some(list) = self.get(&format!("http://{}/messages", self.inbox)).await.and_then(|text| serde_json::from_str::<Value>(&text).ok()) {
+            self.messages = list.as_array().into_iter().flatten().map(words).collect();
+        }
+        if let Some(page) = self.get(&format!("http://{}/metrics", self.metrics)).await {
+            let fresh = |line: &&str| line.starts_with("collector_stream_last_data_timestamp_seconds{") && !line.ends_with(" 0");
+            self.fresh_streams = page.lines().filter(fresh).count();
+        }
+        self.compare_books().await;
+    }
+
+    /// Makes the sick program do as told.
+    pub(super) async fn sicken(&self, orders: &'static str) -> Result<()> {
+        let sent = self.http.post(format!("http://{}/control", self.sick)).header("content-type", "application/json").body(orders).send().await?;
+        sent.error_for_status().context("the sick program refused the order")?;
+        Ok(())
+    }
+
+    pub(super) fn all_streams_have_data(&self) -> bool {
+        self.fresh_streams >= self.streams
+    }
+
+    pub(super) fn fired(&self, alert: &str, process: &str) -> bool {
+        self.messages.iter().any(|text| text.contains("FIRING") && text.contains(alert) && text.contains(process))
+    }
+
+    pub(super) fn resolved(&self, alert: &str, process: &str) -> bool {
+        self.messages.iter().any(|text| text.contains("RESOLVED") && text.contains(alert) && text.contains(process))
+    }
+
+    pub(super) fn restarted(&self, process: &str) -> bool {
+        self.messages.iter().any(|text| text.contains("RestartSucceeded") && text.contains(process))
+    }
+
+    /// Enough books compared and none wrong.
+    pub(super) fn books_exact(&self) -> bool {
+        self.wrong_book.is_none() && self.exact_books >= EXACT_BOOKS
+    }
+
+    async fn get(&self, url: &str) -> Option<String> {
+        self.http.get(url).send().await.ok()?.error_for_status().ok()?.text().await.ok()
+    }
+
+    /// Compares the newest recorded book of each instrument with the venue's own after the same update.
+    async fn compare_books(&mut self) {
+        for book in newest_books(&self.recorded) {
+            let (Some(u), Some(raw), Some(market)) = (book["last_update_id"].as_u64(), book["symbol"].as_str(), book["market_type"].as_str()) else { continue };
+            let Some(venue) = self.venues.get(market) else { continue };
+            let symbol = raw.replace('-', "");
+            let Some(truth) = self.get(&format!("http://{venue}/control/book?symbol={symbol}&u={u}")).await else { continue };
+            let Ok(truth) = serde_json::from_str::<Value>(&truth) else { continue };
+            if sides_agree(&book, &truth) {
+                self.exact_books += 1;
+            } else {
+                self.wrong_book = Some(format!("{market} {raw} at {u}"));
+            }
+        }
+    }
+}
+
+/// Adds the driver to the command that starts the venues: the recordings if they are there, else a random walk. Returns the symbols.
+pub(super) fn add_driver(venues: &mut Command, recordings: &Path) -> Vec<String> {
+    let recorded = |name: &str| recordings.join(name);
+    let (spot, usdm) = (recorded("binance_spot_btcusdt_20240808.gz"), recorded("binance_usdm_btcusdt_20240808.gz"));
+    if spot.is_file() && usdm.is_file() {
+        venues.arg("--replay-spot").arg(spot).arg("--replay-usdm").arg(usdm).args(["--speed", "1", "--repeat"]);
+        return vec!["BTC-USDT".to_owned()];
+    }
+    venues.args(["--walk", &WALK_SYMBOLS.join(","), "--seed", "1"]);
+    WALK_SYMBOLS.map(str::to_owned).to_vec()
+}
+
+/// All text of a message in the inbox, whatever its form.
+fn words(message: &Value) -> String {
+    match message {
+        Value::String(text) => format!("{text}\n"),
+        Value::Array(items) => items.iter().map(words).collect(),
+        Value::Object(fields) => fields.values().map(words).collect(),
+        _ => String::new(),
+    }
+}
+
+/// The best levels of both sides are equal, number by number.
+fn sides_agree(book: &Value, truth: &Value) -> bool {
+    ["bids", "asks"].iter().all(|side| {
+        let (ours, theirs) = (levels(&book[side]), levels(&truth[side]));
+        let shared = ours.len().min(theirs.len());
+        shared > 0 && ours.get(..shared) == theirs.get(..shared)
+    })
+}
+
+/// Price and quantity of each level without trailing zeros.
+fn levels(side: &Value) -> Vec<(String, String)> {
+    let number = |value: &Value| value.as_str().map(plain).unwrap_or_default();
+    side.as_array().into_iter().flatten().map(|level| (number(&level[0]), number(&level[1]))).collect()
+}
+
+fn plain(number: &str) -> String {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.').to_owned() } else { number.to_owned() }
+}
+
+/// The last complete order-book record of each instrument in the newest record files.
+fn newest_books(dir: &Path) -> Vec<Value> {
+    let mut files = Vec::new();
+    collect_files(dir, &mut files);
+    files.sort();
+    let mut newest: BTreeMap<String, Value> = BTreeMap::new();
+    for file in files.iter().rev().take(4).rev() {
+        for line in tail(file).lines().filter(|line| line.contains("\"orderbook\"")) {
+            if let Ok(book) = serde_json::from_str::<Value>(line) {
+                newest.insert(format!("{}{}", book["market_type"], book["symbol"]), book);
+            }
+        }
+    }
+    newest.into_values().collect()
+}
+
+fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            collect_files(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+/// The end of a file, from the first whole line of it.
+fn tail(file: &Path) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let read = || -> std::io::Result<String> {
+        let mut open = std::fs::File::open(file)?;
+        let size = open.metadata()?.len();
+        open.seek(SeekFrom::Start(size.saturating_sub(RECORD_TAIL)))?;
+        let mut bytes = Vec::new();
+        open.take(RECORD_TAIL).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().unwrap_or_default()
+}
