@@ -1,1 +1,4 @@
 //! watchdog
+#![forbid(unsafe_code)]
+
+pub mod web;

@@ -1,0 +1,105 @@
+//! The page and the guard of what changes something, over real sockets.
+
+use super::view::{AlertView, RuleView, StreamView, TargetView};
+use super::*;
+
+struct Nothing;
+
+impl Actions for Nothing {
+    fn metrics(&self) -> String {
+        "watchdog_up 1\n".to_owned()
+    }
+    fn ready(&self) -> bool {
+        true
+    }
+    fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn dingtalk<'a>(&'a self, target: &'a str, _body: &'a [u8]) -> BoxFuture<'a, Reply> {
+        Box::pin(async move { Reply { status: 404, text: format!("no robot {target}") } })
+    }
+    fn restart<'a>(&'a self, _name: &'a str, _body: &'a [u8]) -> BoxFuture<'a, Reply> {
+        Box::pin(async { Reply { status: 200, text: "accepted".to_owned() } })
+    }
+}
+
+fn sick_board() -> Board {
+    let board = Board::default();
+    board.targets.store(Arc::new(vec![TargetView {
+        job: "collector".into(),
+        up: Some(false),
+        error: "timed out <b>".into(),
+        ..TargetView::default()
+    }]));
+    board.streams.store(Arc::new(vec![StreamView { symbol: "BTC-USDT".into(), kind: "trade".into(), ..StreamView::default() }]));
+    let firing = AlertView { state: "firing".into(), value: 0.0, active_ms: 1_699_999_990_000, summary: "hangs".into(), ..AlertView::default() };
+    board.rules.store(Arc::new(vec![
+        RuleView { name: "NeverAlarms".into(), state: "inactive".into(), missing: vec!["no_such_metric".into()], ..RuleView::default() },
+        RuleView { name: "CollectorHung".into(), severity: "critical".into(), state: "firing".into(), alerts: vec![firing], ..RuleView::default() },
+    ]));
+    board
+}
+
+async fn start(options: WebOptions) -> (String, CancellationToken) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let shutdown = CancellationToken::new();
+    let site = Site { board: Arc::new(sick_board()), actions: Arc::new(Nothing), options, now_ms: || 1_700_000_000_000 };
+    tokio::spawn(serve(listener, site, shutdown.clone()));
+    (address, shutdown)
+}
+
+async fn fetch(url: String) -> String {
+    reqwest::Client::new().get(url).send().await.unwrap().text().await.unwrap()
+}
+
+fn options() -> WebOptions {
+    WebOptions { lang: Lang::Zh, timezone: TimeZone::UTC, token: Some("secret".into()), trust_loopback: false, links: Vec::new() }
+}
+
+#[tokio::test]
+async fn the_page_tells_what_is_wrong_in_both_languages() {
+    let (address, _shutdown) = start(options()).await;
+    let page = |query: &str| fetch(format!("http://{address}/{query}"));
+    let (zh, en) = (page("").await, page("?lang=en").await);
+    assert!(zh.contains("1 条告警触发，1 个目标不可用，1 个数据流停滞"), "{zh}");
+    assert!(en.contains("1 alerts firing, 1 targets down, 1 streams stale"), "{en}");
+    assert!(en.contains("cannot alarm: no such metric") && en.contains("no_such_metric"));
+    assert!(en.contains("timed out &#60;b&#62;") || en.contains("timed out &lt;b&gt;"), "scraped text is escaped");
+    assert!(en.find("CollectorHung").unwrap() < en.find("NeverAlarms").unwrap(), "what fires comes first");
+}
+
+#[tokio::test]
+async fn changing_something_needs_the_token_and_the_own_site() {
+    let (address, _shutdown) = start(options()).await;
+    let client = reqwest::Client::new();
+    let ask = |token: &str, origin: Option<String>| {
+        let request = client.post(format!("http://{address}/restart/collector")).header("authorization", format!("Bearer {token}"));
+        match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        }
+    };
+    for (token, origin, expected) in [
+        ("secret", None, 200),
+        ("secret", Some(format!("http://{address}")), 200),
+        ("secret", Some("http://elsewhere".to_owned()), 403),
+        ("wrong!", None, 401),
+        ("", None, 401),
+    ] {
+        let status = ask(token, origin.clone()).send().await.unwrap().status().as_u16();
+        assert_eq!(status, expected, "token {token:?}, origin {origin:?}");
+    }
+}
+
+#[tokio::test]
+async fn loopback_may_be_trusted_and_without_token_nobody_else_is() {
+    let trusting = WebOptions { token: None, trust_loopback: true, ..options() };
+    let (address, _shutdown) = start(trusting).await;
+    let client = reqwest::Client::new();
+    assert_eq!(client.post(format!("http://{address}/-/reload")).send().await.unwrap().status(), 200);
+    assert_eq!(client.post(format!("http://{address}/dingtalk/nobody/send")).send().await.unwrap().status(), 404);
+    let (address, _shutdown) = start(WebOptions { token: None, ..options() }).await;
+    assert_eq!(client.post(format!("http://{address}/-/reload")).send().await.unwrap().status(), 403);
+}
