@@ -1,3 +1,18 @@
-//! venue-sim
+//! `venue-sim`: the command line over the library.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = cli::Cli::parse();
+    match cli::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("venue-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `venue-sim run`: a configuration file, or flags for the usual cases.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::de::DeserializeOwned;
+use venue_sim::venue::config::{AtEnd, FeedConfig, ReplayConfig, Start, VenueConfig, VenuesConfig, WalkConfig};
+use venue_sim::{FaultSpec, VenueKind, run_venues};
+
+use super::{cancelled_by_signals, tell_ports};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Configuration (YAML: venues, faults); the flags below are the short form of the usual cases.
+    #[arg(long, conflicts_with_all = ["spot_replay", "spot_walk", "usdm_replay", "usdm_walk"])]
+    config: Option<PathBuf>,
+    /// Binance Spot from a recording.
+    #[arg(long, value_name = "FILE", conflicts_with = "spot_walk")]
+    spot_replay: Option<PathBuf>,
+    /// Binance Spot as a random walk of instruments: BTC-USDT,PEPE-USDT.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    spot_walk: Vec<String>,
+    /// Where Binance Spot listens.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    spot_listen: SocketAddr,
+    /// Binance futures from a recording.
+    #[arg(long, value_name = "FILE", conflicts_with = "usdm_walk")]
+    usdm_replay: Option<PathBuf>,
+    /// Binance futures as a random walk of instruments.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    usdm_walk: Vec<String>,
+    /// Where Binance futures listen.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    usdm_listen: SocketAddr,
+    /// Speed of replays: 1 as recorded, 0 as fast as the readers take it.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Play recordings again and again; ids and times go on.
+    #[arg(long = "loop")]
+    again: bool,
+    /// Write today's times into replayed messages.
+    #[arg(long)]
+    retime: bool,
+    /// Begin replays at once instead of with the first subscription.
+    #[arg(long)]
+    immediately: bool,
+    /// Seed of walks.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Book changes per second and instrument of walks.
+    #[arg(long, default_value_t = 50)]
+    rate: u32,
+    /// Fault script (YAML list: at, venue, kind, symbol, for, count).
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Write the addresses to this file too.
+    #[arg(long, value_name = "FILE")]
+    ports_file: Option<PathBuf>,
+}
+
+/// Plays until a signal comes.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let shutdown = cancelled_by_signals()?;
+    let mut config = match &arguments.config {
+        Some(file) => read_yaml::<VenuesConfig>(file)?,
+        None => from_flags(&arguments)?,
+    };
+    if let Some(file) = &arguments.faults {
+        config.faults.extend(read_yaml::<Vec<FaultSpec>>(file)?);
+    }
+    let venues = run_venues(config, shutdown.clone()).await?;
+    tell_ports(&venues.addresses(), arguments.ports_file.as_deref())?;
+    shutdown.cancelled().await;
+    venues.stopped().await;
+    Ok(())
+}
+
+fn from_flags(arguments: &Arguments) -> Result<VenuesConfig> {
+    let spot = feed(arguments, arguments.spot_replay.as_deref(), &arguments.spot_walk);
+    let usdm = feed(arguments, arguments.usdm_replay.as_deref(), &arguments.usdm_walk);
+    let venue = |venue, listen, feed: Option<FeedConfig>| feed.map(|feed| VenueConfig { listen, ..VenueConfig::new(venue, feed) });
+    let spot = venue(VenueKind::BinanceSpot, arguments.spot_listen, spot);
+    let usdm = venue(VenueKind::BinanceUsdm, arguments.usdm_listen, usdm);
+    let venues: Vec<_> = spot.into_iter().chain(usdm).collect();
+    if venues.is_empty() {
+        bail!("nothing to play: give --config, or --spot-replay, --spot-walk, --usdm-replay, --usdm-walk");
+    }
+    Ok(VenuesConfig { venues, faults: Vec::new() })
+}
+
+fn feed(arguments: &Arguments, replay: Option<&Path>, walk: &[String]) -> Option<FeedConfig> {
+    if let Some(file) = replay {
+        let at_end = if arguments.again { AtEnd::Loop } else { AtEnd::Stop };
+        let start = if arguments.immediately { Start::Immediately } else { Start::FirstSubscriber };
+        let config = ReplayConfig { at_end, start, retime: arguments.retime, ..ReplayConfig::new(file.to_owned(), arguments.speed) };
+        return Some(FeedConfig::Replay(config));
+    }
+    let names: Vec<&str> = walk.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| FeedConfig::Walk(WalkConfig { changes_per_second: arguments.rate, ..WalkConfig::new(&names, arguments.seed) }))
+}
+
+/// Reads a YAML file; the error names file, line and column.
+fn read_yaml<T: DeserializeOwned>(file: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("{}", file.display()))
+}

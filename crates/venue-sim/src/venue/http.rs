@@ -1,0 +1,150 @@
+//! The HTTP side of a venue's port: the REST paths of the venue, and `/control`, which no venue has.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::{Ask, BookAnswer, Command, Fate, RestReply};
+use super::fault::FaultSpec;
+use super::kind::VenueKind;
+use super::run::VenueHandle;
+use crate::net::BreakHandle;
+
+type Pairs = Query<Vec<(String, String)>>;
+
+/// What handlers need: this port's venue, and all venues for the control paths.
+#[derive(Debug, Clone)]
+pub(super) struct HttpState {
+    /// This port's venue.
+    pub venue: VenueKind,
+    /// This port's engine.
+    pub commands: mpsc::Sender<Command>,
+    /// All venues of the simulation.
+    pub all: Vec<VenueHandle>,
+}
+
+/// The paths of a venue's port.
+pub(super) fn router(state: HttpState) -> Router {
+    let prefix = state.venue.rest_prefix();
+    Router::new()
+        .route(&format!("{prefix}/ping"), get(|state, info| rest(state, info, Ask::Ping)))
+        .route(&format!("{prefix}/time"), get(|state, info| rest(state, info, Ask::Time)))
+        .route(&format!("{prefix}/exchangeInfo"), get(exchange_info))
+        .route(&format!("{prefix}/depth"), get(depth))
+        .route("/control/state", get(control_state))
+        .route("/control/fault", post(control_fault))
+        .route("/control/clear", post(control_clear))
+        .route("/control/start", post(control_start))
+        .fallback(|uri: Uri| async move { (StatusCode::NOT_FOUND, format!("no path {} here\n", uri.path())) })
+        .with_state(state)
+}
+
+async fn exchange_info(state: State<HttpState>, info: ConnectInfo<BreakHandle>, Query(pairs): Pairs) -> Response {
+    let symbols = match (find(&pairs, "symbol"), find(&pairs, "symbols")) {
+        (Some(symbol), _) => vec![symbol],
+        (None, Some(list)) => serde_json::from_str(&list).unwrap_or_else(|_| vec![list]),
+        (None, None) => Vec::new(),
+    };
+    rest(state, info, Ask::ExchangeInfo { symbols }).await
+}
+
+async fn depth(state: State<HttpState>, info: ConnectInfo<BreakHandle>, Query(pairs): Pairs) -> Response {
+    let limit = find(&pairs, "limit").map(|text| text.parse::<u32>().map_err(|_| text)).transpose();
+    rest(state, info, Ask::Depth { symbol: find(&pairs, "symbol"), limit }).await
+}
+
+async fn rest(State(state): State<HttpState>, ConnectInfo(handle): ConnectInfo<BreakHandle>, ask: Ask) -> Response {
+    match ask_engine(&state.commands, |reply| Command::Rest { ask, reply }).await {
+        Some(reply) => send(reply, &handle).await,
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn send(reply: RestReply, handle: &BreakHandle) -> Response {
+    tokio::time::sleep(reply.delay).await;
+    if reply.fate != Fate::Sent {
+        handle.break_connection();
+    }
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    for (name, value) in reply.headers {
+        if let (Ok(name), Ok(value)) = (header::HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// `GET /control/state[?venue=…][&symbol=…[&u=…][&limit=…]]`.
+async fn control_state(State(state): State<HttpState>, Query(pairs): Pairs) -> Response {
+    let venue = find(&pairs, "venue");
+    let Some(symbol) = find(&pairs, "symbol") else {
+        let mut venues = serde_json::Map::new();
+        for handle in state.all.iter().filter(|handle| venue.as_deref().is_none_or(|name| name == handle.venue().as_str())) {
+            venues.insert(handle.venue().as_str().to_owned(), handle.state().await.unwrap_or(Value::Null));
+        }
+        return axum::Json(json!({"venues": venues})).into_response();
+    };
+    // Without a venue, this port's own.
+    let name = venue.as_deref().unwrap_or(state.venue.as_str());
+    let Some(handle) = state.all.iter().find(|handle| handle.venue().as_str() == name) else {
+        return (StatusCode::NOT_FOUND, format!("no venue {name}\n")).into_response();
+    };
+    let at_id = find(&pairs, "u").and_then(|text| text.parse().ok());
+    let limit = find(&pairs, "limit").and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
+    match handle.book(&symbol, at_id, limit).await {
+        Some(book @ BookAnswer::Book { .. }) => axum::Json(book).into_response(),
+        Some(other) => (StatusCode::NOT_FOUND, axum::Json(other)).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// `POST /control/fault` with one fault or a list; `venue` picks the venue, absent means all.
+async fn control_fault(State(state): State<HttpState>, body: Bytes) -> Response {
+    let specs = serde_json::from_slice::<Vec<FaultSpec>>(&body).or_else(|error| match serde_json::from_slice::<FaultSpec>(&body) {
+        Ok(one) => Ok(vec![one]),
+        Err(_) if body.trim_ascii_start().starts_with(b"[") => Err(error),
+        Err(single) => Err(single),
+    });
+    let specs = match specs {
+        Ok(specs) => specs,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("not a fault: {error}\n")).into_response(),
+    };
+    for spec in specs {
+        for handle in state.all.iter().filter(|handle| spec.concerns(handle.venue())) {
+            handle.inject(spec.clone()).await;
+        }
+    }
+    axum::Json(json!({"ok": true})).into_response()
+}
+
+async fn control_clear(State(state): State<HttpState>) -> Response {
+    for handle in &state.all {
+        handle.clear_faults().await;
+    }
+    axum::Json(json!({"ok": true})).into_response()
+}
+
+async fn control_start(State(state): State<HttpState>) -> Response {
+    for handle in &state.all {
+        handle.start().await;
+    }
+    axum::Json(json!({"ok": true})).into_response()
+}
+
+/// Sends a command with a way to answer and waits for the answer; `None` once the engine has gone.
+pub(super) async fn ask_engine<T>(commands: &mpsc::Sender<Command>, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    commands.send(command(reply)).await.ok()?;
+    answer.await.ok()
+}
+
+fn find(pairs: &[(String, String)], name: &str) -> Option<String> {
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+}
