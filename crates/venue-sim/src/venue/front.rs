@@ -60,11 +60,13 @@ impl Front {
                 Ok((stream, peer)) => {
                     let front = self.clone();
                     self.tasks.spawn(async move {
-                        tokio::select! {
-                            () = front.shutdown.clone().cancelled_owned() => {}
-                            connection = front.clone().admit(stream, peer) => if let Some(connection) = connection {
-                                connection.serve(front.shutdown.clone()).await;
-                            },
+                        let shutdown = front.shutdown.clone();
+                        let admitted = tokio::select! {
+                            () = shutdown.cancelled() => None,
+                            admitted = front.admit(stream, peer) => admitted,
+                        };
+                        if let Some(connection) = admitted {
+                            connection.serve(shutdown).await;
                         }
                     });
                 }

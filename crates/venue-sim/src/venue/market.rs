@@ -208,7 +208,15 @@ impl DepthStream {
 impl Pending {
     fn starting(diff: &DepthUpdate) -> Self {
         let (bids, asks) = (BTreeMap::new(), BTreeMap::new());
-        Self { symbol: diff.s.clone(), first_id: diff.first_id, last_id: diff.last_id, event_ms: diff.event_ms, transaction_ms: diff.transaction_ms, bids, asks }
+        Self {
+            symbol: diff.s.clone(),
+            first_id: diff.first_id,
+            last_id: diff.last_id,
+            event_ms: diff.event_ms,
+            transaction_ms: diff.transaction_ms,
+            bids,
+            asks,
+        }
     }
 
     fn gather(&mut self, diff: &DepthUpdate) {
@@ -298,7 +306,17 @@ mod tests {
 
     fn diff(event_ms: i64, first_id: u64, last_id: u64, bid: (&str, &str)) -> DepthUpdate {
         let b = vec![(bid.0.to_owned(), bid.1.to_owned())];
-        DepthUpdate { e: DEPTH_UPDATE, event_ms, transaction_ms: Some(event_ms), s: "BTCUSDT".into(), first_id, last_id, previous_id: Some(first_id - 1), b, a: vec![] }
+        DepthUpdate {
+            e: DEPTH_UPDATE,
+            event_ms,
+            transaction_ms: Some(event_ms),
+            s: "BTCUSDT".into(),
+            first_id,
+            last_id,
+            previous_id: Some(first_id - 1),
+            b,
+            a: vec![],
+        }
     }
 
     #[test]
