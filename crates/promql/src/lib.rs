@@ -4,8 +4,13 @@
 //! Must not know: rules, alerts, sockets, files, clocks.
 #![forbid(unsafe_code)]
 
+pub mod eval;
 pub mod exposition;
+pub mod functions;
 pub mod labels;
+pub mod notation;
+pub mod parse;
+pub mod regex;
 
 use labels::{Labels, Matcher};
 

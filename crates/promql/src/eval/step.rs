@@ -1,0 +1,287 @@
+//! One step: the value of a node at one time. Selectors, subqueries, signs and parentheses here; the rest in the modules beside it.
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use ::regex::Regex;
+
+use super::load::{Loaded, load, reference_ms};
+use super::{Answer, Cost, Element, EvalError, Grid, Notes, Options, Value};
+use crate::functions::range::Window;
+use crate::labels::Labels;
+use crate::parse::{Expr, ExprKind, Selector, Sign, Subquery, ValueType};
+use crate::{Queryable, Sample, SeriesData, is_stale};
+
+/// The state of one evaluation.
+pub(super) struct Evaluation<'a> {
+    grid: Grid,
+    options: &'a Options,
+    loaded: Loaded,
+    /// What subqueries have computed so far, by their id.
+    kept: BTreeMap<usize, Kept>,
+    /// Patterns of `label_replace`, compiled once.
+    pub(super) patterns: BTreeMap<String, Rc<Regex>>,
+    pub(super) notes: Notes,
+    samples: usize,
+    work: u64,
+}
+
+/// The value of a node at one time, range vectors apart.
+#[derive(Debug)]
+pub(super) enum Operand<'a> {
+    Scalar(f64),
+    Vector(Vec<Point>),
+    Text(&'a str),
+}
+
+/// An element of a vector at the time of the step.
+#[derive(Clone, Debug)]
+pub(super) struct Point {
+    pub(super) labels: Labels,
+    pub(super) v: f64,
+}
+
+/// The value of a range vector at one time: whole series, and the window of them that counts.
+#[derive(Debug)]
+pub(super) struct RangeValue {
+    series: Rc<Vec<SeriesData>>,
+    pub(super) window: Window,
+}
+
+/// The steps of a subquery that were computed and may still lie in a window.
+#[derive(Default)]
+struct Kept {
+    series: Rc<Vec<SeriesData>>,
+    index: BTreeMap<Labels, usize>,
+    /// The step to compute next.
+    next_ms: Option<i64>,
+}
+
+// === impl RangeValue ===
+
+impl RangeValue {
+    /// Each series with its samples in the window, at least one.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Labels, &[Sample])> {
+        self.series.iter().filter_map(|one| {
+            let samples = within(&one.samples, self.window.start_ms, self.window.end_ms);
+            (!samples.is_empty()).then_some((&one.labels, samples))
+        })
+    }
+}
+
+fn within(samples: &[Sample], start_ms: i64, end_ms: i64) -> &[Sample] {
+    let from = samples.partition_point(|sample| sample.t_ms <= start_ms);
+    let to = samples.partition_point(|sample| sample.t_ms <= end_ms);
+    samples.get(from..to).unwrap_or_default()
+}
+
+// === impl Evaluation ===
+
+impl<'a> Evaluation<'a> {
+    pub(super) fn prepare(source: &dyn Queryable, expr: &'a Expr, grid: Grid, options: &'a Options) -> Result<Self, EvalError> {
+        let loaded = load(source, expr, grid, options)?;
+        let samples = loaded.samples;
+        let (kept, patterns, notes) = (BTreeMap::new(), BTreeMap::new(), Notes::default());
+        Ok(Self { grid, options, loaded, kept, patterns, notes, samples, work: 0 })
+    }
+
+    pub(super) fn answer(self, value: Value) -> Answer {
+        Answer { value, notes: self.notes, cost: Cost { samples: self.samples, work: self.work } }
+    }
+
+    /// The value of the whole expression at one time.
+    pub(super) fn top_value(&mut self, expr: &'a Expr, t_ms: i64) -> Result<Value, EvalError> {
+        if expr.value_type() == ValueType::RangeVector {
+            let range = self.range(expr, t_ms)?;
+            let series = range.each().map(|(labels, samples)| SeriesData { labels: labels.clone(), samples: samples.to_vec() });
+            return Ok(Value::Matrix(series.collect()));
+        }
+        Ok(match self.eval(expr, t_ms)? {
+            Operand::Scalar(v) => Value::Scalar(Sample { t_ms, v }),
+            Operand::Text(text) => Value::Text(text.to_owned()),
+            Operand::Vector(points) => {
+                distinct(&points)?;
+                Value::Vector(points.into_iter().map(|point| Element { labels: point.labels, sample: Sample { t_ms, v: point.v } }).collect())
+            }
+        })
+    }
+
+    /// The series that the expression yields over a grid, in order of their labels.
+    pub(super) fn matrix_over(&mut self, expr: &'a Expr, grid: Grid) -> Result<Vec<SeriesData>, EvalError> {
+        let mut kept = Kept::default();
+        for t_ms in grid.times() {
+            let value = self.eval(expr, t_ms)?;
+            self.keep(&mut kept, value, t_ms)?;
+        }
+        let mut series = std::mem::take(Rc::make_mut(&mut kept.series));
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(series)
+    }
+
+    pub(super) fn eval(&mut self, expr: &'a Expr, t_ms: i64) -> Result<Operand<'a>, EvalError> {
+        match &expr.kind {
+            ExprKind::Number(value) => Ok(Operand::Scalar(*value)),
+            ExprKind::Text(text) => Ok(Operand::Text(text)),
+            ExprKind::Paren(inner) => self.eval(inner, t_ms),
+            ExprKind::Instant(selector) => {
+                let points = self.selected(selector, t_ms)?.into_iter().map(|(labels, sample)| Point { labels, v: sample.v });
+                Ok(Operand::Vector(points.collect()))
+            }
+            ExprKind::Unary { sign, operand } => self.signed(*sign, operand, t_ms),
+            ExprKind::Binary(binary) => self.binary(binary, t_ms),
+            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, t_ms).map(Operand::Vector),
+            ExprKind::Call(call) => self.call(call, t_ms),
+            // The parser lets a range vector stand only where `range` reads it.
+            ExprKind::Range(_) | ExprKind::Subquery(_) => Ok(Operand::Vector(Vec::new())),
+        }
+    }
+
+    /// The value of an expression that the parser found to be scalar.
+    pub(super) fn scalar(&mut self, expr: &'a Expr, t_ms: i64) -> Result<f64, EvalError> {
+        match self.eval(expr, t_ms)? {
+            Operand::Scalar(value) => Ok(value),
+            Operand::Vector(_) | Operand::Text(_) => Ok(f64::NAN),
+        }
+    }
+
+    /// The value of an expression that the parser found to be an instant vector.
+    pub(super) fn vector(&mut self, expr: &'a Expr, t_ms: i64) -> Result<Vec<Point>, EvalError> {
+        match self.eval(expr, t_ms)? {
+            Operand::Vector(points) => Ok(points),
+            Operand::Scalar(_) | Operand::Text(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The text of an expression that the parser found to be a string.
+    pub(super) fn text(expr: &'a Expr) -> &'a str {
+        if let ExprKind::Text(text) = &expr.unwrapped().kind { text } else { "" }
+    }
+
+    /// The newest sample of each series in `(t - lookback, t]`, unless it is a stale marker; with its own time.
+    pub(super) fn selected(&mut self, selector: &Selector, t_ms: i64) -> Result<Vec<(Labels, Sample)>, EvalError> {
+        let end_ms = reference_ms(selector.shift, t_ms, self.grid);
+        let start_ms = end_ms.saturating_sub(self.options.lookback_ms);
+        let series = self.loaded.series(selector.id);
+        self.charge(series.len())?;
+        let newest = |one: &SeriesData| {
+            let sample = *within(&one.samples, start_ms, end_ms).last()?;
+            (!is_stale(sample.v)).then(|| (one.labels.clone(), sample))
+        };
+        Ok(series.iter().filter_map(newest).collect())
+    }
+
+    /// The value of an expression that the parser found to be a range vector.
+    pub(super) fn range(&mut self, expr: &'a Expr, t_ms: i64) -> Result<RangeValue, EvalError> {
+        let (series, range_ms, shift) = match &expr.unwrapped().kind {
+            ExprKind::Range(range) => (self.loaded.series(range.selector.id), range.range_ms, range.selector.shift),
+            ExprKind::Subquery(subquery) => (self.subquery(subquery, t_ms)?, subquery.range_ms, subquery.shift),
+            _ => (Rc::default(), 0, crate::parse::Shift::default()),
+        };
+        let end_ms = reference_ms(shift, t_ms, self.grid);
+        let window = Window { start_ms: end_ms.saturating_sub(range_ms), end_ms, now_ms: t_ms, param: f64::NAN };
+        let value = RangeValue { series, window };
+        let touched = value.each().map(|(_, samples)| samples.len()).sum();
+        self.charge(touched)?;
+        Ok(value)
+    }
+
+    /// The inner expression at every multiple of the step in the window. Windows only move forward, so each step is computed once.
+    fn subquery(&mut self, subquery: &'a Subquery, t_ms: i64) -> Result<Rc<Vec<SeriesData>>, EvalError> {
+        let step_ms = subquery.step_ms.unwrap_or(self.options.default_step_ms).max(1);
+        let end_ms = reference_ms(subquery.shift, t_ms, self.grid);
+        let start_ms = end_ms.saturating_sub(subquery.range_ms);
+        if subquery.range_ms / step_ms > self.options.limits.steps {
+            return Err(EvalError::TooManySteps { limit: self.options.limits.steps });
+        }
+        let mut first_ms = start_ms / step_ms * step_ms;
+        if first_ms <= start_ms {
+            first_ms += step_ms;
+        }
+        let mut kept = self.kept.remove(&subquery.id).unwrap_or_default();
+        self.forget(&mut kept, start_ms);
+        let mut next_ms = kept.next_ms.map_or(first_ms, |next_ms| next_ms.max(first_ms));
+        while next_ms <= end_ms {
+            let value = self.eval(&subquery.expr, next_ms)?;
+            self.keep(&mut kept, value, next_ms)?;
+            next_ms += step_ms;
+        }
+        kept.next_ms = Some(next_ms);
+        let series = Rc::clone(&kept.series);
+        self.kept.insert(subquery.id, kept);
+        Ok(series)
+    }
+
+    /// Appends the value of one step.
+    fn keep(&mut self, kept: &mut Kept, value: Operand<'_>, t_ms: i64) -> Result<(), EvalError> {
+        let points = match value {
+            Operand::Scalar(v) => vec![Point { labels: Labels::default(), v }],
+            Operand::Vector(points) => points,
+            Operand::Text(_) => Vec::new(),
+        };
+        distinct(&points)?;
+        self.hold(points.len())?;
+        let series = Rc::make_mut(&mut kept.series);
+        for Point { labels, v } in points {
+            let at = *kept.index.entry(labels).or_insert_with_key(|labels| {
+                series.push(SeriesData { labels: labels.clone(), samples: Vec::new() });
+                series.len() - 1
+            });
+            if let Some(one) = series.get_mut(at) {
+                one.samples.push(Sample { t_ms, v });
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the samples up to `start_ms`; a series that has none left stays in the index, for it is likely to come again.
+    fn forget(&mut self, kept: &mut Kept, start_ms: i64) {
+        for one in Rc::make_mut(&mut kept.series) {
+            let gone = one.samples.partition_point(|sample| sample.t_ms <= start_ms);
+            one.samples.drain(..gone);
+            self.samples -= gone;
+        }
+    }
+
+    fn signed(&mut self, sign: Sign, operand: &'a Expr, t_ms: i64) -> Result<Operand<'a>, EvalError> {
+        match (self.eval(operand, t_ms)?, sign) {
+            (value, Sign::Plus) => Ok(value),
+            (Operand::Scalar(value), Sign::Minus) => Ok(Operand::Scalar(-value)),
+            (Operand::Vector(points), Sign::Minus) => mapped(points, |value| Some(-value)).map(Operand::Vector),
+            (text @ Operand::Text(_), Sign::Minus) => Ok(text),
+        }
+    }
+
+    /// Counts samples or elements that are touched.
+    pub(super) fn charge(&mut self, touched: usize) -> Result<(), EvalError> {
+        self.work += touched as u64;
+        let limit = self.options.limits.work;
+        if self.work > limit { Err(EvalError::TooMuchWork { limit }) } else { Ok(()) }
+    }
+
+    fn hold(&mut self, samples: usize) -> Result<(), EvalError> {
+        self.samples += samples;
+        let limit = self.options.limits.samples;
+        if self.samples > limit { Err(EvalError::TooManySamples { limit }) } else { self.charge(samples + 1) }
+    }
+}
+
+/// Every element without its name and with a new value; those without one are left out.
+pub(super) fn mapped(points: Vec<Point>, value: impl Fn(f64) -> Option<f64>) -> Result<Vec<Point>, EvalError> {
+    let points: Vec<Point> =
+        points.into_iter().filter_map(|point| value(point.v).map(|v| Point { labels: point.labels.without_name(), v })).collect();
+    distinct(&points)?;
+    Ok(points)
+}
+
+/// No two elements have the same labels.
+pub(super) fn distinct(points: &[Point]) -> Result<(), EvalError> {
+    // Elements mostly come in order, and then neighbours are all there is to compare.
+    if points.iter().zip(points.iter().skip(1)).all(|(a, b)| a.labels < b.labels) {
+        return Ok(());
+    }
+    let mut labels: Vec<&Labels> = points.iter().map(|point| &point.labels).collect();
+    labels.sort();
+    match labels.iter().zip(labels.iter().skip(1)).find(|(a, b)| a == b) {
+        Some((twice, _)) => Err(EvalError::SameLabels { labels: twice.to_string() }),
+        None => Ok(()),
+    }
+}
