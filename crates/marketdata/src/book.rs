@@ -1,0 +1,277 @@
+//! An order book that holds only what the venue has vouched for.
+//!
+//! Owns: two sorted, bounded sides and the *horizon* of each: the worst price up to which the side is known without holes. A snapshot that was cut at a
+//! limit says nothing of levels past its last one, and deltas past it would leave holes between, so levels past the horizon are not held at all
+//! (Binance says the same: levels outside the snapshot are unknown until they change). Truncation moves the horizon inwards. Every level held is
+//! therefore right, and the first N are the venue's first N. Must not know: sequences, venues, time.
+
+use crate::price::{Price, Quantity};
+
+/// One price level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// The price.
+    pub price: Price,
+    /// What is offered there in all; zero in a delta removes the level.
+    pub quantity: Quantity,
+}
+
+/// Side of a book, or of the taker of a trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Buyers.
+    Bid,
+    /// Sellers.
+    Ask,
+}
+
+/// How many levels are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DepthBounds {
+    /// A side is cut when it grows past this…
+    pub most: usize,
+    /// …to this many. The distance is the hysteresis: a cut costs a memmove.
+    pub kept: usize,
+}
+
+/// One side, sorted with the best level at the end: most changes are near the touch, where a sorted vector moves least.
+#[derive(Clone, Debug)]
+struct Ladder {
+    side: Side,
+    levels: Vec<Level>,
+    horizon: Option<Price>,
+}
+
+/// Both sides of one instrument.
+#[derive(Clone, Debug)]
+pub struct Book {
+    bids: Ladder,
+    asks: Ladder,
+    bounds: DepthBounds,
+}
+
+// === impl Book ===
+
+impl Book {
+    /// An empty book.
+    pub const fn new(bounds: DepthBounds) -> Self {
+        Self {
+            bids: Ladder { side: Side::Bid, levels: Vec::new(), horizon: None },
+            asks: Ladder { side: Side::Ask, levels: Vec::new(), horizon: None },
+            bounds,
+        }
+    }
+
+    /// Replaces everything by a snapshot that was asked for with `limit` levels a side: a side with fewer is whole, one with as many may go on.
+    pub fn load(&mut self, bids: &[Level], asks: &[Level], limit: usize) {
+        self.bids.load(bids, limit, self.bounds);
+        self.asks.load(asks, limit, self.bounds);
+    }
+
+    /// Applies absolute quantities; zero removes. Removing what is not held is normal (venues say so).
+    pub fn apply(&mut self, bids: &[Level], asks: &[Level]) {
+        for level in bids {
+            self.bids.set(*level, self.bounds);
+        }
+        for level in asks {
+            self.asks.set(*level, self.bounds);
+        }
+    }
+
+    /// Up to `depth` levels of a side, best first.
+    pub fn top(&self, side: Side, depth: usize) -> impl ExactSizeIterator<Item = Level> + '_ {
+        let levels = &self.ladder(side).levels;
+        levels.iter().rev().take(depth).copied()
+    }
+
+    /// The best level of a side.
+    pub fn best(&self, side: Side) -> Option<Level> {
+        self.ladder(side).levels.last().copied()
+    }
+
+    /// Levels held on a side; all of them are the venue's.
+    pub fn held(&self, side: Side) -> usize {
+        self.ladder(side).levels.len()
+    }
+
+    /// Whether the first `depth` levels of both sides are all there: held, or the venue has no more.
+    pub fn complete(&self, depth: usize) -> bool {
+        [&self.bids, &self.asks].into_iter().all(|ladder| ladder.horizon.is_none() || ladder.levels.len() >= depth)
+    }
+
+    /// Best bid at or over best ask: no venue matches so, the book is wrong.
+    pub fn is_crossed(&self) -> bool {
+        matches!((self.best(Side::Bid), self.best(Side::Ask)), (Some(bid), Some(ask)) if bid.price >= ask.price)
+    }
+
+    /// A side has no level.
+    pub fn has_empty_side(&self) -> bool {
+        self.bids.levels.is_empty() || self.asks.levels.is_empty()
+    }
+
+    /// Forgets all levels and gives their memory back.
+    pub fn clear(&mut self) {
+        for ladder in [&mut self.bids, &mut self.asks] {
+            ladder.levels = Vec::new();
+            ladder.horizon = None;
+        }
+    }
+
+    const fn ladder(&self, side: Side) -> &Ladder {
+        match side {
+            Side::Bid => &self.bids,
+            Side::Ask => &self.asks,
+        }
+    }
+}
+
+// === impl Ladder ===
+
+impl Ladder {
+    fn load(&mut self, best_first: &[Level], limit: usize, bounds: DepthBounds) {
+        self.levels.clear();
+        self.levels.extend(best_first.iter().rev().filter(|level| level.quantity.0 != 0));
+        let side = self.side;
+        // Venues send sorted sides; an unsorted one costs a sort, not a wrong book.
+        if !self.levels.is_sorted_by_key(|level| rank(side, level.price)) {
+            self.levels.sort_by_key(|level| rank(side, level.price));
+        }
+        self.levels.dedup_by_key(|level| level.price);
+        self.horizon = if best_first.len() >= limit { self.levels.first().map(|level| level.price) } else { None };
+        self.cut(bounds);
+    }
+
+    fn set(&mut self, level: Level, bounds: DepthBounds) {
+        let side = self.side;
+        let place = rank(side, level.price);
+        if self.horizon.is_some_and(|horizon| place < rank(side, horizon)) {
+            return;
+        }
+        match self.levels.binary_search_by_key(&place, |held| rank(side, held.price)) {
+            Ok(at) if level.quantity.0 == 0 => {
+                self.levels.remove(at);
+            }
+            Ok(at) => {
+                if let Some(held) = self.levels.get_mut(at) {
+                    *held = level;
+                }
+            }
+            Err(_) if level.quantity.0 == 0 => {}
+            Err(at) => {
+                self.levels.insert(at, level);
+                if self.levels.len() > bounds.most {
+                    self.cut(bounds);
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self, bounds: DepthBounds) {
+        let surplus = self.levels.len().saturating_sub(bounds.kept);
+        if self.levels.len() > bounds.most && surplus > 0 {
+            self.levels.drain(..surplus);
+            self.horizon = self.levels.first().map(|level| level.price);
+        }
+    }
+}
+
+/// Rises towards the best level on both sides.
+const fn rank(side: Side, price: Price) -> i64 {
+    match side {
+        Side::Bid => price.0,
+        Side::Ask => -price.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const ROOMY: DepthBounds = DepthBounds { most: 1_000, kept: 900 };
+
+    fn level(price: i64, quantity: i64) -> Level {
+        Level { price: Price(price), quantity: Quantity(quantity) }
+    }
+
+    fn prices(book: &Book, side: Side) -> Vec<i64> {
+        book.top(side, usize::MAX).map(|level| level.price.0).collect()
+    }
+
+    #[test]
+    fn sides_read_best_first() {
+        let mut book = Book::new(ROOMY);
+        book.load(&[level(10, 1), level(9, 1)], &[level(11, 1), level(13, 1)], 1_000);
+        book.apply(&[level(8, 4), level(10, 0)], &[level(12, 5), level(99, 0)]);
+        assert_eq!(prices(&book, Side::Bid), [9, 8]);
+        assert_eq!(prices(&book, Side::Ask), [11, 12, 13]);
+        assert!(!book.is_crossed() && !book.has_empty_side() && book.complete(100), "a whole snapshot stays complete");
+        book.apply(&[level(11, 1)], &[]);
+        assert!(book.is_crossed(), "a bid at the ask");
+    }
+
+    #[test]
+    fn nothing_is_held_past_the_last_level_of_a_cut_snapshot() {
+        let mut book = Book::new(ROOMY);
+        book.load(&[level(10, 1), level(9, 1)], &[level(11, 1), level(12, 1)], 2);
+        book.apply(&[level(8, 1), level(7, 1)], &[level(13, 1)]);
+        assert_eq!((prices(&book, Side::Bid), prices(&book, Side::Ask)), (vec![10, 9], vec![11, 12]));
+        book.apply(&[level(10, 0), level(9, 0), level(9, 3)], &[]);
+        assert_eq!(prices(&book, Side::Bid), [9], "the horizon itself is known");
+        assert!(book.complete(1) && !book.complete(2));
+    }
+
+    #[test]
+    fn a_cut_moves_the_horizon_inwards() {
+        let mut book = Book::new(DepthBounds { most: 4, kept: 2 });
+        book.load(&[level(1, 1)], &[level(100, 1)], 1_000);
+        book.apply(&[level(2, 1), level(3, 1), level(4, 1)], &[]);
+        assert_eq!(book.held(Side::Bid), 4);
+        book.apply(&[level(5, 1)], &[]);
+        assert_eq!(prices(&book, Side::Bid), [5, 4]);
+        book.apply(&[level(5, 0), level(3, 7)], &[]);
+        assert_eq!(prices(&book, Side::Bid), [4], "3 is past the cut: what lies between is forgotten");
+        assert!(book.complete(1) && !book.complete(2));
+    }
+
+    #[test]
+    fn an_unsorted_snapshot_is_put_in_order() {
+        let mut book = Book::new(ROOMY);
+        book.load(&[level(8, 1), level(10, 1), level(9, 0)], &[level(12, 1), level(11, 1)], 1_000);
+        assert_eq!((prices(&book, Side::Bid), prices(&book, Side::Ask)), (vec![10, 8], vec![11, 12]));
+    }
+
+    fn sided() -> impl Strategy<Value = Vec<(bool, i64, i64)>> {
+        proptest::collection::vec((any::<bool>(), 1i64..60, 0i64..4), 0..300)
+    }
+
+    proptest! {
+        /// Against a map of the venue's whole book: what is held is a prefix of the truth, whatever the bounds and the snapshot's limit.
+        #[test]
+        fn what_is_held_is_the_venues_best(start in sided(), changes in sided(), limit in 1usize..40, kept in 1usize..20, slack in 0usize..10) {
+            let mut truth = [BTreeMap::new(), BTreeMap::new()];
+            let place = |truth: &mut [BTreeMap<i64, i64>; 2], (bid, price, quantity): (bool, i64, i64)| {
+                let side = &mut truth[usize::from(!bid)];
+                let rank = if bid { -price } else { price };
+                if quantity == 0 { side.remove(&rank); } else { side.insert(rank, quantity); }
+            };
+            for &change in &start { place(&mut truth, change); }
+            let side = |map: &BTreeMap<i64, i64>, limit: usize| map.iter().take(limit).map(|(rank, q)| level(rank.abs(), *q)).collect::<Vec<_>>();
+            let mut book = Book::new(DepthBounds { most: kept + slack, kept });
+            book.load(&side(&truth[0], limit), &side(&truth[1], limit), limit);
+            for &change in &changes {
+                place(&mut truth, change);
+                let (bid, price, quantity) = change;
+                let one = [level(price, quantity)];
+                if bid { book.apply(&one, &[]) } else { book.apply(&[], &one) }
+                for (which, map) in [(Side::Bid, &truth[0]), (Side::Ask, &truth[1])] {
+                    let held: Vec<Level> = book.top(which, usize::MAX).collect();
+                    prop_assert!(held.len() <= kept + slack);
+                    prop_assert_eq!(&held, &side(map, held.len()));
+                    if book.complete(5) { prop_assert!(held.len() >= 5.min(map.len())); }
+                }
+            }
+        }
+    }
+}

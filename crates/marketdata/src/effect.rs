@@ -1,0 +1,408 @@
+//! The seam between the core and its shell: what goes in, what comes out, and the names of every decision.
+//!
+//! Owns: [`Input`], [`Effect`], [`Event`] and the reason words that are the same in log, metric, page and test. Must not know: how any is carried out.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::instrument::InstrumentId;
+use crate::message::Trade;
+
+/// One connection attempt; never used again after it ended, so that late frames of an old connection are recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u32);
+
+/// One REST request; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchId(pub u64);
+
+/// What a shell tells a [`Venue`](crate::Venue).
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The WebSocket is open.
+    Connected {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A text frame.
+    Frame {
+        /// On which connection.
+        conn: ConnId,
+        /// The whole text.
+        text: &'a str,
+    },
+    /// A ping, pong or binary frame: the peer is alive, but said nothing.
+    Activity {
+        /// On which connection.
+        conn: ConnId,
+    },
+    /// The connection ended, or never opened.
+    Closed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A REST answer arrived, whatever its status.
+    Fetched {
+        /// Which request.
+        fetch: FetchId,
+        /// The answer.
+        response: Response<'a>,
+    },
+    /// A REST request got no answer.
+    FetchFailed {
+        /// Which request.
+        fetch: FetchId,
+        /// [`SnapshotTrouble::Timeout`] or [`SnapshotTrouble::Network`].
+        trouble: SnapshotTrouble,
+    },
+    /// Time has passed.
+    Timeout,
+}
+
+/// A REST answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Response<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// `Retry-After`, if given.
+    pub retry_after: Option<Duration>,
+    /// `X-MBX-USED-WEIGHT-1M`, if given.
+    pub used_weight: Option<u32>,
+    /// The body as text; empty if it is not UTF-8.
+    pub body: &'a str,
+}
+
+/// What a shell is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Open a WebSocket.
+    Connect {
+        /// Its id from now on.
+        conn: ConnId,
+        /// Where.
+        url: String,
+    },
+    /// Write a text frame.
+    Send {
+        /// On which connection.
+        conn: ConnId,
+        /// The whole text.
+        text: String,
+    },
+    /// Close a connection, also one that is still being opened.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// Why.
+        reason: Reason,
+    },
+    /// One GET request.
+    Fetch {
+        /// Its id.
+        fetch: FetchId,
+        /// The whole URL.
+        url: String,
+    },
+    /// Publish this instrument's book: read [`Venue::book`](crate::Venue::book) before the next input.
+    Book {
+        /// Which.
+        instrument: InstrumentId,
+    },
+    /// Publish this trade.
+    Trade(Trade),
+    /// Something worth a log line and a count.
+    Event(Event),
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The instrument it concerns; `None`: the venue or a connection.
+    pub instrument: Option<InstrumentId>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A connection opened.
+    Connected(ConnId),
+    /// A connection ended or was given up.
+    Disconnected(ConnId, Reason),
+    /// A book became exact: first synchronisation or after a resync.
+    Synced,
+    /// A book stopped being exact; it is not published until the next `Synced`.
+    Resync(Reason),
+    /// A snapshot could not be used; another will be fetched.
+    SnapshotRetry(SnapshotTrouble),
+    /// A deeper snapshot is fetched beside the running book, because few levels are left that the venue vouched for.
+    Refresh,
+    /// Trades are missing, both ends included.
+    TradeGap {
+        /// First missing id.
+        from: u64,
+        /// Last missing id.
+        to: u64,
+    },
+    /// Subscribed, acknowledged, and nothing ever came within the bound.
+    NoFirstData(StreamKind),
+    /// Data came before, and none since the bound.
+    Stale(StreamKind),
+    /// Data came again after `NoFirstData` or `Stale`.
+    Fresh(StreamKind),
+    /// The venue refused a subscription.
+    Refused(StreamKind),
+    /// A side of the book is empty; not published until both have levels.
+    EmptySide,
+    /// A frame could not be read; kept in [`Venue::malformed`](crate::Venue::malformed).
+    Malformed,
+    /// A replacement connection is being prepared while the old one runs.
+    HandOverStarted(Reason),
+    /// The replacement took over.
+    HandOverDone,
+    /// The venue limits our REST requests; none is sent for this long.
+    RestLimited(Duration),
+}
+
+/// Kind of stream of an instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamKind {
+    /// Order book deltas.
+    Book,
+    /// Trades.
+    Trade,
+}
+
+/// Why a book is rebuilt or a connection replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The update ids do not join: a delta is missing.
+    Gap,
+    /// Best bid at or over best ask.
+    Crossed,
+    /// A delta could not be read.
+    Malformed,
+    /// The published snapshot turned out older than the first delta.
+    SnapshotTooOld,
+    /// More deltas came before a usable snapshot than the buffer holds.
+    BufferOverflow,
+    /// The peer closed or reset the connection, or it never opened.
+    Closed,
+    /// The connection did not open in time.
+    ConnectTimeout,
+    /// A subscription was not answered in time.
+    SubscribeTimeout,
+    /// Nothing at all, not even a ping, for longer than the bound.
+    Silent,
+    /// Alive, but no stream gives data for longer than the bound.
+    NoData,
+    /// The venue announced that it closes the connection.
+    ServerShutdown,
+    /// Replaced before the venue's limit on a connection's life.
+    AgeLimit,
+}
+
+/// Why a snapshot could not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SnapshotTrouble {
+    /// Older than the first buffered delta, or than what was already published.
+    TooOld,
+    /// Best bid at or over best ask.
+    Crossed,
+    /// Not the venue's format, or numbers that do not fit the instrument's scale.
+    Malformed,
+    /// 429: too many requests.
+    RateLimited,
+    /// 418 or 403: banned or blocked.
+    Banned,
+    /// Any other status than 200.
+    Status,
+    /// No answer in time.
+    Timeout,
+    /// No connection, or it broke.
+    Network,
+}
+
+// === impl Event ===
+
+impl Event {
+    pub(crate) const fn of(instrument: InstrumentId, kind: EventKind) -> Effect {
+        Effect::Event(Event { instrument: Some(instrument), kind })
+    }
+
+    pub(crate) const fn venue(kind: EventKind) -> Effect {
+        Effect::Event(Event { instrument: None, kind })
+    }
+}
+
+// === impl EventKind ===
+
+impl EventKind {
+    /// The name, for logs and metric labels.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            EventKind::Connected(_) => "connected",
+            EventKind::Disconnected(..) => "disconnected",
+            EventKind::Synced => "synced",
+            EventKind::Resync(_) => "resync",
+            EventKind::SnapshotRetry(_) => "snapshot_retry",
+            EventKind::Refresh => "refresh",
+            EventKind::TradeGap { .. } => "trade_gap",
+            EventKind::NoFirstData(_) => "no_first_data",
+            EventKind::Stale(_) => "stale",
+            EventKind::Fresh(_) => "fresh",
+            EventKind::Refused(_) => "refused",
+            EventKind::EmptySide => "empty_side",
+            EventKind::Malformed => "malformed",
+            EventKind::HandOverStarted(_) => "hand_over_started",
+            EventKind::HandOverDone => "hand_over_done",
+            EventKind::RestLimited(_) => "rest_limited",
+        }
+    }
+
+    /// The reason word, or the stream's kind, or nothing.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            EventKind::Disconnected(_, reason) | EventKind::Resync(reason) | EventKind::HandOverStarted(reason) => reason.as_str(),
+            EventKind::SnapshotRetry(trouble) => trouble.as_str(),
+            EventKind::NoFirstData(kind) | EventKind::Stale(kind) | EventKind::Fresh(kind) | EventKind::Refused(kind) => kind.as_str(),
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            EventKind::TradeGap { from, to } => write!(f, " {from}-{to}"),
+            EventKind::RestLimited(wait) => write!(f, " {} s", wait.as_secs()),
+            _ if self.reason().is_empty() => Ok(()),
+            _ => write!(f, " {}", self.reason()),
+        }
+    }
+}
+
+// === impl StreamKind ===
+
+impl StreamKind {
+    /// Both, in the order of [`index`](Self::index).
+    pub const ALL: [StreamKind; 2] = [StreamKind::Book, StreamKind::Trade];
+
+    /// The first word of a subject.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StreamKind::Book => "orderbook",
+            StreamKind::Trade => "trade",
+        }
+    }
+
+    /// Place in [`ALL`](Self::ALL).
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// All, in the order of [`index`](Self::index).
+    pub const ALL: [Reason; 12] = [
+        Reason::Gap,
+        Reason::Crossed,
+        Reason::Malformed,
+        Reason::SnapshotTooOld,
+        Reason::BufferOverflow,
+        Reason::Closed,
+        Reason::ConnectTimeout,
+        Reason::SubscribeTimeout,
+        Reason::Silent,
+        Reason::NoData,
+        Reason::ServerShutdown,
+        Reason::AgeLimit,
+    ];
+
+    /// The word, the same everywhere.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Gap => "gap",
+            Reason::Crossed => "crossed",
+            Reason::Malformed => "malformed",
+            Reason::SnapshotTooOld => "snapshot_too_old",
+            Reason::BufferOverflow => "buffer_overflow",
+            Reason::Closed => "closed",
+            Reason::ConnectTimeout => "connect_timeout",
+            Reason::SubscribeTimeout => "subscribe_timeout",
+            Reason::Silent => "silent",
+            Reason::NoData => "no_data",
+            Reason::ServerShutdown => "server_shutdown",
+            Reason::AgeLimit => "age_limit",
+        }
+    }
+
+    /// Place in [`ALL`](Self::ALL).
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+// === impl SnapshotTrouble ===
+
+impl SnapshotTrouble {
+    /// All, in the order of [`index`](Self::index).
+    pub const ALL: [SnapshotTrouble; 8] = [
+        SnapshotTrouble::TooOld,
+        SnapshotTrouble::Crossed,
+        SnapshotTrouble::Malformed,
+        SnapshotTrouble::RateLimited,
+        SnapshotTrouble::Banned,
+        SnapshotTrouble::Status,
+        SnapshotTrouble::Timeout,
+        SnapshotTrouble::Network,
+    ];
+
+    /// The word, the same everywhere.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SnapshotTrouble::TooOld => "snapshot_too_old",
+            SnapshotTrouble::Crossed => "crossed",
+            SnapshotTrouble::Malformed => "malformed",
+            SnapshotTrouble::RateLimited => "rate_limited",
+            SnapshotTrouble::Banned => "banned",
+            SnapshotTrouble::Status => "status",
+            SnapshotTrouble::Timeout => "timeout",
+            SnapshotTrouble::Network => "network",
+        }
+    }
+
+    /// Place in [`ALL`](Self::ALL).
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_is_its_place_and_every_word_is_its_own() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), place);
+            assert!(Reason::ALL[..place].iter().all(|other| other.as_str() != reason.as_str()));
+        }
+        for (place, trouble) in SnapshotTrouble::ALL.into_iter().enumerate() {
+            assert_eq!(trouble.index(), place);
+            assert!(SnapshotTrouble::ALL[..place].iter().all(|other| other.as_str() != trouble.as_str()));
+        }
+    }
+
+    #[test]
+    fn an_event_reads_as_a_log_line() {
+        assert_eq!(EventKind::Resync(Reason::Gap).to_string(), "resync gap");
+        assert_eq!(EventKind::TradeGap { from: 5, to: 9 }.to_string(), "trade_gap 5-9");
+        assert_eq!(EventKind::Stale(StreamKind::Trade).to_string(), "stale trade");
+        assert_eq!(EventKind::Synced.to_string(), "synced");
+    }
+}

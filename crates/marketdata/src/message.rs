@@ -1,0 +1,322 @@
+//! What leaves: subjects, message ids and JSON bodies.
+//!
+//! Owns: the wire form that the old system's consumers read (levels as string arrays, the old field names), plus what it lost: the venue's own event
+//! time and update ids. Must not know: NATS, files, how often anything is published. Encoding appends to a buffer the caller reuses and allocates nothing.
+//!
+//! Differences from the old publisher, on purpose: `symbol` is the normalised one everywhere and the venue's own is `venue_symbol`;
+//! `standardized_at` (a text form of `ts_ms` that no consumer reads) is not sent.
+
+use clock::Now;
+
+use crate::book::{Book, Level, Side};
+use crate::effect::StreamKind;
+use crate::instrument::{Instrument, InstrumentId};
+use crate::price::{Price, Quantity, Scale};
+
+/// The first N levels of a book, to be encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct BookView<'a> {
+    /// Whose book.
+    pub instrument: &'a Instrument,
+    /// All levels held.
+    pub book: &'a Book,
+    /// How many of them are published.
+    pub depth: usize,
+    /// Where in the venue's sequence.
+    pub stamp: Stamp,
+    /// Whether a delta has joined the snapshot yet; a quiet instrument is published from its snapshot alone.
+    pub confirmed: bool,
+}
+
+/// Where a book stands in the venue's sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Id of the last update in the book: Binance `u`, OKX `seqId`, Deribit `change_id`.
+    pub sequence: u64,
+    /// First id of the last delta: Binance `U`. `None` for a bare snapshot and for venues that have none.
+    pub first: Option<u64>,
+    /// Id before the last delta: Binance futures `pu`, OKX `prevSeqId`, Deribit `prev_change_id`.
+    pub previous: Option<u64>,
+    /// The venue's event time, unix ms. `None` for a Binance spot snapshot, which carries no time.
+    pub event_ts_ms: Option<i64>,
+    /// When it arrived here, unix ms.
+    pub received_ms: i64,
+}
+
+/// One trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trade {
+    /// Of which instrument.
+    pub instrument: InstrumentId,
+    /// The venue's id; consecutive per instrument.
+    pub id: u64,
+    /// At what price, in the instrument's scale.
+    pub price: Price,
+    /// How much, in the instrument's scale.
+    pub quantity: Quantity,
+    /// Side of the taker: [`Side::Bid`] bought.
+    pub taker: Side,
+    /// When it happened, unix ms.
+    pub trade_ts_ms: i64,
+    /// When the venue sent it, unix ms.
+    pub event_ts_ms: i64,
+    /// When it arrived here, unix ms.
+    pub received_ms: i64,
+}
+
+// === impl BookView ===
+
+impl BookView<'_> {
+    /// Whether the published depth is all there (or the venue has no more levels).
+    pub fn complete(&self) -> bool {
+        self.book.complete(self.depth)
+    }
+
+    /// Levels that are published of one side.
+    pub fn levels(&self, side: Side) -> impl ExactSizeIterator<Item = Level> + '_ {
+        self.book.top(side, self.depth)
+    }
+}
+
+// === encoding ===
+
+/// Appends `<kind>.<exchange>.<market_type>.<symbol>`, e.g. `orderbook.binance.spot.BTC-USDT`.
+pub fn subject(kind: StreamKind, instrument: &Instrument, out: &mut Vec<u8>) {
+    joined(kind, instrument, b'.', out);
+}
+
+/// Appends the `Nats-Msg-Id` of a book, `orderbook:exchange:market_type:symbol:sequence:event_ts_ms`.
+///
+/// All of it is the venue's, so that a second collector of the same feed makes the same id.
+pub fn book_id(view: &BookView<'_>, out: &mut Vec<u8>) {
+    id(StreamKind::Book, view.instrument, (view.stamp.sequence, view.stamp.event_ts_ms.unwrap_or(0)), out);
+}
+
+/// Appends the `Nats-Msg-Id` of a trade, `trade:exchange:market_type:symbol:id:event_ts_ms`.
+pub fn trade_id(trade: &Trade, instrument: &Instrument, out: &mut Vec<u8>) {
+    id(StreamKind::Trade, instrument, (trade.id, trade.event_ts_ms), out);
+}
+
+/// Appends one JSON object: the book's first N levels. `now` becomes `ts_ms`, the publishing time, as in the old system.
+pub fn encode_book(view: &BookView<'_>, now: Now, out: &mut Vec<u8>) {
+    let stamp = view.stamp;
+    head(StreamKind::Book, view.instrument, now, out);
+    text_field("update_type", "snapshot", out);
+    optional("last_update_id", Some(stamp.sequence), out);
+    optional("first_update_id", stamp.first, out);
+    optional("prev_update_id", stamp.previous, out);
+    optional("sequence", Some(stamp.sequence), out);
+    signed("event_ts_ms", stamp.event_ts_ms, out);
+    signed("collected_ts_ms", Some(stamp.received_ms), out);
+    optional("depth_levels", u64::try_from(view.depth).ok(), out);
+    flag("complete", if view.complete() { "true" } else { "false" }, out);
+    flag("confirmed", if view.confirmed { "true" } else { "false" }, out);
+    side("bids", view, Side::Bid, out);
+    side("asks", view, Side::Ask, out);
+    out.push(b'}');
+}
+
+/// Appends one JSON object: a trade. `now` becomes `ts_ms`, the publishing time.
+pub fn encode_trade(trade: &Trade, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
+    head(StreamKind::Trade, instrument, now, out);
+    key("price", out);
+    quoted_number(instrument.price, trade.price.0, out);
+    key("quantity", out);
+    quoted_number(instrument.quantity, trade.quantity.0, out);
+    let (taker, maker) = match trade.taker {
+        Side::Bid => ("buy", "false"),
+        Side::Ask => ("sell", "true"),
+    };
+    text_field("side", taker, out);
+    flag("is_maker", maker, out);
+    key("trade_id", out);
+    out.push(b'"');
+    integer(trade.id, out);
+    out.push(b'"');
+    optional("sequence", Some(trade.id), out);
+    signed("trade_ts_ms", Some(trade.trade_ts_ms), out);
+    signed("event_ts_ms", Some(trade.event_ts_ms), out);
+    signed("collected_ts_ms", Some(trade.received_ms), out);
+    out.push(b'}');
+}
+
+fn head(kind: StreamKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"exchange\":\"");
+    out.extend_from_slice(instrument.exchange.as_str().as_bytes());
+    out.push(b'"');
+    text_field("market_type", instrument.market_type.as_str(), out);
+    text_field("symbol", &instrument.symbol, out);
+    text_field("normalized_symbol", &instrument.symbol, out);
+    text_field("venue_symbol", &instrument.raw, out);
+    text_field("data_type", kind.as_str(), out);
+    text_field("data_source", "tidemark", out);
+    text_field("publisher", "collector", out);
+    text_field("standardization_version", "2.0", out);
+    signed("ts_ms", Some(now.wall_ms), out);
+}
+
+fn side(name: &str, view: &BookView<'_>, which: Side, out: &mut Vec<u8>) {
+    key(name, out);
+    out.push(b'[');
+    let mut first = true;
+    for level in view.levels(which) {
+        out.extend_from_slice(if first { b"[" } else { b",[" });
+        first = false;
+        quoted_number(view.instrument.price, level.price.0, out);
+        out.push(b',');
+        quoted_number(view.instrument.quantity, level.quantity.0, out);
+        out.push(b']');
+    }
+    out.push(b']');
+}
+
+fn id(kind: StreamKind, instrument: &Instrument, (sequence, event_ts_ms): (u64, i64), out: &mut Vec<u8>) {
+    joined(kind, instrument, b':', out);
+    out.push(b':');
+    integer(sequence, out);
+    out.push(b':');
+    Scale::new(0).write(event_ts_ms, out);
+}
+
+fn joined(kind: StreamKind, instrument: &Instrument, by: u8, out: &mut Vec<u8>) {
+    for word in [kind.as_str(), instrument.exchange.as_str(), instrument.market_type.as_str()] {
+        out.extend_from_slice(word.as_bytes());
+        out.push(by);
+    }
+    out.extend_from_slice(instrument.symbol.as_bytes());
+}
+
+fn key(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Names come from [`Venue::new`](crate::Venue::new), which refuses what JSON would have to escape.
+fn text_field(name: &str, value: &str, out: &mut Vec<u8>) {
+    key(name, out);
+    out.push(b'"');
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
+}
+
+fn flag(name: &str, value: &str, out: &mut Vec<u8>) {
+    key(name, out);
+    out.extend_from_slice(value.as_bytes());
+}
+
+fn optional(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
+    key(name, out);
+    match value {
+        Some(value) => integer(value, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn signed(name: &str, value: Option<i64>, out: &mut Vec<u8>) {
+    key(name, out);
+    match value {
+        Some(value) => Scale::new(0).write(value, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn quoted_number(scale: Scale, value: i64, out: &mut Vec<u8>) {
+    out.push(b'"');
+    scale.write(value, out);
+    out.push(b'"');
+}
+
+fn integer(value: u64, out: &mut Vec<u8>) {
+    let (high, low) = (value / 10, value % 10);
+    if high > 0 {
+        // Venues' ids are far below 2^63; the tenth of any u64 fits.
+        Scale::new(0).write(i64::try_from(high).unwrap_or(i64::MAX), out);
+    }
+    Scale::new(0).write(i64::try_from(low).unwrap_or(0), out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::DepthBounds;
+    use crate::instrument::{Exchange, MarketType};
+    use std::time::Duration;
+
+    fn btc() -> Instrument {
+        let scale = Scale::new(8);
+        let (exchange, market_type) = (Exchange::Binance, MarketType::Spot);
+        Instrument { exchange, market_type, raw: "BTCUSDT".into(), symbol: "BTC-USDT".into(), price: scale, quantity: scale }
+    }
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    const NOW: Now = Now::new(Duration::from_secs(1), 1_723_161_255_400);
+
+    #[test]
+    fn a_book_as_it_goes_out() {
+        let instrument = btc();
+        let level = |price: &str, quantity: &str| Level {
+            price: Price(instrument.price.parse(price).unwrap()),
+            quantity: Quantity(instrument.quantity.parse(quantity).unwrap()),
+        };
+        let mut book = Book::new(DepthBounds { most: 10, kept: 10 });
+        book.load(&[level("61737.63", "0.5"), level("61737.62", "1")], &[level("61837.64000000", "1.54698000")], 2);
+        let stamp = Stamp {
+            sequence: 50_093_239_202,
+            first: Some(50_093_239_189),
+            previous: None,
+            event_ts_ms: Some(1_723_161_255_208),
+            received_ms: 1_723_161_255_300,
+        };
+        let view = BookView { instrument: &instrument, book: &book, depth: 2, stamp, confirmed: true };
+        assert_eq!(
+            text(|out| encode_book(&view, NOW, out)),
+            concat!(
+                r#"{"exchange":"binance","market_type":"spot","symbol":"BTC-USDT","normalized_symbol":"BTC-USDT","venue_symbol":"BTCUSDT","#,
+                r#""data_type":"orderbook","data_source":"tidemark","publisher":"collector","standardization_version":"2.0","ts_ms":1723161255400,"#,
+                r#""update_type":"snapshot","last_update_id":50093239202,"first_update_id":50093239189,"prev_update_id":null,"sequence":50093239202,"#,
+                r#""event_ts_ms":1723161255208,"collected_ts_ms":1723161255300,"depth_levels":2,"complete":true,"confirmed":true,"#,
+                r#""bids":[["61737.63000000","0.50000000"],["61737.62000000","1.00000000"]],"asks":[["61837.64000000","1.54698000"]]}"#
+            )
+        );
+        assert_eq!(text(|out| book_id(&view, out)), "orderbook:binance:spot:BTC-USDT:50093239202:1723161255208");
+        assert_eq!(text(|out| subject(StreamKind::Book, &instrument, out)), "orderbook.binance.spot.BTC-USDT");
+    }
+
+    #[test]
+    fn a_trade_as_it_goes_out() {
+        let instrument = btc();
+        let trade = Trade {
+            instrument: InstrumentId(0),
+            id: 3_735_683_259,
+            price: Price(instrument.price.parse("61837.63").unwrap()),
+            quantity: Quantity(instrument.quantity.parse("0.02").unwrap()),
+            taker: Side::Ask,
+            trade_ts_ms: 1_723_161_255_342,
+            event_ts_ms: 1_723_161_255_343,
+            received_ms: 1_723_161_255_350,
+        };
+        assert_eq!(
+            text(|out| encode_trade(&trade, &instrument, NOW, out)),
+            concat!(
+                r#"{"exchange":"binance","market_type":"spot","symbol":"BTC-USDT","normalized_symbol":"BTC-USDT","venue_symbol":"BTCUSDT","#,
+                r#""data_type":"trade","data_source":"tidemark","publisher":"collector","standardization_version":"2.0","ts_ms":1723161255400,"#,
+                r#""price":"61837.63000000","quantity":"0.02000000","side":"sell","is_maker":true,"trade_id":"3735683259","sequence":3735683259,"#,
+                r#""trade_ts_ms":1723161255342,"event_ts_ms":1723161255343,"collected_ts_ms":1723161255350}"#
+            )
+        );
+        assert_eq!(text(|out| trade_id(&trade, &instrument, out)), "trade:binance:spot:BTC-USDT:3735683259:1723161255343");
+    }
+
+    #[test]
+    fn integers_of_all_sizes_print() {
+        for value in [0, 9, 10, 12345, u64::MAX - 1, u64::MAX] {
+            assert_eq!(text(|out| integer(value, out)), value.to_string());
+        }
+    }
+}

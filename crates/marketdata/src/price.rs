@@ -1,0 +1,288 @@
+//! Prices and quantities as exact fixed-point numbers: an `i64` and a scale that belongs to the instrument.
+//!
+//! Owns: text to number and back, without loss and without floats. Must not know: what is being priced.
+#![expect(clippy::indexing_slicing, reason = "tables and the digit buffer are indexed below bounds shown beside each use")]
+
+use thiserror::Error;
+
+/// A price in units of 10^-digits of the instrument's price [`Scale`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Price(pub i64);
+
+/// A quantity in units of 10^-digits of the instrument's quantity [`Scale`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(pub i64);
+
+/// How numbers of one instrument are held and printed.
+///
+/// `digits` decimals are held. On printing at least `shown` decimals appear; zeros past them are trimmed, missing ones are padded. So a venue that
+/// always prints 8 decimals gets 8 back even when fewer are held (meme coins, whose quantities would not fit an `i64` at 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    digits: u8,
+    shown: u8,
+}
+
+/// Why a text is not a number of a scale. Nothing is ever rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NumberError {
+    /// Not `-?digits[.digits]`.
+    #[error("not a decimal number")]
+    NotADecimal,
+    /// A digit other than zero past the held decimals.
+    #[error("more decimals than the instrument's scale holds")]
+    TooPrecise,
+    /// Does not fit 64 bits at this scale.
+    #[error("out of range at the instrument's scale")]
+    OutOfRange,
+}
+
+/// Most decimals a scale can hold: 10^18 is the largest power of ten in an `i64`.
+pub const MAX_DIGITS: u8 = 18;
+
+/// Longest printed number: sign, 19 digits, point and up to [`MAX_DIGITS`] leading or padded zeros.
+const TEXT_MAX: usize = 1 + 19 + 1 + 2 * MAX_DIGITS as usize;
+
+const POWERS: [i64; MAX_DIGITS as usize + 1] = powers();
+
+// === impl Scale ===
+
+impl Scale {
+    /// Holds and shows `digits` decimals (at most [`MAX_DIGITS`]).
+    pub const fn new(digits: u8) -> Self {
+        let digits = if digits > MAX_DIGITS { MAX_DIGITS } else { digits };
+        Self { digits, shown: digits }
+    }
+
+    /// The same held decimals, printed with at least `shown` of them.
+    #[must_use]
+    pub const fn showing(self, shown: u8) -> Self {
+        Self { digits: self.digits, shown: if shown > MAX_DIGITS { MAX_DIGITS } else { shown } }
+    }
+
+    /// From a venue's step and maximum, as listed (`"0.00001000"`, `"9000.00000000"`): shows as many decimals as `step` is written with, holds as many
+    /// of them as leave room for [`HEADROOM`](Self::HEADROOM) times `max`, but never fewer than `step` needs.
+    ///
+    /// Holding more than the step needs lets through orders that are older than a coarser step.
+    pub fn from_listing(step: &str, max: &str) -> Result<Self, NumberError> {
+        let shown = decimals_written(step).min(MAX_DIGITS);
+        let needed = decimals_needed(step).min(MAX_DIGITS);
+        Scale::new(needed).parse(step)?;
+        let whole = max.split('.').next().unwrap_or("").len();
+        let room = 18usize.saturating_sub(whole + Self::HEADROOM_DIGITS);
+        let digits = u8::try_from(room).unwrap_or(MAX_DIGITS).min(shown).max(needed);
+        Ok(Scale::new(digits).showing(shown))
+    }
+
+    /// A level may gather many orders: room for this many times the largest single order.
+    pub const HEADROOM: u64 = 10_000;
+    const HEADROOM_DIGITS: usize = 4;
+
+    /// Decimals held.
+    pub const fn digits(self) -> u8 {
+        self.digits
+    }
+
+    /// Decimals printed at least.
+    pub const fn shown(self) -> u8 {
+        self.shown
+    }
+
+    /// The number in units of 10^-digits; exact or an error.
+    pub fn parse(self, text: &str) -> Result<i64, NumberError> {
+        let bytes = text.as_bytes();
+        let (negative, digits) = match bytes.split_first() {
+            Some((b'-', rest)) => (true, rest),
+            _ => (false, bytes),
+        };
+        let magnitude = self.parse_digits(digits)?;
+        Ok(if negative { -magnitude } else { magnitude })
+    }
+
+    fn parse_digits(self, text: &[u8]) -> Result<i64, NumberError> {
+        let mut value: i64 = 0;
+        let mut digits = 0u32;
+        let mut fraction: Option<u8> = None;
+        for &byte in text {
+            match byte {
+                b'0'..=b'9' => {
+                    digits += 1;
+                    if let Some(seen) = &mut fraction {
+                        if *seen >= self.digits {
+                            if byte != b'0' {
+                                return Err(NumberError::TooPrecise);
+                            }
+                            continue;
+                        }
+                        *seen += 1;
+                    }
+                    value = value.checked_mul(10).and_then(|v| v.checked_add(i64::from(byte - b'0'))).ok_or(NumberError::OutOfRange)?;
+                }
+                b'.' if fraction.is_none() && digits > 0 => fraction = Some(0),
+                _ => return Err(NumberError::NotADecimal),
+            }
+        }
+        if digits == 0 || text.last() == Some(&b'.') {
+            return Err(NumberError::NotADecimal);
+        }
+        // `fraction` never passes `digits`, and `digits` never passes MAX_DIGITS, so the index is inside the table.
+        let missing = usize::from(self.digits - fraction.unwrap_or(0));
+        value.checked_mul(POWERS[missing]).ok_or(NumberError::OutOfRange)
+    }
+
+    /// Appends the exact decimal text of `value`.
+    pub fn write(self, value: i64, out: &mut Vec<u8>) {
+        let mut buffer = [b'0'; TEXT_MAX];
+        let mut at = TEXT_MAX;
+        let mut rest = value.unsigned_abs();
+        let mut decimals = self.digits;
+        while decimals > self.shown && rest.is_multiple_of(10) {
+            rest /= 10;
+            decimals -= 1;
+        }
+        at -= usize::from(self.shown.saturating_sub(decimals)); // padding: the buffer is zeros
+        let point = decimals.max(self.shown) > 0;
+        for _ in 0..decimals {
+            at -= 1;
+            buffer[at] = digit(rest);
+            rest /= 10;
+        }
+        if point {
+            at -= 1;
+            buffer[at] = b'.';
+        }
+        loop {
+            at -= 1;
+            buffer[at] = digit(rest);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            at -= 1;
+            buffer[at] = b'-';
+        }
+        out.extend_from_slice(&buffer[at..]);
+    }
+
+    /// The exact decimal text of `value`; for logs and tests, [`write`](Self::write) does not allocate.
+    pub fn text(self, value: i64) -> String {
+        let mut out = Vec::with_capacity(24);
+        self.write(value, &mut out);
+        out.into_iter().map(char::from).collect()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a remainder by ten fits a byte")]
+const fn digit(value: u64) -> u8 {
+    b'0' + (value % 10) as u8
+}
+
+const fn powers() -> [i64; MAX_DIGITS as usize + 1] {
+    let mut table = [1i64; MAX_DIGITS as usize + 1];
+    let mut i = 1;
+    while i < table.len() {
+        table[i] = table[i - 1] * 10;
+        i += 1;
+    }
+    table
+}
+
+fn decimals_written(text: &str) -> u8 {
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    u8::try_from(fraction.len()).unwrap_or(u8::MAX)
+}
+
+fn decimals_needed(text: &str) -> u8 {
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction).trim_end_matches('0');
+    u8::try_from(fraction.len()).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn texts_of_venues_come_back_as_they_were() {
+        // (digits held, decimals shown, text): spot pads to 8, futures prints its own precision, OKX prints no padding.
+        let rows: [(u8, u8, &str); 12] = [
+            (8, 8, "61737.63000000"),
+            (8, 8, "0.00000000"),
+            (2, 2, "61510.90"),
+            (3, 3, "0.000"),
+            (2, 8, "123456789012345.67000000"),
+            (0, 8, "9223372036854775807.00000000"),
+            (1, 0, "8477"),
+            (2, 0, "8476.98"),
+            (2, 0, "8476.9"),
+            (18, 18, "0.000000000000000001"),
+            (0, 0, "0"),
+            (4, 2, "-12.50"),
+        ];
+        for (digits, shown, text) in rows {
+            let scale = Scale::new(digits).showing(shown);
+            let value = scale.parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(scale.text(value), text);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_never_rounded() {
+        let rows: [(u8, &str, NumberError); 14] = [
+            (2, "1.001", NumberError::TooPrecise),
+            (8, "92233720368.54775808", NumberError::OutOfRange),
+            (8, "1000000000000.0", NumberError::OutOfRange),
+            (0, "99999999999999999999999", NumberError::OutOfRange),
+            (2, "", NumberError::NotADecimal),
+            (2, "-", NumberError::NotADecimal),
+            (2, ".", NumberError::NotADecimal),
+            (2, ".5", NumberError::NotADecimal),
+            (2, "5.", NumberError::NotADecimal),
+            (2, "1.2.3", NumberError::NotADecimal),
+            (2, "1e5", NumberError::NotADecimal),
+            (2, "+1", NumberError::NotADecimal),
+            (2, " 1", NumberError::NotADecimal),
+            (2, "NaN", NumberError::NotADecimal),
+        ];
+        for (digits, text, error) in rows {
+            assert_eq!(Scale::new(digits).parse(text), Err(error), "{text} at {digits}");
+        }
+        assert_eq!(Scale::new(2).parse("1.000000"), Ok(100), "zeros past the scale are no digits lost");
+    }
+
+    #[test]
+    fn a_listing_decides_the_scale_and_leaves_room_for_many_orders() {
+        // (step, max, digits, shown): BTC, a meme coin whose levels pass 9.2e10, futures.
+        let rows = [
+            ("0.00001000", "9000.00000000", 8, 8),
+            ("1.00", "92141578736.00", 2, 2),
+            ("1.00000000", "92141578736.00000000", 3, 8),
+            ("0.00000001", "92141578736.00000000", 8, 8),
+            ("0.10", "4529764", 2, 2),
+            ("1", "1000000000", 0, 0),
+        ];
+        for (step, max, digits, shown) in rows {
+            let scale = Scale::from_listing(step, max).unwrap();
+            assert_eq!((scale.digits(), scale.shown()), (digits, shown), "{step} {max}");
+        }
+        let meme = Scale::from_listing("1.00000000", "92141578736.00000000").unwrap();
+        assert!(meme.parse("921415787360000.00000000").is_ok(), "10,000 of the largest orders in one level");
+        assert!(Scale::from_listing("x", "1").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_survives_print_and_parse(value in any::<i64>(), digits in 0u8..=18, shown in 0u8..=18) {
+            prop_assume!(value != i64::MIN);
+            let scale = Scale::new(digits).showing(shown);
+            prop_assert_eq!(scale.parse(&scale.text(value)), Ok(value));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,40}", digits in 0u8..=18) {
+            let _ = Scale::new(digits).parse(&text);
+        }
+    }
+}

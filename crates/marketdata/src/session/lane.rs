@@ -1,0 +1,144 @@
+//! One instrument on one connection: its book and its streams.
+//!
+//! Owns: the pair of book and stream health, reading levels at the instrument's scales. Must not know: frames, other instruments.
+
+use crate::book::Level;
+use crate::effect::{Event, EventKind, Reason, StreamKind};
+use crate::feed::{Malformed, Rows};
+use crate::instrument::{Instrument, InstrumentId};
+use crate::price::{NumberError, Price, Quantity};
+use crate::session::health::StreamHealth;
+use crate::session::{Scene, Step};
+use crate::sync::{BookSync, SyncState};
+
+/// One instrument on one connection.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) id: InstrumentId,
+    pub(crate) sync: BookSync,
+    book: StreamHealth,
+    trade: Option<StreamHealth>,
+    empty_side: bool,
+}
+
+/// Why the rows of a message could not become levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LevelError {
+    Malformed(Malformed),
+    Number(NumberError),
+}
+
+// === impl Lane ===
+
+impl Lane {
+    pub(crate) fn new(id: InstrumentId, sync: BookSync) -> Self {
+        Self { id, sync, book: StreamHealth::new(StreamKind::Book), trade: None, empty_side: false }
+    }
+
+    /// Also carries trades.
+    #[must_use]
+    pub(crate) fn with_trades(mut self) -> Self {
+        self.trade = Some(StreamHealth::new(StreamKind::Trade));
+        self
+    }
+
+    pub(crate) const fn health(&self, kind: StreamKind) -> Option<&StreamHealth> {
+        match kind {
+            StreamKind::Book => Some(&self.book),
+            StreamKind::Trade => self.trade.as_ref(),
+        }
+    }
+
+    const fn health_mut(&mut self, kind: StreamKind) -> Option<&mut StreamHealth> {
+        match kind {
+            StreamKind::Book => Some(&mut self.book),
+            StreamKind::Trade => self.trade.as_mut(),
+        }
+    }
+
+    /// Its streams, to be subscribed.
+    pub(super) fn streams(&self) -> impl Iterator<Item = (InstrumentId, StreamKind)> + '_ {
+        StreamKind::ALL.into_iter().filter(|kind| self.health(*kind).is_some()).map(|kind| (self.id, kind))
+    }
+
+    /// Exact, or never going to be on this connection.
+    pub(super) fn ready(&self) -> bool {
+        self.sync.state() == SyncState::Synced || self.book.is_refused()
+    }
+
+    /// The venue accepted the subscription.
+    pub(super) fn subscribed(&mut self, scene: &Scene<'_>, kind: StreamKind) {
+        let now = scene.now.mono;
+        if let Some(health) = self.health_mut(kind) {
+            health.subscribed(now);
+        }
+        if kind == StreamKind::Book {
+            self.sync.begin(now);
+        }
+    }
+
+    /// The venue refused the subscription.
+    pub(super) fn refused(&mut self, kind: StreamKind, steps: &mut Vec<Step>) {
+        if let Some(health) = self.health_mut(kind) {
+            health.refuse();
+            steps.push(self.event(EventKind::Refused(kind)));
+        }
+    }
+
+    /// Data came.
+    pub(super) fn heard(&mut self, scene: &Scene<'_>, kind: StreamKind, steps: &mut Vec<Step>) {
+        let told = self.health_mut(kind).and_then(|health| health.heard(scene.now.mono));
+        steps.extend(told.map(|kind| self.event(kind)));
+    }
+
+    /// Time has passed.
+    pub(super) fn look(&mut self, scene: &Scene<'_>, steps: &mut Vec<Step>) {
+        let now = scene.now.mono;
+        if let Some(kind) = self.book.look(now, scene.tuning.book_silence) {
+            steps.push(self.event(kind));
+            steps.push(Step::Replace(Reason::NoData));
+        }
+        if let Some(kind) = self.trade.as_mut().and_then(|health| health.look(now, scene.tuning.trade_silence)) {
+            steps.push(self.event(kind));
+        }
+        if self.sync.refresh_if_shallow(now) {
+            steps.push(self.event(EventKind::Refresh));
+        }
+        if self.sync.take_wish(now) {
+            steps.push(Step::Wish(self.id));
+        }
+    }
+
+    /// Says once that a side has become empty.
+    pub(super) fn tell_empty_side(&mut self, steps: &mut Vec<Step>) {
+        let empty = self.sync.state() == SyncState::Synced && self.sync.book().has_empty_side();
+        if empty && !self.empty_side {
+            steps.push(self.event(EventKind::EmptySide));
+        }
+        self.empty_side = empty;
+    }
+
+    const fn event(&self, kind: EventKind) -> Step {
+        Step::Event(Event { instrument: Some(self.id), kind })
+    }
+}
+
+impl From<Malformed> for LevelError {
+    fn from(error: Malformed) -> Self {
+        LevelError::Malformed(error)
+    }
+}
+
+impl From<NumberError> for LevelError {
+    fn from(error: NumberError) -> Self {
+        LevelError::Number(error)
+    }
+}
+
+/// Appends the rows as levels at the instrument's scales.
+pub(super) fn read_levels(rows: Rows<'_>, instrument: &Instrument, out: &mut Vec<Level>) -> Result<(), LevelError> {
+    rows.each(|price, quantity| {
+        out.push(Level { price: Price(instrument.price.parse(price)?), quantity: Quantity(instrument.quantity.parse(quantity)?) });
+        Ok(())
+    })
+}

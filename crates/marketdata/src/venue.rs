@@ -1,0 +1,277 @@
+//! A venue: everything one address of ours may do there.
+//!
+//! Owns: its connections and their replacements, the budgets of our address (connections, REST weight), and what leaves. Must not know: sockets.
+
+mod backoff;
+pub(crate) mod binance;
+mod binance_listing;
+mod binance_spot;
+mod binance_usdm;
+mod budget;
+mod config;
+pub(crate) mod dialect;
+mod fetches;
+mod links;
+mod outlet;
+mod slot;
+mod status;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use clock::Now;
+
+use crate::effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Response, SnapshotTrouble};
+use crate::instrument::{Catalog, Instrument, InstrumentId};
+use crate::message::BookView;
+use crate::session::Step;
+use crate::sync::SyncState;
+use crate::venue::budget::Budget;
+use crate::venue::dialect::Dialect;
+use crate::venue::fetches::{Ask, Fetches};
+use crate::venue::outlet::Outlets;
+use crate::venue::slot::Slot;
+use crate::venue::status::Counters;
+
+pub use config::{Publication, Tuning, VenueConfig, VenueError, VenueKind};
+pub use outlet::TradeCounts;
+pub use status::{InstrumentStatus, VenueStats};
+
+/// One venue; see the crate's documentation for how it is driven.
+#[derive(Debug)]
+pub struct Venue {
+    config: VenueConfig,
+    dialect: &'static Dialect,
+    catalog: Catalog,
+    slots: Vec<Slot>,
+    /// Instruments of a slot at most; their ids are consecutive, so an id names its slot.
+    per_slot: usize,
+    fetches: Fetches,
+    connects: Budget,
+    outlets: Outlets,
+    counters: Vec<Counters>,
+    stats: VenueStats,
+    malformed: VecDeque<String>,
+    last_conn: u32,
+    /// Reused between calls.
+    steps: Vec<Step>,
+}
+
+/// Frames that could not be read are kept for diagnosis: this many, cut to so many bytes.
+pub const MALFORMED_KEPT: usize = 16;
+/// See [`MALFORMED_KEPT`].
+pub const MALFORMED_BYTES: usize = 512;
+
+// === impl Venue ===
+
+impl Venue {
+    /// A venue that collects these instruments; [`InstrumentId`]s are their places. The first [`Input::Timeout`] opens connections.
+    pub fn new(config: VenueConfig, instruments: Vec<Instrument>) -> Result<Self, VenueError> {
+        config.check()?;
+        check_instruments(config.kind, &instruments)?;
+        let (count, kind) = (instruments.len(), config.kind);
+        let catalog = Catalog::new(instruments).ok_or(VenueError::Instruments)?;
+        let streams = if config.trades { 2 } else { 1 };
+        let per_slot = (config.tuning.streams_per_connection / streams).max(1);
+        let last = u16::try_from(count).map_err(|_| VenueError::Instruments)?;
+        let slots =
+            (0..last).step_by(per_slot).map(|first| Slot::new(first..last.min(first.saturating_add(u16::try_from(per_slot).unwrap_or(last)))));
+        let tuning = &config.tuning;
+        Ok(Self {
+            dialect: kind.dialect(),
+            catalog,
+            slots: slots.collect(),
+            per_slot,
+            fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, tuning.weight_per_minute),
+            connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_secs(300)),
+            outlets: Outlets::new(count, config.publication),
+            counters: vec![Counters::default(); count],
+            stats: VenueStats::default(),
+            malformed: VecDeque::new(),
+            last_conn: 0,
+            steps: Vec::new(),
+            config,
+        })
+    }
+
+    /// As configured.
+    pub const fn config(&self) -> &VenueConfig {
+        &self.config
+    }
+
+    /// The instruments, in the order of their ids.
+    pub fn instruments(&self) -> &[Instrument] {
+        self.catalog.all()
+    }
+
+    /// An instrument.
+    pub fn instrument(&self, id: InstrumentId) -> Option<&Instrument> {
+        self.catalog.get(id)
+    }
+
+    /// Takes one input; appends what is to be done.
+    pub fn handle(&mut self, now: Now, input: Input<'_>, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Frame { conn, text } => self.frame(now, conn, text, effects),
+            Input::Activity { conn } => {
+                if let Some((slot, role)) = self.find(conn)
+                    && let Some(link) = self.slots.get_mut(slot).and_then(|slot| slot.link_mut(role))
+                {
+                    link.session.activity(now.mono);
+                }
+            }
+            Input::Connected { conn } => self.connected(now, conn, effects),
+            Input::Closed { conn } => self.closed(now, conn, effects),
+            Input::Fetched { fetch, response } => self.fetched(now, fetch, &response, effects),
+            Input::FetchFailed { fetch, trouble } => {
+                if let Some(ask) = self.fetches.done(fetch) {
+                    self.snapshot_failed(now, ask, trouble, effects);
+                }
+            }
+            Input::Timeout => self.timeout(now, effects),
+        }
+        self.pump(now, effects);
+    }
+
+    /// When [`Input::Timeout`] is due (monotonic).
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let slots = self.slots.iter().map(|slot| self.slot_timeout(slot));
+        slots.chain(self.outlets.next_timeout()).chain(self.fetches.next_timeout(self.weight())).min()
+    }
+
+    /// The book of an instrument, if it may be published: exact, and neither side empty.
+    pub fn book(&self, id: InstrumentId) -> Option<BookView<'_>> {
+        let instrument = self.catalog.get(id)?;
+        let sync = &self.slot_of(id)?.active.as_ref()?.session.lane(id)?.sync;
+        let publishable = sync.state() == SyncState::Synced && !sync.book().has_empty_side();
+        let view = BookView { instrument, book: sync.book(), depth: self.config.depth, stamp: sync.stamp(), confirmed: sync.confirmed() };
+        publishable.then_some(view)
+    }
+
+    /// Figures of one instrument.
+    pub fn status(&self, id: InstrumentId) -> Option<InstrumentStatus> {
+        let counters = self.counters.get(id.index())?;
+        let lane = self.slot_of(id).and_then(|slot| slot.active.as_ref()?.session.lane(id));
+        Some(status::of(counters, lane, self.config.depth, self.outlets.trade_counts(id)))
+    }
+
+    /// Figures of the venue.
+    pub fn stats(&self) -> VenueStats {
+        let mut stats = self.stats.clone();
+        stats.connections = self.slots.iter().map(|slot| usize::from(slot.active.is_some()) + usize::from(slot.standby.is_some())).sum();
+        (stats.fetches_waiting, stats.fetches_under_way, stats.weight_left) = self.fetches.gauges();
+        (stats.books_waiting, stats.trades_held) = self.outlets.gauges();
+        stats
+    }
+
+    /// The last frames that could not be read, oldest first, cut to [`MALFORMED_BYTES`].
+    pub fn malformed(&self) -> impl ExactSizeIterator<Item = &str> + '_ {
+        self.malformed.iter().map(String::as_str)
+    }
+
+    fn frame(&mut self, now: Now, conn: ConnId, text: &str, effects: &mut Vec<Effect>) {
+        let Some((place, role)) = self.find(conn) else { return };
+        self.stats.frames += 1;
+        let malformed = self.stats.malformed;
+        self.with_session(now, (place, role), effects, |session, scene, steps| session.handle_frame(scene, text, steps));
+        if self.stats.malformed > malformed {
+            self.keep_malformed(text);
+        }
+    }
+
+    fn fetched(&mut self, now: Now, fetch: FetchId, response: &Response<'_>, effects: &mut Vec<Effect>) {
+        let judged = self.fetches.judge(now.mono, response);
+        if let Err((_, Some(pause))) = judged
+            && pause > Duration::ZERO
+        {
+            effects.push(Event::venue(EventKind::RestLimited(pause)));
+        }
+        let Some(ask) = self.fetches.done(fetch) else { return };
+        let read = judged.map_err(|(trouble, _)| trouble);
+        match read.and_then(|()| (self.dialect.snapshot)(response.body).map_err(|_| SnapshotTrouble::Malformed)) {
+            Ok(frame) => {
+                let Some(at) = self.find(ask.conn) else { return };
+                self.with_session(now, at, effects, |session, scene, steps| session.handle_snapshot(scene, ask.instrument, &frame, steps));
+            }
+            Err(trouble) => self.snapshot_failed(now, ask, trouble, effects),
+        }
+    }
+
+    fn snapshot_failed(&mut self, now: Now, ask: Ask, trouble: SnapshotTrouble, effects: &mut Vec<Effect>) {
+        let Some(at) = self.find(ask.conn) else { return };
+        self.with_session(now, at, effects, |session, scene, steps| session.snapshot_failed(scene, ask.instrument, trouble, steps));
+    }
+
+    fn timeout(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        while let Some(id) = self.outlets.take_due(now.mono) {
+            self.book_changed(now, id, effects);
+        }
+        while let Some(ask) = self.fetches.overdue(now.mono) {
+            self.snapshot_failed(now, ask, SnapshotTrouble::Timeout, effects);
+        }
+        for place in 0..self.slots.len() {
+            for role in [slot::Role::Active, slot::Role::Standby] {
+                self.with_session(now, (place, role), effects, |session, scene, steps| session.handle_timeout(scene, steps));
+            }
+            self.connect_if_due(now, place, effects);
+        }
+    }
+
+    /// What any input may have made possible: snapshots to fetch, replacements to take over.
+    fn pump(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let weight = self.weight();
+        while let Some((fetch, ask)) = self.fetches.next(now.mono, weight) {
+            let raw = self.catalog.get(ask.instrument).map_or("", |instrument| &*instrument.raw);
+            let path = (self.dialect.snapshot_path)(raw, self.config.tuning.snapshot_limit);
+            effects.push(Effect::Fetch { fetch, url: format!("{}{path}", self.config.rest_url.trim_end_matches('/')) });
+        }
+        for place in 0..self.slots.len() {
+            if self.slots.get(place).is_some_and(|slot| slot.may_take_over(now.mono)) {
+                self.take_over(now, place, effects);
+            }
+        }
+    }
+
+    /// A book changed: it leaves now, or waits for its time.
+    fn book_changed(&mut self, now: Now, id: InstrumentId, effects: &mut Vec<Effect>) {
+        let Some(sequence) = self.book(id).map(|view| view.stamp.sequence) else { return };
+        if self.outlets.changed(now.mono, id, sequence) {
+            effects.push(Effect::Book { instrument: id });
+        }
+    }
+
+    fn weight(&self) -> u32 {
+        (self.dialect.snapshot_weight)(self.config.tuning.snapshot_limit)
+    }
+
+    fn slot_of(&self, id: InstrumentId) -> Option<&Slot> {
+        self.slots.get(id.index() / self.per_slot)
+    }
+
+    fn keep_malformed(&mut self, text: &str) {
+        if self.malformed.len() >= MALFORMED_KEPT {
+            self.malformed.pop_front();
+        }
+        let end = (0..=MALFORMED_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        self.malformed.push_back(text.get(..end).unwrap_or("").to_owned());
+    }
+}
+
+/// Names go into subjects (tokens between dots) and JSON strings as they are, so they may hold nothing either would have to escape.
+fn check_instruments(kind: VenueKind, instruments: &[Instrument]) -> Result<(), VenueError> {
+    let fits = |name: &str| {
+        !name.is_empty() && !name.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\\' | '.' | '*' | '>' | ':'))
+    };
+    if instruments.is_empty() {
+        return Err(VenueError::NoInstruments);
+    }
+    for instrument in instruments {
+        if let Some(name) = [&instrument.raw, &instrument.symbol].into_iter().find(|name| !fits(name)) {
+            return Err(VenueError::Name(name.to_string()));
+        }
+        if (instrument.exchange, instrument.market_type) != (kind.exchange(), kind.market_type()) {
+            return Err(VenueError::Foreign(instrument.symbol.to_string()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! How a venue is configured: what the operator chooses, and the bounds with their defaults.
+//!
+//! Owns: [`VenueKind`], [`VenueConfig`], [`Tuning`]. Must not know: configuration files (the shell reads them).
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::book::DepthBounds;
+use crate::feed::Malformed;
+use crate::instrument::{Exchange, Listing, MarketType};
+use crate::session::SilenceBounds;
+use crate::sync::BufferBounds;
+use crate::venue::dialect::Dialect;
+use crate::venue::{binance_spot, binance_usdm};
+
+/// The venues that are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VenueKind {
+    /// Binance Spot.
+    BinanceSpot,
+    /// Binance USDⓈ-M futures, perpetual contracts.
+    BinanceUsdm,
+}
+
+/// One venue as the operator wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueConfig {
+    /// Which venue.
+    pub kind: VenueKind,
+    /// Base of the WebSocket URL, without the path of its streams; [`VenueKind::default_ws_url`].
+    pub ws_url: String,
+    /// Base of the REST URL; [`VenueKind::default_rest_url`].
+    pub rest_url: String,
+    /// Levels published of each side.
+    pub depth: usize,
+    /// How often books are published.
+    pub publication: Publication,
+    /// Whether trades are collected too.
+    pub trades: bool,
+    /// Bounds and waits.
+    pub tuning: Tuning,
+}
+
+/// How often a book is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// After every delta.
+    EveryUpdate,
+    /// At most once in this time, the newest state.
+    Conflated(Duration),
+}
+
+/// Bounds and waits; [`Tuning::of`] has each venue's defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// A connection must open within this.
+    pub connect_timeout: Duration,
+    /// A subscription must be answered within this.
+    pub subscribe_timeout: Duration,
+    /// A snapshot must arrive within this.
+    pub fetch_timeout: Duration,
+    /// Nothing at all, pings included, for this long: the connection is dead.
+    pub idle: Duration,
+    /// A connection is replaced at this age, before the venue cuts it.
+    pub max_age: Duration,
+    /// A replacement has this long to get exact; then it takes over as it is.
+    pub hand_over_timeout: Duration,
+    /// Silence of a book stream.
+    pub book_silence: SilenceBounds,
+    /// Silence of a trade stream.
+    pub trade_silence: SilenceBounds,
+    /// Streams in one subscribe request.
+    pub streams_per_request: usize,
+    /// Streams on one connection; more instruments open more connections.
+    pub streams_per_connection: usize,
+    /// Levels a side that a snapshot is asked for.
+    pub snapshot_limit: usize,
+    /// Levels held.
+    pub levels: DepthBounds,
+    /// Deltas that wait for a snapshot.
+    pub buffer: BufferBounds,
+    /// Least time between two refreshes of one book.
+    pub refresh_every: Duration,
+    /// How long the first snapshot waits for a first delta.
+    pub quiet: Duration,
+    /// Back-off of snapshots: first wait, doubled up to the second.
+    pub snapshot_backoff: (Duration, Duration),
+    /// Back-off of connections: first wait, doubled up to the second.
+    pub connect_backoff: (Duration, Duration),
+    /// Snapshots under way at once.
+    pub fetches_in_flight: usize,
+    /// REST weight spent in a minute; below the venue's limit.
+    pub weight_per_minute: u32,
+    /// Connections opened in five minutes; below the venue's limit.
+    pub connects_per_5_minutes: u32,
+    /// Spreads the waits of several collectors: waits are stretched by a factor of ½ to 1 that follows from it. The shell draws it once.
+    pub jitter_seed: u64,
+}
+
+/// Why a venue cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum VenueError {
+    /// Nothing to collect.
+    #[error("no instruments")]
+    NoInstruments,
+    /// More than ids can name, or a venue's name twice.
+    #[error("too many instruments, or one of them twice")]
+    Instruments,
+    /// A name that has no place in a subject or in JSON.
+    #[error("instrument name {0:?} has a character that subjects or JSON cannot carry")]
+    Name(String),
+    /// An instrument of another venue.
+    #[error("instrument {0} is not of this venue")]
+    Foreign(String),
+    /// A bound of zero.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    /// Published depth deeper than a snapshot.
+    #[error("depth {depth} is deeper than a snapshot ({limit} levels)")]
+    TooDeep {
+        /// Asked for.
+        depth: usize,
+        /// Levels a snapshot has.
+        limit: usize,
+    },
+}
+
+// === impl VenueKind ===
+
+impl VenueKind {
+    /// All venues.
+    pub const ALL: [VenueKind; 2] = [VenueKind::BinanceSpot, VenueKind::BinanceUsdm];
+
+    /// The word in configuration and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            VenueKind::BinanceSpot => "binance_spot",
+            VenueKind::BinanceUsdm => "binance_usdm",
+        }
+    }
+
+    pub(crate) const fn dialect(self) -> &'static Dialect {
+        match self {
+            VenueKind::BinanceSpot => &binance_spot::DIALECT,
+            VenueKind::BinanceUsdm => &binance_usdm::DIALECT,
+        }
+    }
+
+    /// Who runs it.
+    pub const fn exchange(self) -> Exchange {
+        self.dialect().exchange
+    }
+
+    /// Kind of market.
+    pub const fn market_type(self) -> MarketType {
+        self.dialect().market_type
+    }
+
+    /// The venue's public WebSocket base.
+    pub const fn default_ws_url(self) -> &'static str {
+        self.dialect().ws_url
+    }
+
+    /// The venue's public REST base.
+    pub const fn default_rest_url(self) -> &'static str {
+        self.dialect().rest_url
+    }
+
+    /// Where the instrument list is fetched. `symbols` (`BTC-USDT`) narrows it where the venue can; the answer to a narrowed request is an error
+    /// (status 400) when one of them does not exist: then fetch the whole list (no symbols) to name near ones.
+    pub fn listing_url(self, rest_url: &str, symbols: &[&str]) -> String {
+        format!("{}{}", rest_url.trim_end_matches('/'), (self.dialect().listing_path)(symbols))
+    }
+
+    /// Reads the instrument list.
+    pub fn parse_listing(self, body: &str) -> Result<Vec<Listing>, Malformed> {
+        (self.dialect().listing)(body)
+    }
+}
+
+// === impl VenueConfig ===
+
+impl VenueConfig {
+    /// The defaults of a venue: 100 levels, conflated to 100 ms, with trades, at the public URLs.
+    pub fn new(kind: VenueKind) -> Self {
+        Self {
+            kind,
+            ws_url: kind.default_ws_url().to_owned(),
+            rest_url: kind.default_rest_url().to_owned(),
+            depth: 100,
+            publication: Publication::Conflated(Duration::from_millis(100)),
+            trades: true,
+            tuning: Tuning::of(kind),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), VenueError> {
+        let tuning = &self.tuning;
+        let bounds = [
+            ("depth", self.depth),
+            ("streams_per_connection", tuning.streams_per_connection / 2),
+            ("snapshot_limit", tuning.snapshot_limit),
+            ("levels.kept", tuning.levels.kept),
+            ("buffer.deltas", tuning.buffer.deltas),
+            ("fetches_in_flight", tuning.fetches_in_flight),
+            ("weight_per_minute", tuning.weight_per_minute as usize),
+            ("connects_per_5_minutes", tuning.connects_per_5_minutes as usize),
+        ];
+        if let Some((name, _)) = bounds.into_iter().find(|&(_, bound)| bound == 0) {
+            return Err(VenueError::Zero(name));
+        }
+        let limit = tuning.snapshot_limit.min(tuning.levels.kept);
+        if self.depth > limit { Err(VenueError::TooDeep { depth: self.depth, limit }) } else { Ok(()) }
+    }
+}
+
+// === impl Tuning ===
+
+impl Tuning {
+    /// The defaults of a venue.
+    pub const fn of(kind: VenueKind) -> Self {
+        let dialect = kind.dialect();
+        let seconds = Duration::from_secs;
+        Self {
+            connect_timeout: seconds(10),
+            subscribe_timeout: seconds(10),
+            fetch_timeout: seconds(10),
+            idle: dialect.idle,
+            max_age: seconds(23 * 3_600),
+            hand_over_timeout: seconds(60),
+            book_silence: SilenceBounds { first_data: seconds(30), stale_after: seconds(60) },
+            trade_silence: SilenceBounds { first_data: seconds(300), stale_after: seconds(300) },
+            streams_per_request: 100,
+            streams_per_connection: dialect.streams_per_connection,
+            snapshot_limit: 1_000,
+            levels: DepthBounds { most: 1_500, kept: 1_000 },
+            buffer: BufferBounds { deltas: 4_096, levels: 131_072 },
+            refresh_every: seconds(30),
+            quiet: seconds(2),
+            snapshot_backoff: (Duration::from_millis(250), seconds(30)),
+            connect_backoff: (Duration::from_millis(500), seconds(60)),
+            fetches_in_flight: 4,
+            weight_per_minute: dialect.weight_per_minute,
+            connects_per_5_minutes: dialect.connects_per_5_minutes,
+            jitter_seed: 0,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a shell may show of a venue: figures for metrics, health and pages.
+//!
+//! Owns: plain values. Must not know: metric names.
+
+use std::time::Duration;
+
+use crate::book::Side;
+use crate::effect::{Reason, SnapshotTrouble, StreamKind};
+use crate::session::{Lane, StreamHealth};
+use crate::sync::{BookSync, SyncState};
+use crate::venue::outlet::TradeCounts;
+
+/// One instrument, now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstrumentStatus {
+    /// Whether its book may be published.
+    pub state: SyncState,
+    /// Sequence of the book; 0 before the first.
+    pub sequence: u64,
+    /// The venue's time of the last delta, unix ms.
+    pub event_ts_ms: Option<i64>,
+    /// Levels held: bids, asks.
+    pub levels: (usize, usize),
+    /// Whether the published depth is all there.
+    pub complete: bool,
+    /// Deltas waiting for a snapshot; at most [`Tuning::buffer`](crate::Tuning::buffer).
+    pub buffered: usize,
+    /// When data last came (monotonic), by [`StreamKind::index`](crate::StreamKind::index); outlives connections.
+    pub last_data: [Option<Duration>; 2],
+    /// Streams whose silence passed its bound, by [`StreamKind::index`](crate::StreamKind::index).
+    pub silent: [bool; 2],
+    /// Deltas received.
+    pub deltas: u64,
+    /// Resyncs, by [`Reason::index`].
+    pub resyncs: [u64; Reason::ALL.len()],
+    /// Snapshots that could not be used, by [`SnapshotTrouble::index`].
+    pub snapshot_troubles: [u64; SnapshotTrouble::ALL.len()],
+    /// Snapshots that became books.
+    pub snapshots: u64,
+    /// Trades.
+    pub trades: TradeCounts,
+}
+
+/// One venue, since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VenueStats {
+    /// Text frames received.
+    pub frames: u64,
+    /// Frames of kinds or symbols that are not collected.
+    pub unknown: u64,
+    /// Frames that could not be read.
+    pub malformed: u64,
+    /// Connections asked for.
+    pub connects: u64,
+    /// Connections that ended, by [`Reason::index`].
+    pub disconnects: [u64; Reason::ALL.len()],
+    /// Replacements that took over.
+    pub hand_overs: u64,
+    /// Connections open or opening now.
+    pub connections: usize,
+    /// Snapshot requests waiting now, at most one a book.
+    pub fetches_waiting: usize,
+    /// Snapshot requests under way now, at most [`Tuning::fetches_in_flight`](crate::Tuning::fetches_in_flight).
+    pub fetches_under_way: usize,
+    /// REST weight left of [`Tuning::weight_per_minute`](crate::Tuning::weight_per_minute).
+    pub weight_left: u64,
+    /// Books waiting for their conflation time, at most one an instrument.
+    pub books_waiting: usize,
+    /// Trades held of replacement connections.
+    pub trades_held: usize,
+}
+
+/// Counters of one instrument that outlive connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) floor: u64,
+    pub(super) deltas: u64,
+    pub(super) snapshots: u64,
+    pub(super) last_data: [Option<Duration>; 2],
+    pub(super) resyncs: [u64; Reason::ALL.len()],
+    pub(super) snapshot_troubles: [u64; SnapshotTrouble::ALL.len()],
+}
+
+/// The status of an instrument from its counters and its lane on the active connection, if there is one.
+pub(super) fn of(counters: &Counters, lane: Option<&Lane>, depth: usize, trades: TradeCounts) -> InstrumentStatus {
+    let sync = lane.map(|lane| &lane.sync);
+    let health = |kind| lane.and_then(|lane| lane.health(kind));
+    InstrumentStatus {
+        state: sync.map_or(SyncState::Idle, BookSync::state),
+        sequence: sync.map_or(0, |sync| sync.stamp().sequence),
+        event_ts_ms: sync.and_then(|sync| sync.stamp().event_ts_ms),
+        levels: sync.map_or((0, 0), |sync| (sync.book().held(Side::Bid), sync.book().held(Side::Ask))),
+        complete: sync.is_some_and(|sync| sync.state() == SyncState::Synced && sync.book().complete(depth)),
+        buffered: sync.map_or(0, BookSync::buffered),
+        last_data: StreamKind::ALL.map(|kind| {
+            let before = counters.last_data.get(kind.index()).copied().flatten();
+            health(kind).and_then(StreamHealth::last).max(before)
+        }),
+        silent: StreamKind::ALL.map(|kind| health(kind).is_some_and(StreamHealth::is_silent)),
+        deltas: counters.deltas,
+        resyncs: counters.resyncs,
+        snapshot_troubles: counters.snapshot_troubles,
+        snapshots: counters.snapshots,
+        trades,
+    }
+}
