@@ -14,9 +14,9 @@ pub fn write_metadata(out: &mut impl Write, format: Format, family: (&str, Metri
     for (keyword, text) in [("HELP", help), ("TYPE", word)] {
         write!(out, "# {keyword} ")?;
         if is_metric_name(name) {
-            out.write_str(name)?
+            out.write_str(name)?;
         } else {
-            write_quoted(out, name)?
+            write_quoted(out, name)?;
         }
         out.write_char(' ')?;
         let quote = if format == Format::Text { "\"" } else { "\\\"" };
@@ -46,9 +46,9 @@ pub fn write_sample(out: &mut impl Write, format: Format, labels: &Labels, value
         out.write_char(separator)?;
         separator = ',';
         if is_label_name(label) {
-            out.write_str(label)?
+            out.write_str(label)?;
         } else {
-            write_quoted(out, label)?
+            write_quoted(out, label)?;
         }
         out.write_char('=')?;
         write_quoted(out, text)?;

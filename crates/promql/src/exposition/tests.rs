@@ -1,4 +1,6 @@
 //! Tests of both formats: tables of pages, the `prometheus-parse` package as oracle, and properties.
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -167,7 +169,7 @@ fn each_limit_has_its_own_error() {
         ("# HELP depth a help text that is too long\n", Some("body_size_limit")),
     ];
     for (page, want) in cases {
-        let outcome = parse(page.as_bytes(), Format::Text, &limits).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+        let outcome = parse(page.as_bytes(), Format::Text, &limits).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         assert_eq!(outcome.err().map(|error| error.reason.as_str()), *want, "{page}");
     }
 }
@@ -205,11 +207,13 @@ fn the_oracle_agrees_on_its_good_subset() {
     let mut page = String::from("# HELP depth How deep\n# TYPE depth gauge\n# TYPE sent_total counter\n");
     for at in 0..200_i32 {
         let value = [f64::from(at) * 1.25, f64::INFINITY, f64::NEG_INFINITY, 1e-9 * f64::from(at)][usize::try_from(at).unwrap() % 4];
-        page += &format!(
-            "depth{{venue=\"v{}\",symbol=\"币 {at}/x;\"}} {value} {}\nsent_total{{n=\"{at}\"}} {at}\n",
+        writeln!(
+            page,
+            "depth{{venue=\"v{}\",symbol=\"币 {at}/x;\"}} {value} {}\nsent_total{{n=\"{at}\"}} {at}",
             at % 3,
             1_700_000_000_000_i64 + i64::from(at)
-        );
+        )
+        .unwrap();
     }
     let oracle = prometheus_parse::Scrape::parse(page.lines().map(|line| Ok(line.to_owned()))).unwrap();
     let theirs: Vec<_> = oracle
@@ -271,7 +275,7 @@ proptest! {
                 prop_assert_eq!(&sample.to_labels(), labels);
                 prop_assert!(sample.value.to_bits() == value.to_bits() || (sample.value.is_nan() && value.is_nan()));
                 // OpenMetrics states seconds as a float: the last millisecond may be lost to it, as in Prometheus.
-                let error_ms = if format == Format::Text { 0 } else { 1 };
+                let error_ms = i64::from(format == Format::OpenMetrics);
                 prop_assert!(sample.t_ms.zip(*t_ms).map_or(sample.t_ms == *t_ms, |(got, want)| (got - want).abs() <= error_ms));
             }
         }

@@ -1,0 +1,55 @@
+//! Selecting series by matchers, from the store itself or from a snapshot of it. Must not know: who asks, what is computed.
+use std::sync::Arc;
+
+use super::held::HeldSeries;
+use super::index::{Candidates, Index};
+use crate::labels::Matcher;
+use crate::{Queryable, SeriesData};
+
+/// Everything a selection reads. Cloning copies one pointer a series: writers copy a series on its first change after that.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) slots: Vec<Option<Arc<HeldSeries>>>,
+    pub(super) index: Arc<Index>,
+    /// Samples one selection may return.
+    pub(super) select_samples: usize,
+}
+
+/// The store as it was at one moment; may be read on another thread while the store goes on.
+#[derive(Clone, Debug)]
+pub struct Snapshot(pub(super) View);
+
+impl View {
+    pub(super) fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        let mut found = Vec::new();
+        let mut left = self.select_samples;
+        let mut visit = |series: &HeldSeries| -> Result<(), String> {
+            if !matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or(""))) {
+                return Ok(());
+            }
+            let samples: Vec<_> = series.samples(start_ms, end_ms).take(left.saturating_add(1)).collect();
+            left = left.checked_sub(samples.len()).ok_or_else(|| format!("the selection has more than {} samples", self.select_samples))?;
+            if !samples.is_empty() {
+                found.push(SeriesData { labels: series.labels.clone(), samples });
+            }
+            Ok(())
+        };
+        match self.index.candidates(matchers) {
+            Candidates::Some(slots) => slots.into_iter().filter_map(|slot| self.held(slot)).try_for_each(&mut visit)?,
+            Candidates::All => self.slots.iter().flatten().try_for_each(|series| visit(series))?,
+        }
+        // Slots are used again after a removal: only the labels give an order that lasts.
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(found)
+    }
+
+    pub(super) fn held(&self, slot: u32) -> Option<&HeldSeries> {
+        self.slots.get(slot as usize)?.as_deref()
+    }
+}
+
+impl Queryable for Snapshot {
+    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        self.0.select(matchers, start_ms, end_ms)
+    }
+}

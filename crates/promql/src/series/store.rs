@@ -1,0 +1,281 @@
+//! The store: taking samples by Prometheus's order rules, ceilings, retention. Must not know: chunk coding, how a selection finds its series.
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::held::HeldSeries;
+use super::outcome::{AppendError, Appended, Ceilings, Counters, SeriesRefused, Stats, Swept};
+use super::record::{self, RecordError};
+use super::selection::{Snapshot, View};
+use crate::labels::{Labels, Matcher};
+use crate::{Queryable, Sample, SeriesData};
+
+/// A series of one store. Outlives its series without harm: a later append with it is [`AppendError::UnknownSeries`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesId {
+    slot: u32,
+    generation: u32,
+}
+
+/// Series in memory.
+#[derive(Debug)]
+pub struct Store {
+    ceilings: Ceilings,
+    view: View,
+    /// Counted up when a slot loses its series, so that old ids no longer fit.
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    // unordered: looked up, never iterated
+    by_labels: HashMap<Labels, u32>,
+    /// Bytes of the series; the index counts its own.
+    series_bytes: usize,
+    /// Samples before this are refused; set by `maintain`.
+    horizon_ms: i64,
+    newest_ms: Option<i64>,
+    evicted_until_ms: Option<i64>,
+    counters: Counters,
+}
+
+/// Bytes a series costs beside itself: slot, generation, the map from labels, reference counts.
+const SLOT_BYTES: usize = 96;
+
+// === impl Store ===
+
+impl Store {
+    /// An empty store.
+    pub fn new(ceilings: Ceilings) -> Self {
+        Self {
+            ceilings,
+            view: View { slots: Vec::new(), index: Arc::default(), select_samples: ceilings.select_samples },
+            generations: Vec::new(),
+            free: Vec::new(),
+            by_labels: HashMap::new(),
+            series_bytes: 0,
+            horizon_ms: i64::MIN,
+            newest_ms: None,
+            evicted_until_ms: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The bounds in force.
+    pub fn ceilings(&self) -> Ceilings {
+        self.ceilings
+    }
+
+    /// Sets other bounds, as after a reload; what is over them goes with the next [`maintain`](Self::maintain).
+    pub fn set_ceilings(&mut self, ceilings: Ceilings) {
+        self.ceilings = ceilings;
+        self.view.select_samples = ceilings.select_samples;
+    }
+
+    /// The series with these labels, made if there is none.
+    ///
+    /// # Errors
+    /// A new series over a ceiling is refused and counted.
+    pub fn series(&mut self, labels: &Labels) -> Result<SeriesId, SeriesRefused> {
+        if let Some(&slot) = self.by_labels.get(labels) {
+            return Ok(self.id(slot));
+        }
+        self.room_for_series()?;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.view.slots.push(None);
+            self.generations.push(0);
+            u32::try_from(self.generations.len() - 1).unwrap_or(u32::MAX)
+        });
+        let series = HeldSeries::new(labels.clone());
+        self.series_bytes += series.memory_bytes() + SLOT_BYTES;
+        if let Some(place) = self.view.slots.get_mut(slot as usize) {
+            *place = Some(Arc::new(series));
+        }
+        Arc::make_mut(&mut self.view.index).insert(labels, slot);
+        self.by_labels.insert(labels.clone(), slot);
+        self.counters.created += 1;
+        Ok(self.id(slot))
+    }
+
+    fn id(&self, slot: u32) -> SeriesId {
+        SeriesId { slot, generation: self.generations.get(slot as usize).copied().unwrap_or(0) }
+    }
+
+    fn room_for_series(&mut self) -> Result<(), SeriesRefused> {
+        let limit = self.ceilings.series.min(u32::MAX as usize);
+        if self.by_labels.len() >= limit {
+            self.counters.refused_series += 1;
+            return Err(SeriesRefused::TooManySeries { limit });
+        }
+        let (held, limit) = (self.memory_bytes(), self.ceilings.memory_bytes);
+        if held >= limit - limit / 8 {
+            self.counters.refused_memory += 1;
+            return Err(SeriesRefused::MemoryFull { held, limit });
+        }
+        Ok(())
+    }
+
+    /// Takes a sample of a held series. Time need not be near any clock, but must grow within the series, as in Prometheus without an out-of-order
+    /// window.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; each is counted.
+    pub fn append(&mut self, id: SeriesId, sample: Sample) -> Result<Appended, AppendError> {
+        if self.generations.get(id.slot as usize) != Some(&id.generation) {
+            return Err(AppendError::UnknownSeries);
+        }
+        let Some(Some(place)) = self.view.slots.get_mut(id.slot as usize) else {
+            return Err(AppendError::UnknownSeries);
+        };
+        if let Some(last) = place.last().filter(|last| sample.t_ms <= last.t_ms) {
+            if sample.t_ms < last.t_ms {
+                self.counters.out_of_order += 1;
+                return Err(AppendError::OutOfOrder);
+            }
+            if sample.v.to_bits() != last.v.to_bits() {
+                self.counters.duplicate_timestamp += 1;
+                return Err(AppendError::DuplicateTimestamp);
+            }
+            self.counters.repeated += 1;
+            return Ok(Appended::Repeated);
+        }
+        if sample.t_ms < self.horizon_ms {
+            self.counters.too_old += 1;
+            return Err(AppendError::TooOld);
+        }
+        let (added, given_back) = Arc::make_mut(place).push(sample);
+        self.series_bytes = (self.series_bytes + added).saturating_sub(given_back);
+        self.newest_ms = self.newest_ms.max(Some(sample.t_ms));
+        self.counters.appended += 1;
+        Ok(Appended::New)
+    }
+
+    /// Takes a sample of the series with these labels, made if there is none.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn append_to(&mut self, labels: &Labels, sample: Sample) -> Result<Appended, AppendError> {
+        let id = self.series(labels)?;
+        self.append(id, sample)
+    }
+
+    /// The labels of a held series.
+    pub fn labels(&self, id: SeriesId) -> Option<&Labels> {
+        let current = self.generations.get(id.slot as usize) == Some(&id.generation);
+        self.view.held(id.slot).filter(|_| current).map(|series| &series.labels)
+    }
+
+    /// Lets go of what is older than the retention at sample time `now_ms`, of series that ended before it and, while memory is over its ceiling, of
+    /// the oldest chunks. Call it every minute or so; it looks at each series once.
+    pub fn maintain(&mut self, now_ms: i64) -> Swept {
+        // A clock ahead of the samples must not cost history: time is what the samples say, at most `now_ms`.
+        let newest_ms = self.newest_ms.map_or(now_ms, |newest_ms| newest_ms.min(now_ms));
+        self.horizon_ms = newest_ms.saturating_sub(self.ceilings.retention_ms);
+        let mut swept = Swept::default();
+        for slot in 0..self.generations.len() {
+            let Some(Some(place)) = self.view.slots.get_mut(slot) else { continue };
+            if place.last().is_none_or(|last| last.t_ms < self.horizon_ms) {
+                self.remove(slot);
+                swept.series += 1;
+            } else if place.sealed.first().is_some_and(|chunk| chunk.end_ms() < self.horizon_ms) {
+                let (chunks, bytes) = Arc::make_mut(place).drop_before(self.horizon_ms);
+                self.series_bytes = self.series_bytes.saturating_sub(bytes);
+                swept.expired_chunks += chunks;
+            }
+        }
+        swept.evicted_chunks = self.evict();
+        self.counters.removed += swept.series as u64;
+        self.counters.expired_chunks += swept.expired_chunks as u64;
+        self.counters.evicted_chunks += swept.evicted_chunks as u64;
+        swept
+    }
+
+    fn remove(&mut self, slot: usize) {
+        let Some(series) = self.view.slots.get_mut(slot).and_then(Option::take) else { return };
+        let Ok(number) = u32::try_from(slot) else { return };
+        if let Some(generation) = self.generations.get_mut(slot) {
+            *generation = generation.wrapping_add(1);
+        }
+        self.free.push(number);
+        self.by_labels.remove(&series.labels);
+        self.series_bytes = self.series_bytes.saturating_sub(series.memory_bytes() + SLOT_BYTES);
+        Arc::make_mut(&mut self.view.index).remove(&series.labels, number);
+    }
+
+    /// Lets the oldest sealed chunks go until memory is under its ceiling; how many.
+    fn evict(&mut self) -> usize {
+        if self.memory_bytes() <= self.ceilings.memory_bytes {
+            return 0;
+        }
+        let mut ends: Vec<i64> = self.view.slots.iter().flatten().flat_map(|series| series.sealed.iter().map(|chunk| chunk.end_ms())).collect();
+        ends.sort_unstable();
+        let mut evicted = 0;
+        // An eighth of the chunks at a time: a pass over the series costs more than a chunk too many.
+        for oldest in ends.chunks(ends.len() / 8 + 1) {
+            let Some(&until_ms) = oldest.last() else { break };
+            for place in self.view.slots.iter_mut().flatten() {
+                if place.sealed.first().is_some_and(|chunk| chunk.end_ms() <= until_ms) {
+                    let (chunks, bytes) = Arc::make_mut(place).drop_before(until_ms.saturating_add(1));
+                    self.series_bytes = self.series_bytes.saturating_sub(bytes);
+                    evicted += chunks;
+                }
+            }
+            self.evicted_until_ms = self.evicted_until_ms.max(Some(until_ms));
+            if self.memory_bytes() <= self.ceilings.memory_bytes {
+                break;
+            }
+        }
+        evicted
+    }
+
+    /// Bytes of memory held, counted: labels, chunks, index.
+    pub fn memory_bytes(&self) -> usize {
+        self.series_bytes + self.view.index.memory_bytes()
+    }
+
+    /// Figures for metrics.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            series: self.by_labels.len(),
+            memory_bytes: self.memory_bytes(),
+            newest_ms: self.newest_ms,
+            evicted_until_ms: self.evicted_until_ms,
+            counters: self.counters,
+        }
+    }
+
+    /// Time of the oldest sample held of any series that all `matchers` match; tells how much of a range there is.
+    pub fn oldest_ms(&self, matchers: &[Matcher]) -> Option<i64> {
+        let matches = |series: &&Arc<HeldSeries>| matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")));
+        self.view.slots.iter().flatten().filter(matches).filter_map(|series| series.oldest_ms()).min()
+    }
+
+    /// The store as it is now, for readers on other threads; costs a pointer a series.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.view.clone())
+    }
+
+    /// Every series as one self-contained record each (labels, chunks), for a shell to keep; in order of creation.
+    pub fn export(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.view.slots.iter().flatten().filter(|series| series.last().is_some()).map(|series| record::encode(series))
+    }
+
+    /// Takes back a record of [`export`](Self::export); how many samples. Samples appended since must be later than the record's.
+    ///
+    /// # Errors
+    /// A record that is damaged, overlaps what is held or belongs to a refused series; nothing of it is taken.
+    pub fn import(&mut self, record: &[u8]) -> Result<usize, RecordError> {
+        let restored = record::decode(record)?;
+        let id = self.series(&restored.labels)?;
+        let Some(Some(place)) = self.view.slots.get_mut(id.slot as usize) else { return Ok(0) };
+        if place.oldest_ms().is_some_and(|oldest_ms| oldest_ms <= restored.last.t_ms) {
+            return Err(RecordError::Overlap);
+        }
+        let samples = restored.chunks.iter().map(super::Chunk::len).sum();
+        self.series_bytes += Arc::make_mut(place).restore(restored.chunks, restored.last);
+        self.newest_ms = self.newest_ms.max(Some(restored.last.t_ms));
+        Ok(samples)
+    }
+}
+
+impl Queryable for Store {
+    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        self.view.select(matchers, start_ms, end_ms)
+    }
+}
