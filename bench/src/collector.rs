@@ -15,6 +15,8 @@ use crate::process::{Program, free_address, fresh_dir, get, wait_until};
 const SYMBOLS: [&str; 6] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "PEPE-USDT"];
 /// Depth messages a second over all books.
 const RATE: u32 = 5_000;
+/// The symbols on both markets.
+const BOOKS: u32 = 12;
 const WARM_UP: Duration = Duration::from_secs(15);
 
 /// Runs the collector against the fake venues and prints its figures.
@@ -22,12 +24,14 @@ pub(crate) fn run(bin_dir: &Path, length: Duration) -> Result<()> {
     let dir = fresh_dir("collector")?;
     let ports = dir.join("venues.json");
     let mut venues = Command::new(bin_dir.join("venue-sim"));
-    venues.args(["run", "--walk", &SYMBOLS.join(","), "--seed", "1", "--depth-rate", &RATE.to_string(), "--ports-file"]).arg(&ports);
+    let (symbols, interval_us) = (SYMBOLS.join(","), 1_000_000 * BOOKS / RATE);
+    venues.args(["run", "--spot-walk", &symbols, "--usdm-walk", &symbols, "--rate", &(2 * RATE / BOOKS).to_string()]);
+    venues.args(["--depth-interval", &format!("{interval_us}us"), "--ports-file"]).arg(&ports);
     let _venues = Program::start("venue-sim", &dir, &mut venues)?;
     wait_until("venue-sim tells its ports", Duration::from_secs(10), || ports.is_file())?;
     let told: Value = serde_json::from_str(&fs::read_to_string(&ports)?)?;
-    let address = |venue: &str| told[venue].as_str().map(str::to_owned).context("a port is missing");
-    let (spot, usdm, metrics, health) = (address("spot")?, address("usdm")?, free_address()?, free_address()?);
+    let address = |venue: &str| told[venue]["address"].as_str().map(str::to_owned).context("a port is missing");
+    let (spot, usdm, metrics, health) = (address("binance_spot")?, address("binance_usdm")?, free_address()?, free_address()?);
     let symbols = SYMBOLS.join(", ");
     let config = format!(
         "venues:\n  - {{exchange: binance, market_type: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  - {{exchange: binance, market_type: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\nrecorder: {{dir: '{}/recorded'}}\nhttp: {{metrics_listen: '{metrics}', health_listen: '{health}'}}\n",

@@ -101,7 +101,7 @@ async fn start_world(args: &DemoArgs, bin_dir: &Path, stage: &Stage, cast: &mut 
     inbox.args(["inbox", "--secret", ROBOT_SECRET]).arg("--ports-file").arg(&inbox_ports);
     cast.start("inbox", &mut inbox)?;
     let (venues, inbox) = (told_ports(cast, &venue_ports).await?, told_ports(cast, &inbox_ports).await?);
-    Ok(Venues { spot: text(&venues, "spot")?, usdm: text(&venues, "usdm")?, robot: text(&inbox, "http")?, symbols })
+    Ok(Venues { spot: text(&venues, "/binance_spot/address")?, usdm: text(&venues, "/binance_usdm/address")?, robot: text(&inbox, "/http")?, symbols })
 }
 
 /// The JSON that a program writes once it listens.
@@ -119,8 +119,8 @@ async fn told_ports(cast: &mut Cast, file: &Path) -> Result<serde_json::Value> {
     }
 }
 
-fn text(ports: &serde_json::Value, key: &str) -> Result<String> {
-    ports.get(key).and_then(serde_json::Value::as_str).map(str::to_owned).with_context(|| format!("no `{key}` in {ports}"))
+fn text(ports: &serde_json::Value, pointer: &str) -> Result<String> {
+    ports.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned).with_context(|| format!("no {pointer} in {ports}"))
 }
 
 fn announce(stage: &Stage, venues: &Venues) {

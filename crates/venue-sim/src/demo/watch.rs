@@ -107,7 +107,7 @@ impl Watch {
             let (Some(u), Some(raw), Some(market)) = (book["last_update_id"].as_u64(), book["symbol"].as_str(), book["market_type"].as_str()) else { continue };
             let Some(venue) = self.venues.get(market) else { continue };
             let symbol = raw.replace('-', "");
-            let Some(truth) = self.get(&format!("http://{venue}/control/book?symbol={symbol}&u={u}")).await else { continue };
+            let Some(truth) = self.get(&format!("http://{venue}/control/state?symbol={symbol}&u={u}&limit=100")).await else { continue };
             let Ok(truth) = serde_json::from_str::<Value>(&truth) else { continue };
             if sides_agree(&book, &truth) {
                 self.exact_books += 1;
@@ -123,10 +123,11 @@ pub(super) fn add_driver(venues: &mut Command, recordings: &Path) -> Vec<String>
     let recorded = |name: &str| recordings.join(name);
     let (spot, usdm) = (recorded("binance_spot_btcusdt_20240808.gz"), recorded("binance_usdm_btcusdt_20240808.gz"));
     if spot.is_file() && usdm.is_file() {
-        venues.arg("--replay-spot").arg(spot).arg("--replay-usdm").arg(usdm).args(["--speed", "1", "--repeat"]);
+        venues.arg("--spot-replay").arg(spot).arg("--usdm-replay").arg(usdm).args(["--speed", "1", "--loop", "--retime"]);
         return vec!["BTC-USDT".to_owned()];
     }
-    venues.args(["--walk", &WALK_SYMBOLS.join(","), "--seed", "1"]);
+    let symbols = WALK_SYMBOLS.join(",");
+    venues.args(["--spot-walk", &symbols, "--usdm-walk", &symbols]);
     WALK_SYMBOLS.map(str::to_owned).to_vec()
 }
 
