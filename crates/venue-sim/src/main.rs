@@ -1,6 +1,7 @@
 //! `venue-sim`: the command line over the library.
 
 mod cli;
+mod demo;
 
 use std::process::ExitCode;
 

@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The main job on one machine, offline: everything at once, with what goes wrong and how it is cured.
+    Demo(crate::demo::DemoArgs),
     /// Fake venues with real WebSocket and HTTP, from a recording or a random walk.
     Run(run::Arguments),
 }
@@ -34,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("runtime")?;
     let result = runtime.block_on(async {
         match cli.command {
+            Command::Demo(arguments) => crate::demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
         }
     });

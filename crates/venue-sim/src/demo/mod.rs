@@ -29,7 +29,7 @@ const PORTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Options of the demo.
 #[derive(Args, Clone, Debug)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// End by itself: exit 0 when all was seen, else 1 with what was missing
     #[arg(long)]
     check: bool,
@@ -63,7 +63,7 @@ struct Course {
 ///
 /// # Errors
 /// When a program cannot start or ends by itself, or, with `--check`, when something was not seen in time.
-pub async fn run(args: DemoArgs) -> Result<()> {
+pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let bin_dir = args.bin_dir.canonicalize().with_context(|| format!("no directory {}; build first: make demo-build", args.bin_dir.display()))?;
     let stage = Stage::new(&args.web, args.keep)?;
     let mut cast = Cast::new(&stage.dir)?;
