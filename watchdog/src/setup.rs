@@ -34,8 +34,8 @@ pub fn load(config: &Config) -> Result<Option<Linked>, Findings> {
     let routes = read(path, &mut findings).and_then(|text| accept(router::config::load(&name(path), &text), path, &text, &mut findings));
     let robots = match &config.dingtalk_file {
         Some(path) => read(path, &mut findings).and_then(|text| {
-            let text = with_environment(&text);
-            accept(dingtalk::load(&name(path), &text), path, &text, &mut findings)
+            // Findings point into the file as written: the expanded text holds secrets.
+            accept(dingtalk::load(&name(path), &with_environment(&text)), path, &text, &mut findings)
         }),
         None => Some(dingtalk::Config::default()),
     };

@@ -58,7 +58,7 @@ impl Stage {
         self.write_rules(&root.join("rules"))?;
         self.write_routes(&root.join("alertmanager"))?;
         fs::write(self.dir.join("collector.yml"), self.collector(venues))?;
-        fs::write(self.dir.join("watchdog.yml"), self.watchdog(bin_dir))?;
+        fs::write(self.dir.join("watchdog.yml"), self.watchdog(bin_dir, &venues.robot))?;
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl Stage {
         )
     }
 
-    fn watchdog(&self, bin_dir: &Path) -> String {
+    fn watchdog(&self, bin_dir: &Path, robot: &str) -> String {
         let (dir, bin) = (self.dir.display(), bin_dir.display());
         let Self { web, collector_metrics, collector_health, sick, .. } = self;
         format!(
@@ -117,18 +117,18 @@ impl Stage {
                - {{name: collector-health, url: 'http://{collector_health}/health', interval: 1s, timeout: 900ms}}\n  \
                - {{name: legacy-health, url: 'http://{sick}/health', interval: 1s, timeout: 900ms}}\n\
              processes:\n  \
-               - {{name: collector, match: {{argv: '{dir}/collector.yml'}}}}\n  \
-               - {{name: legacy-collector, match: {{argv: 'sick --listen {sick}'}}}}\n\
+               - {{name: collector, match: {{argv: [run, '{dir}/collector.yml']}}}}\n  \
+               - {{name: legacy-collector, match: {{argv: [sick, '{sick}']}}}}\n\
              restarts:\n  \
                - name: collector\n    process: collector\n    method: child\n    \
                  command: ['{bin}/collector', run, --config, '{dir}/collector.yml']\n    {GUARDS}    \
-                 verify: {{probe: collector-health, within: 30s}}\n  \
+                 verify: {{probe: collector-health, expr: 'min(collector_stream_last_data_timestamp_seconds{{process=\"collector\"}}) > time() - 5', within: 30s}}\n  \
                - name: legacy\n    process: legacy-collector\n    method: child\n    \
                  command: ['{bin}/venue-sim', sick, --listen, '{sick}']\n    {GUARDS}    \
                  verify: {{probe: legacy-health, within: 30s}}\n\
              alertmanager: {{config_file: {dir}/alertmanager/alertmanager.yml}}\n\
              dingtalk: {{config_file: {dir}/alertmanager/dingtalk.yml}}\n\
-             web: {{listen: '{web}'}}\n"
+             web: {{listen: '{web}', links: [{{title: '收件箱 / inbox', url: 'http://{robot}'}}]}}\n"
         )
     }
 }
