@@ -3,11 +3,13 @@
 //! Owns: the shape of a diagnostic, its rendering, the reading of YAML with positions. Must not know: what any configuration means.
 #![forbid(unsafe_code)]
 
+mod codes;
 mod render;
 mod similar;
 mod text;
 pub mod yaml;
 
+pub use codes::CODES;
 pub use render::{Format, render, render_all};
 pub use similar::closest;
 pub use text::{Lang, Text};

@@ -22,7 +22,11 @@ pub(crate) enum Node {
     /// `{{ range }}`
     Range(Branch),
     /// `{{ template "name" pipeline }}`, also the call that a `block` stands for.
-    Template { name: Arc<str>, pipe: Option<Pipe>, span: Span },
+    Template {
+        name: Arc<str>,
+        pipe: Option<Pipe>,
+        span: Span,
+    },
     Break,
     Continue,
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use crate::{Env, Value};
 
-pub use humanize::{humanize, humanize1024, humanize_duration, humanize_percentage, humanize_timestamp};
 pub(crate) use arguments::{WRONG_TYPE, text};
+pub use humanize::{humanize, humanize_duration, humanize_percentage, humanize_timestamp, humanize1024};
 
 /// How many arguments a function takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,10 @@ type Call = Arc<dyn Fn(&Env<'_>, &[Value]) -> Result<Value, String> + Send + Syn
 
 #[derive(Clone)]
 enum Entry {
-    Here { arity: Arity, call: Call },
+    Here {
+        arity: Arity,
+        call: Call,
+    },
     /// Answered by the [`Host`](crate::Host) of the rendering.
     Hosted,
 }

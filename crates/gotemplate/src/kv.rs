@@ -39,7 +39,8 @@ impl Kv {
     }
 
     fn remove(&self, names: &[Value]) -> Self {
-        let names: Vec<Value> = names.iter().flat_map(|arg| if let Value::List(list) = arg.data() { list.to_vec() } else { vec![arg.clone()] }).collect();
+        let names: Vec<Value> =
+            names.iter().flat_map(|arg| if let Value::List(list) = arg.data() { list.to_vec() } else { vec![arg.clone()] }).collect();
         let gone = |key: &str| names.iter().any(|name| name.as_str() == Some(key));
         Self::of(self.0.entries.iter().filter(|(key, _)| !gone(key)).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
@@ -112,8 +113,8 @@ impl Object for Pairs {
     }
 
     fn underlying(&self) -> Option<Value> {
-        Some(Value::list(self.0.iter().map(|(key, value)| {
-            Value::record("template.Pair", [("Name", Value::Str(key.clone())), ("Value", value.clone())])
-        })))
+        Some(Value::list(
+            self.0.iter().map(|(key, value)| Value::record("template.Pair", [("Name", Value::Str(key.clone())), ("Value", value.clone())])),
+        ))
     }
 }

@@ -343,9 +343,10 @@ impl<'a> Parser<'a> {
             return Err(self.fail_at(self.at, &format!("missing value for {context}")));
         }
         for (at, command) in commands.iter().enumerate().skip(1) {
-            let callable = command.operands.first().is_some_and(|first| {
-                !first.fields.is_empty() || matches!(first.term, Term::Function(_) | Term::Variable(_) | Term::Pipe(_))
-            });
+            let callable = command
+                .operands
+                .first()
+                .is_some_and(|first| !first.fields.is_empty() || matches!(first.term, Term::Function(_) | Term::Variable(_) | Term::Pipe(_)));
             if !callable {
                 return Err(self.fail(format!("non executable command in pipeline stage {}", at + 1)));
             }

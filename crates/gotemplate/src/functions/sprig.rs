@@ -83,10 +83,14 @@ fn indented(blanks: i64, text: &str) -> String {
 }
 
 fn add_defaults(table: &mut Functions) {
-    table.insert("default", Arity::between(1, 2), |_, args| Ok(args.get(1).filter(|given| given.is_true()).or(args.first()).cloned().unwrap_or_default()));
+    table.insert("default", Arity::between(1, 2), |_, args| {
+        Ok(args.get(1).filter(|given| given.is_true()).or(args.first()).cloned().unwrap_or_default())
+    });
     table.insert("empty", Arity::exactly(1), |_, args| Ok(Value::Bool(!get(args, 0)?.is_true())));
     table.insert("coalesce", Arity::at_least(0), |_, args| Ok(args.iter().find(|v| v.is_true()).cloned().unwrap_or_default()));
-    table.insert("ternary", Arity::exactly(3), |_, args| Ok(if get(args, 2)?.is_true() { args.first() } else { args.get(1) }.cloned().unwrap_or_default()));
+    table.insert("ternary", Arity::exactly(3), |_, args| {
+        Ok(if get(args, 2)?.is_true() { args.first() } else { args.get(1) }.cloned().unwrap_or_default())
+    });
     table.insert("toString", Arity::exactly(1), |_, args| Ok(Value::from(shown(get(args, 0)?))));
 }
 
@@ -140,8 +144,12 @@ fn add_numbers(table: &mut Functions) {
     table.insert("int64", one, |_, args| number(get(args, 0)?).map(toward_zero));
     table.insert("float64", one, |_, args| number(get(args, 0)?).map(Value::Float));
     table.insert("atoi", one, |_, args| Ok(Value::Int(text(args, 0)?.parse().unwrap_or(0))));
-    table.insert("add", Arity::at_least(1), |_, args| (0..args.len()).try_fold(0i64, |sum, at| Ok(sum.saturating_add(int(args, at)?))).map(Value::Int));
-    table.insert("mul", Arity::at_least(1), |_, args| (0..args.len()).try_fold(1i64, |all, at| Ok(all.saturating_mul(int(args, at)?))).map(Value::Int));
+    table.insert("add", Arity::at_least(1), |_, args| {
+        (0..args.len()).try_fold(0i64, |sum, at| Ok(sum.saturating_add(int(args, at)?))).map(Value::Int)
+    });
+    table.insert("mul", Arity::at_least(1), |_, args| {
+        (0..args.len()).try_fold(1i64, |all, at| Ok(all.saturating_mul(int(args, at)?))).map(Value::Int)
+    });
     table.insert("sub", two, |_, args| Ok(Value::Int(int(args, 0)?.saturating_sub(int(args, 1)?))));
     table.insert("div", two, |_, args| int(args, 0)?.checked_div(int(args, 1)?).map(Value::Int).ok_or_else(|| "integer divide by zero".to_owned()));
     table.insert("mod", two, |_, args| int(args, 0)?.checked_rem(int(args, 1)?).map(Value::Int).ok_or_else(|| "integer divide by zero".to_owned()));

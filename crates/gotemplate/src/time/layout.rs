@@ -2,8 +2,7 @@
 
 use jiff::{Zoned, civil, tz::Offset, tz::TimeZone};
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS: [&str; 12] = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// A piece of a layout.
@@ -13,13 +12,48 @@ enum Piece<'a> {
     /// The name of an element, as it is written in a layout.
     Element(&'static str),
     /// A fraction of a second: its separator, digits, and whether trailing zeros go.
-    Fraction { separator: char, digits: usize, trimmed: bool },
+    Fraction {
+        separator: char,
+        digits: usize,
+        trimmed: bool,
+    },
 }
 
 /// Elements, the longer of two that begin alike first.
 const ELEMENTS: [&str; 33] = [
-    "January", "Jan", "Monday", "Mon", "MST", "2006", "__2", "_2", "002", "01", "02", "03", "04", "05", "06", "15", "PM", "pm", "Z07:00:00", "Z070000",
-    "Z07:00", "Z0700", "Z07", "-07:00:00", "-070000", "-07:00", "-0700", "-07", "1", "2", "3", "4", "5",
+    "January",
+    "Jan",
+    "Monday",
+    "Mon",
+    "MST",
+    "2006",
+    "__2",
+    "_2",
+    "002",
+    "01",
+    "02",
+    "03",
+    "04",
+    "05",
+    "06",
+    "15",
+    "PM",
+    "pm",
+    "Z07:00:00",
+    "Z070000",
+    "Z07:00",
+    "Z0700",
+    "Z07",
+    "-07:00:00",
+    "-070000",
+    "-07:00",
+    "-0700",
+    "-07",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
 ];
 
 /// `time` in Go's `layout`.

@@ -101,7 +101,12 @@ async fn start_world(args: &DemoArgs, bin_dir: &Path, stage: &Stage, cast: &mut 
     inbox.args(["inbox", "--secret", ROBOT_SECRET]).arg("--ports-file").arg(&inbox_ports);
     cast.start("inbox", &mut inbox)?;
     let (venues, inbox) = (told_ports(cast, &venue_ports).await?, told_ports(cast, &inbox_ports).await?);
-    Ok(Venues { spot: text(&venues, "/binance_spot/address")?, usdm: text(&venues, "/binance_usdm/address")?, robot: text(&inbox, "/http")?, symbols })
+    Ok(Venues {
+        spot: text(&venues, "/binance_spot/address")?,
+        usdm: text(&venues, "/binance_usdm/address")?,
+        robot: text(&inbox, "/http")?,
+        symbols,
+    })
 }
 
 /// The JSON that a program writes once it listens.

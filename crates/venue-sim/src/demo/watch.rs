@@ -104,7 +104,9 @@ impl Watch {
     /// Compares the newest recorded book of each instrument with the venue's own after the same update.
     async fn compare_books(&mut self) {
         for book in newest_books(&self.recorded) {
-            let (Some(u), Some(raw), Some(market)) = (book["last_update_id"].as_u64(), book["symbol"].as_str(), book["market_type"].as_str()) else { continue };
+            let (Some(u), Some(raw), Some(market)) = (book["last_update_id"].as_u64(), book["symbol"].as_str(), book["market_type"].as_str()) else {
+                continue;
+            };
             let Some(venue) = self.venues.get(market) else { continue };
             let symbol = raw.replace('-', "");
             let Some(truth) = self.get(&format!("http://{venue}/control/state?symbol={symbol}&u={u}&limit=100")).await else { continue };
