@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 pub mod duration;
+mod hex_escapes;
+pub mod inbox;
 mod net;
 pub mod venue;
 

@@ -1,6 +1,7 @@
 //! Subcommands, and what they share: the runtime, the log, the signals that end them, and the line that tells the addresses.
 //! A new subcommand is a variant of [`Command`] and a module with `Arguments` and `run`.
 
+mod inbox;
 mod run;
 
 use std::io::Write;
@@ -27,6 +28,8 @@ enum Command {
     Demo(crate::demo::DemoArgs),
     /// Fake venues with real WebSocket and HTTP, from a recording or a random walk.
     Run(run::Arguments),
+    /// A DingTalk robot and a mail server that check, answer and show what they get.
+    Inbox(inbox::Arguments),
 }
 
 /// Runs the subcommand to its end.
@@ -38,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         match cli.command {
             Command::Demo(arguments) => crate::demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Inbox(arguments) => inbox::run(arguments).await,
         }
     });
     // Nothing that still runs is worth waiting for.

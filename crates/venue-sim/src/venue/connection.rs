@@ -18,9 +18,9 @@ use super::engine::{Command, ConnectionId, Moment, ToConnection};
 use super::kind::VenueKind;
 
 /// Life of a connection at Binance.
-const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
+const MAX_LIFE: Duration = Duration::from_hours(24);
 /// How long a half-open connection stays when the fault does not say.
-const HALF_OPEN: Duration = Duration::from_secs(3600);
+const HALF_OPEN: Duration = Duration::from_hours(1);
 /// Patience with a client that does not finish the closing handshake.
 const CLOSING: Duration = Duration::from_secs(1);
 

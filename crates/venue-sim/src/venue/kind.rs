@@ -57,15 +57,15 @@ impl VenueKind {
     pub fn ping_interval(self) -> Duration {
         match self {
             Self::BinanceSpot => Duration::from_secs(20),
-            Self::BinanceUsdm => Duration::from_secs(180),
+            Self::BinanceUsdm => Duration::from_mins(3),
         }
     }
 
     /// How long the server waits for the pong.
     pub fn pong_timeout(self) -> Duration {
         match self {
-            Self::BinanceSpot => Duration::from_secs(60),
-            Self::BinanceUsdm => Duration::from_secs(600),
+            Self::BinanceSpot => Duration::from_mins(1),
+            Self::BinanceUsdm => Duration::from_mins(10),
         }
     }
 

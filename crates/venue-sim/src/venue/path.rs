@@ -2,6 +2,7 @@
 
 use super::kind::{Route, VenueKind};
 use super::session::Session;
+use crate::hex_escapes;
 
 /// The session a path asks for; `None`: the venue has no such path.
 pub(super) fn session_of(venue: VenueKind, path: &str, query: Option<&str>) -> Option<Session> {
@@ -31,22 +32,7 @@ pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
 
 /// Undoes percent encoding; what is not valid stays as it is. Stream lists may be encoded, symbols need not be ASCII.
 fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = (first == b'%').then(|| tail.get(..2)).flatten().and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match code {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    String::from_utf8(hex_escapes::decode(text, b'%')).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]
@@ -56,7 +42,8 @@ mod tests {
     #[test]
     fn paths_mean_what_the_manuals_say() {
         use VenueKind::{BinanceSpot, BinanceUsdm};
-        let rows: &[(VenueKind, &str, Option<&str>, Route, bool, &[&str])] = &[
+        type Row<'a> = (VenueKind, &'a str, Option<&'a str>, Route, bool, &'a [&'a str]);
+        let rows: &[Row<'_>] = &[
             (BinanceSpot, "/ws", None, Route::Every, false, &[]),
             (BinanceSpot, "/ws/btcusdt@trade", None, Route::Every, false, &["btcusdt@trade"]),
             (BinanceSpot, "/stream", Some("streams=a@trade/b@depth"), Route::Every, true, &["a@trade", "b@depth"]),

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Requests a throttled client may still send before it is banned.
 const OFFENCES_MAX: u32 = 10;
 /// Length of the first ban.
-const BAN: Duration = Duration::from_secs(120);
+const BAN: Duration = Duration::from_mins(2);
 
 /// The budget.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::venue::wire::to_json;
 
 const RETRY_AFTER_S: u32 = 10;
 const SLOW: Duration = Duration::from_secs(3);
-const NEVER: Duration = Duration::from_secs(60);
+const NEVER: Duration = Duration::from_mins(1);
 
 /// A request, read.
 #[derive(Debug, Clone, PartialEq, Eq)]

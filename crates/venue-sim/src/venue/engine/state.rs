@@ -45,13 +45,11 @@ impl Engine {
             return BookAnswer::UnknownSymbol { symbols: self.markets.keys().cloned().collect() };
         };
         let u = at_id.unwrap_or(market.last_id);
-        match market.book_at(u) {
-            Some(book) => BookAnswer::Book { symbol: symbol.to_owned(), u, bids: book.levels(Side::Bid, limit), asks: book.levels(Side::Ask, limit) },
-            None => {
-                let (oldest_u, newest_u) = market.known_ids();
-                BookAnswer::UnknownId { oldest_u, newest_u }
-            }
-        }
+        let Some(book) = market.book_at(u) else {
+            let (oldest_u, newest_u) = market.known_ids();
+            return BookAnswer::UnknownId { oldest_u, newest_u };
+        };
+        BookAnswer::Book { symbol: symbol.to_owned(), u, bids: book.levels(Side::Bid, limit), asks: book.levels(Side::Ask, limit) }
     }
 
     /// Everything else.

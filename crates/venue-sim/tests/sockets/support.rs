@@ -1,7 +1,5 @@
 //! A client of the simulator for its tests: real sockets, deadlines on everything.
 
-#![allow(dead_code, reason = "each test file uses a part")]
-
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -15,101 +13,97 @@ use venue_sim::venue::wire::{DepthUpdate, Snapshot};
 use venue_sim::{CancellationToken, RunningVenues, VenueHandle, VenueKind, run_venues};
 
 /// Patience with anything that should come soon.
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// A simulation that ends with the test.
-pub struct Sim {
-    pub venues: RunningVenues,
-    pub shutdown: CancellationToken,
-    pub http: reqwest::Client,
+pub(crate) struct Sim {
+    pub(crate) venues: RunningVenues,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) http: reqwest::Client,
 }
 
 /// A WebSocket client.
-pub struct Client(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 /// How a connection ended, as the client saw it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     Closed(u16, String),
     Reset,
     Eof,
 }
 
-pub fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     // Another test of this process may have been first.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().timeout(SOON).build().unwrap()
 }
 
 impl Sim {
-    pub async fn start(config: VenuesConfig) -> Self {
+    pub(crate) async fn start(config: VenuesConfig) -> Self {
         let shutdown = CancellationToken::new();
         let venues = run_venues(config, shutdown.clone()).await.unwrap();
         Self { venues, shutdown, http: http() }
     }
 
-    pub async fn walk(venue: VenueKind, instruments: &[&str]) -> Self {
+    pub(crate) async fn walk(venue: VenueKind, instruments: &[&str]) -> Self {
         Self::walk_with(venue, instruments, LimitsConfig::default()).await
     }
 
-    pub async fn walk_with(venue: VenueKind, instruments: &[&str], limits: LimitsConfig) -> Self {
+    pub(crate) async fn walk_with(venue: VenueKind, instruments: &[&str], limits: LimitsConfig) -> Self {
         let feed = FeedConfig::Walk(WalkConfig { changes_per_second: 300, ..WalkConfig::new(instruments, 11) });
         Self::start(VenuesConfig { venues: vec![VenueConfig { limits, ..VenueConfig::new(venue, feed) }], faults: vec![] }).await
     }
 
-    pub fn venue(&self, venue: VenueKind) -> &VenueHandle {
-        self.venues.venue(venue).unwrap()
-    }
-
-    pub fn only(&self) -> &VenueHandle {
+    pub(crate) fn only(&self) -> &VenueHandle {
         [VenueKind::BinanceSpot, VenueKind::BinanceUsdm].into_iter().find_map(|v| self.venues.venue(v)).unwrap()
     }
 
-    pub async fn connect(&self, path: &str) -> Client {
+    pub(crate) async fn connect(&self, path: &str) -> Client {
         Client::connect(&format!("{}{path}", self.only().address().ws)).await
     }
 
-    pub async fn get(&self, path: &str) -> reqwest::Response {
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         self.http.get(format!("{}{path}", self.only().address().rest)).send().await.unwrap()
     }
 
-    pub async fn get_json(&self, path: &str) -> Value {
+    pub(crate) async fn get_json(&self, path: &str) -> Value {
         self.get(path).await.json().await.unwrap()
     }
 
-    pub async fn fault(&self, fault: Value) {
+    pub(crate) async fn fault(&self, fault: Value) {
         let url = format!("{}/control/fault", self.only().address().rest);
         let response = self.http.post(url).json(&fault).send().await.unwrap();
         assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
     }
 
-    pub async fn snapshot(&self, symbol: &str) -> Snapshot {
+    pub(crate) async fn snapshot(&self, symbol: &str) -> Snapshot {
         let prefix = self.only().venue().rest_prefix();
         self.get(&format!("{prefix}/depth?symbol={symbol}&limit=1000")).await.json().await.unwrap()
     }
 
     /// The venue's own book after an update.
-    pub async fn truth(&self, symbol: &str, id: u64) -> Value {
+    pub(crate) async fn truth(&self, symbol: &str, id: u64) -> Value {
         self.get_json(&format!("/control/state?symbol={symbol}&u={id}&limit=500")).await
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(SOON, self.venues.stopped()).await.expect("the simulation stops promptly");
     }
 }
 
 impl Client {
-    pub async fn connect(url: &str) -> Self {
+    pub(crate) async fn connect(url: &str) -> Self {
         Self(tokio::time::timeout(SOON, connect_async(url)).await.unwrap().unwrap().0)
     }
 
-    pub async fn say(&mut self, message: Value) {
+    pub(crate) async fn say(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
     /// Subscribes and waits for the acknowledgement.
-    pub async fn subscribe(&mut self, streams: &[&str]) {
+    pub(crate) async fn subscribe(&mut self, streams: &[&str]) {
         self.say(json!({"method": "SUBSCRIBE", "params": streams, "id": 1})).await;
         loop {
             if self.json().await == json!({"result": null, "id": 1}) {
@@ -119,7 +113,7 @@ impl Client {
     }
 
     /// The next text frame.
-    pub async fn text(&mut self) -> String {
+    pub(crate) async fn text(&mut self) -> String {
         loop {
             let message = tokio::time::timeout(SOON, self.0.next()).await.expect("a frame within the deadline").expect("an open connection").unwrap();
             if let Message::Text(text) = message {
@@ -128,12 +122,12 @@ impl Client {
         }
     }
 
-    pub async fn json(&mut self) -> Value {
+    pub(crate) async fn json(&mut self) -> Value {
         serde_json::from_str(&self.text().await).unwrap()
     }
 
     /// The next event of a type, unwrapped if need be.
-    pub async fn event(&mut self, kind: &str) -> Value {
+    pub(crate) async fn event(&mut self, kind: &str) -> Value {
         loop {
             let mut frame = self.json().await;
             let event = if frame.get("stream").is_some() { frame["data"].take() } else { frame };
@@ -143,17 +137,17 @@ impl Client {
         }
     }
 
-    pub async fn diff(&mut self) -> DepthUpdate {
+    pub(crate) async fn diff(&mut self) -> DepthUpdate {
         serde_json::from_value(self.event("depthUpdate").await).unwrap()
     }
 
     /// Whether nothing at all comes for a while.
-    pub async fn is_silent(&mut self, span: Duration) -> bool {
+    pub(crate) async fn is_silent(&mut self, span: Duration) -> bool {
         tokio::time::timeout(span, self.0.next()).await.is_err()
     }
 
     /// Reads to the end of the connection.
-    pub async fn end(&mut self) -> End {
+    pub(crate) async fn end(&mut self) -> End {
         loop {
             match tokio::time::timeout(SOON, self.0.next()).await.expect("the connection ends within the deadline") {
                 Some(Ok(Message::Close(Some(frame)))) => return End::Closed(frame.code.into(), frame.reason.as_str().to_owned()),
@@ -166,20 +160,20 @@ impl Client {
 }
 
 /// A book kept from the wire by the venues' rules; panics at a gap.
-pub struct Follower {
-    pub book: Book,
-    pub id: u64,
+pub(crate) struct Follower {
+    pub(crate) book: Book,
+    pub(crate) id: u64,
     synced: bool,
     venue: VenueKind,
 }
 
 impl Follower {
-    pub fn new(venue: VenueKind, snapshot: &Snapshot) -> Self {
+    pub(crate) fn new(venue: VenueKind, snapshot: &Snapshot) -> Self {
         Self { book: Book::from_snapshot(snapshot), id: snapshot.last_update_id, synced: false, venue }
     }
 
     /// Whether the change was applied.
-    pub fn take(&mut self, diff: &DepthUpdate) -> bool {
+    pub(crate) fn take(&mut self, diff: &DepthUpdate) -> bool {
         if diff.last_id <= self.id && !self.synced {
             return false;
         }
@@ -195,7 +189,7 @@ impl Follower {
         true
     }
 
-    pub fn top(&self, levels: usize) -> Value {
+    pub(crate) fn top(&self, levels: usize) -> Value {
         json!({"bids": self.book.levels(Side::Bid, levels), "asks": self.book.levels(Side::Ask, levels)})
     }
 }

@@ -1,11 +1,9 @@
 //! The random walk over real sockets: acknowledgements, continuity, snapshots that fit, limits.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Client, End, Follower, Sim};
 use serde_json::json;
-use support::{Client, End, Follower, Sim};
 use venue_sim::VenueKind;
 use venue_sim::duration::Span;
 use venue_sim::venue::config::LimitsConfig;

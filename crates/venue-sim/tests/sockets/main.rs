@@ -1,0 +1,11 @@
+//! The simulator over real sockets, seen from its clients.
+// `cfg(test)` is always true here; it tells clippy that helper functions are test code too.
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod walk;
