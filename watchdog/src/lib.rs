@@ -1,4 +1,8 @@
-//! watchdog
+//! The watchdog: scrapes, probes and looks at processes, evaluates rules, routes alerts, tells people, restarts.
+//!
+//! Owns: sockets, files, clocks, threads, signals. What is decided is in the cores: `rules`, `router`, `process`.
 #![forbid(unsafe_code)]
 
+pub mod clock;
+pub mod config;
 pub mod web;

@@ -1,0 +1,180 @@
+//! `watchdog.yml`: the keys of prometheus.yml where the concept is the same, and our own sections.
+//!
+//! Two levels: as written ([`written`], serde, strict) → validated ([`Config`]). All semantic errors are found in one pass, with their places, before a port opens.
+//! Owns: what the file means. Must not know: what rules and routes mean (their cores read them).
+//! Codes: `E301` no value, `E302` bad duration, `E303` bad size, `E304` bad URL or address, `E305` name used twice, `E306` unknown reference,
+//! `E307` values contradict each other, `E308` known to Prometheus, not supported yet, `E309` unknown language or time zone, `E310` file not readable, `E311` bad name.
+
+mod load;
+mod text;
+mod validate;
+mod written;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diagnostics::Lang;
+use promql::labels::Labels;
+
+pub use load::{Loaded, Source, load, parse};
+
+/// The whole configuration, validated. Paths are absolute or relative to the working directory, never to the file.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// Defaults of scraping and evaluation.
+    pub global: Global,
+    /// Language of messages and page.
+    pub lang: Lang,
+    /// Time zone of the times people read.
+    pub timezone: jiff::tz::TimeZone,
+    /// Where state and series live.
+    pub data_dir: PathBuf,
+    /// Rule file patterns; a `*` matches within one directory level.
+    pub rule_files: Vec<PathBuf>,
+    /// Scrape targets, one entry each.
+    pub targets: Vec<Target>,
+    /// HTTP probes.
+    pub probes: Vec<Probe>,
+    /// Processes looked at from outside.
+    pub processes: Vec<Process>,
+    /// Receivers behind `/restart/<name>`.
+    pub restarts: Vec<Restart>,
+    /// `alertmanager.yml` of the embedded router; `None`: alerts are only shown.
+    pub alertmanager_file: Option<PathBuf>,
+    /// `dingtalk.yml`.
+    pub dingtalk_file: Option<PathBuf>,
+    /// Memory and disk for series.
+    pub storage: Storage,
+    /// The page and the API.
+    pub web: Web,
+}
+
+/// Defaults of scraping and evaluation (Prometheus, `global:`).
+#[derive(Clone, Debug)]
+pub struct Global {
+    /// Between two scrapes of a target.
+    pub scrape_interval: Duration,
+    /// At most this long for one scrape.
+    pub scrape_timeout: Duration,
+    /// Between two evaluations of a rule group.
+    pub evaluation_interval: Duration,
+    /// Added to alerts.
+    pub external_labels: Labels,
+}
+
+/// One scrape target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// `job` label.
+    pub job: String,
+    /// `instance` label: host and port as configured.
+    pub instance: String,
+    /// What is fetched.
+    pub url: String,
+    /// All target labels, `job` and `instance` included.
+    pub labels: Labels,
+    /// Between two scrapes.
+    pub interval: Duration,
+    /// At most this long, the body included.
+    pub timeout: Duration,
+    /// Whether a page's own labels win over the target's.
+    pub honor_labels: bool,
+    /// Whether a page's own timestamps are kept.
+    pub honor_timestamps: bool,
+    /// At most this many bytes of a page, decoded.
+    pub body_size_limit: u64,
+    /// At most this many samples of a page; 0: no limit.
+    pub sample_limit: usize,
+    /// Failed scrapes in a row before stale markers are written.
+    pub stale_after_failures: u32,
+}
+
+/// One HTTP probe: a GET that succeeds on a status of 2xx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Label `probe`.
+    pub name: String,
+    /// What is fetched.
+    pub url: String,
+    /// Between two probes.
+    pub interval: Duration,
+    /// At most this long.
+    pub timeout: Duration,
+    /// Further labels.
+    pub labels: Labels,
+}
+
+/// One process to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Label `process`.
+    pub name: String,
+    /// Which one it is.
+    pub matching: process::matching::Match,
+    /// Between two looks.
+    pub interval: Duration,
+}
+
+/// One restart receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// The last part of `/restart/<name>`.
+    pub name: String,
+    /// Name of the process it restarts.
+    pub process: String,
+    /// Guards, grace, verification.
+    pub policy: process::restart::Policy,
+    /// The program and its arguments, for method `child`.
+    pub command: Vec<String>,
+    /// Directory the child is started in.
+    pub workdir: Option<PathBuf>,
+    /// More environment for the child; ours is inherited.
+    pub environment: BTreeMap<String, String>,
+    /// Probe that proves the restart.
+    pub verify_probe: Option<String>,
+    /// Expression whose result is not empty once data progresses.
+    pub verify_expr: Option<String>,
+}
+
+/// Bounds of what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// How long series are kept.
+    pub retention: Duration,
+    /// Bytes on disk.
+    pub size: u64,
+    /// Bytes of samples in memory.
+    pub memory_limit: u64,
+}
+
+/// The page and the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where people reach us; empty: the listen address.
+    pub external_url: String,
+    /// File with the token that changing requests need.
+    pub token_file: Option<PathBuf>,
+    /// Whether changing requests from loopback need no token.
+    pub trust_loopback: bool,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Where people reach the page, without a slash at the end.
+    pub fn external_url(&self) -> String {
+        let configured = self.web.external_url.trim_end_matches('/');
+        if configured.is_empty() { format!("http://{}", self.web.listen) } else { configured.to_owned() }
+    }
+
+    /// The restart receiver of this name.
+    pub fn restart(&self, name: &str) -> Option<&Restart> {
+        self.restarts.iter().find(|restart| restart.name == name)
+    }
+}

@@ -1,0 +1,59 @@
+//! From a file to a [`Config`], or to every reason why not.
+
+use std::path::{Path, PathBuf};
+
+use diagnostics::{Diagnostic, Text, yaml};
+
+use super::{Config, validate, written};
+
+/// The text of a configuration file, kept to point into it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Path as the user gave it.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// A configuration that can be used, with what is worth a warning.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file's text.
+    pub source: Source,
+    /// Findings that do not keep it from working.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and validates the file.
+///
+/// # Errors
+/// Every finding, and the text they point into (empty when the file cannot be read).
+pub fn load(path: &Path) -> Result<Loaded, (Vec<Diagnostic>, Source)> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(path.to_path_buf(), text),
+        Err(error) => {
+            let text = Text::new(format!("cannot read {name}: {error}"), format!("无法读取 {name}：{error}"));
+            Err((vec![Diagnostic::error("E310", text)], Source { name, text: String::new() }))
+        }
+    }
+}
+
+/// The same from a text.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(path: PathBuf, text: String) -> Result<Loaded, (Vec<Diagnostic>, Source)> {
+    let source = Source { name: path.display().to_string(), text };
+    let file: written::File = match yaml::read(&source.name, &source.text) {
+        Ok(file) => file,
+        Err(found) => return Err((vec![*found], source)),
+    };
+    let (config, findings) = validate::validate(path, &source.name, file);
+    match config {
+        Some(config) => Ok(Loaded { config, source, warnings: findings }),
+        None => Err((findings, source)),
+    }
+}
