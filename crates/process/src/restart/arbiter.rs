@@ -1,7 +1,7 @@
 //! The one who decides about one target: wishes in, at most one restart under way, effects out.
 //!
 //! Owns: decision, guards, joining, waiting. The steps of a restart are in `ladder`, going on after our own death in `resume`.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clock::Now;
@@ -268,7 +268,7 @@ impl Arbiter {
             Some(identity) => (Cause::Exit, format!("exit:{identity}")),
             None => (Cause::FirstStart, "first_start".to_owned()),
         };
-        self.ask(Request { incidents: BTreeSet::from([incident]), alert: cause.as_str().to_owned(), cause }, out);
+        self.ask(Request { incidents: BTreeSet::from([incident]), alert: cause.as_str().to_owned(), cause, labels: BTreeMap::new() }, out);
     }
 
     fn told(&mut self, attempt: u64) {

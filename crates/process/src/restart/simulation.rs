@@ -1,5 +1,5 @@
 //! A simulated host around the arbiter: processes that die, ignore SIGTERM or do not start, and a program that is killed at every step.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clock::Now;
@@ -62,7 +62,7 @@ fn policy(method: Method) -> Policy {
 }
 
 fn alert(incident: &str) -> Request {
-    Request { incidents: BTreeSet::from([incident.to_owned()]), alert: "CollectorHung".into(), cause: Cause::Alert }
+    Request { incidents: BTreeSet::from([incident.to_owned()]), alert: "CollectorHung".into(), cause: Cause::Alert, labels: BTreeMap::new() }
 }
 
 // === impl Host ===
@@ -358,7 +358,7 @@ fn a_held_target_refuses_alerts_and_obeys_a_person() {
     turn(&mut host, &mut arbiter, Input::Seen(seen));
     turn(&mut host, &mut arbiter, Input::Hold);
     assert_eq!(stage_of(&turn(&mut host, &mut arbiter, Input::Ask(alert("a")))), [("refused", "held")]);
-    let by_hand = Request { incidents: BTreeSet::from(["by hand".into()]), alert: "operator".into(), cause: Cause::Operator };
+    let by_hand = Request { incidents: BTreeSet::from(["by hand".into()]), alert: "operator".into(), cause: Cause::Operator, labels: BTreeMap::new() };
     let effects = turn(&mut host, &mut arbiter, Input::Ask(by_hand));
     assert_eq!(stage_of(&effects), [("begun", "")]);
     assert_eq!(stage_of(&turn(&mut host, &mut arbiter, Input::Ask(alert("b")))), [("refused", "held")]);

@@ -1,5 +1,5 @@
 //! What goes into the arbiter and what comes out. Reasons are words: the same in log, metric, page, message and test.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,9 @@ pub struct Request {
     pub alert: String,
     /// Why.
     pub cause: Cause,
+    /// Labels of the alert: who is told of it is told of the outcome.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A process that inspection sees alive.

@@ -1,0 +1,135 @@
+//! What sources tell the rule engine: samples at a time, and series that ended.
+//!
+//! Owns: staleness (a series missing from the following look of its source gets a stale marker; Prometheus documentation, "Staleness"), time that never goes
+//! back within a source. Must not know: what a sample means.
+
+use std::collections::BTreeSet;
+
+use promql::Sample;
+use promql::labels::{Labels, METRIC_NAME};
+use tokio::sync::mpsc;
+
+use crate::metrics::{Registry, list};
+
+/// The stale marker as a value.
+pub const STALE: f64 = f64::from_bits(promql::STALE_NAN_BITS);
+
+/// One look of one source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// When it was taken, unix milliseconds; never before the source's last one.
+    pub at_ms: i64,
+    /// Series with one sample each; stale markers included.
+    pub samples: Vec<(Labels, Sample)>,
+    /// Whether the groups that read these series shall run at once.
+    pub urgent: bool,
+}
+
+/// Staleness and time of one source.
+#[derive(Debug, Default)]
+pub struct Source {
+    last_ms: i64,
+    /// Series of the last look that carry our time: series with times of their own end by lookback.
+    seen: BTreeSet<Labels>,
+}
+
+/// The way to the rule engine: a bounded queue. A full queue means that the engine is far behind; the observation is dropped and counted, as a missed scrape is.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    to: mpsc::Sender<Observation>,
+    metrics: std::sync::Arc<Registry>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The observation of a look at `now_ms`; series that the last look had and this one has not get a stale marker.
+    pub fn observe(&mut self, now_ms: i64, samples: Vec<(Labels, f64, Option<i64>)>) -> Observation {
+        let at_ms = now_ms.max(self.last_ms.saturating_add(1));
+        self.last_ms = at_ms;
+        let mut seen = BTreeSet::new();
+        let mut out = Vec::with_capacity(samples.len());
+        for (labels, v, own_ms) in samples {
+            if own_ms.is_none() {
+                seen.insert(labels.clone());
+            }
+            out.push((labels, Sample { t_ms: own_ms.unwrap_or(at_ms), v }));
+        }
+        let ended = self.seen.difference(&seen);
+        out.extend(ended.map(|labels| (labels.clone(), Sample { t_ms: at_ms, v: STALE })));
+        self.seen = seen;
+        Observation { at_ms, samples: out, urgent: false }
+    }
+
+    /// The observation that adds `samples` and ends nothing: a failed look that is not yet taken for the end of the series.
+    pub fn observe_partly(&mut self, now_ms: i64, samples: Vec<(Labels, f64, Option<i64>)>) -> Observation {
+        let kept = self.seen.clone();
+        self.seen.clear();
+        let observation = self.observe(now_ms, samples);
+        self.seen.extend(kept);
+        observation
+    }
+}
+
+// === impl Sink ===
+
+impl Sink {
+    /// A sink and the end that the rule task reads.
+    pub fn new(capacity: usize, metrics: std::sync::Arc<Registry>) -> (Self, mpsc::Receiver<Observation>) {
+        let (to, from) = mpsc::channel(capacity);
+        metrics.set(&list::QUEUE_CAPACITY, &["observations"], capacity as f64);
+        (Self { to, metrics }, from)
+    }
+
+    /// Hands an observation over.
+    pub fn send(&self, observation: Observation) {
+        let waiting = self.to.max_capacity().saturating_sub(self.to.capacity());
+        self.metrics.set(&list::QUEUE_LENGTH, &["observations"], waiting as f64);
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.to.try_send(observation) {
+            self.metrics.add(&list::QUEUE_DROPPED, &["observations"], 1.0);
+        }
+    }
+}
+
+/// The labels of a series of our own making: a metric name on top of a source's labels.
+pub fn named(name: &str, labels: &Labels) -> Labels {
+    labels.with(METRIC_NAME, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(name: &str) -> Labels {
+        named(name, &Labels::default())
+    }
+
+    fn told(observation: &Observation) -> Vec<(String, i64, bool)> {
+        observation.samples.iter().map(|(labels, sample)| (labels.metric_name().to_owned(), sample.t_ms, promql::is_stale(sample.v))).collect()
+    }
+
+    #[test]
+    fn a_series_that_is_missing_from_the_next_look_ends() {
+        let mut source = Source::default();
+        source.observe(1_000, vec![(series("a"), 1.0, None), (series("b"), 2.0, None), (series("own"), 3.0, Some(5))]);
+        let next = source.observe(2_000, vec![(series("a"), 1.0, None)]);
+        assert_eq!(told(&next), [("a".into(), 2_000, false), ("b".into(), 2_000, true)]);
+        assert_eq!(told(&source.observe(3_000, vec![(series("a"), 1.0, None)])).len(), 1, "the marker is written once");
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        let mut source = Source::default();
+        source.observe(5_000, vec![(series("a"), 1.0, None)]);
+        assert_eq!(source.observe(1_000, vec![]).samples[0].1.t_ms, 5_001);
+    }
+
+    #[test]
+    fn a_failure_that_is_tolerated_ends_nothing_yet() {
+        let mut source = Source::default();
+        source.observe(1_000, vec![(series("a"), 1.0, None)]);
+        assert_eq!(told(&source.observe_partly(2_000, vec![(series("up"), 0.0, None)])), [("up".into(), 2_000, false)]);
+        let ended = source.observe(3_000, vec![(series("up"), 0.0, None)]);
+        assert!(told(&ended).contains(&("a".into(), 3_000, true)));
+    }
+}
