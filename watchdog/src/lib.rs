@@ -5,4 +5,13 @@
 
 pub mod clock;
 pub mod config;
+pub mod http_client;
+pub mod inspect;
+pub mod metrics;
+pub mod observe;
+pub mod pidfd;
+pub mod probe;
+pub mod restarts;
+pub mod schedule;
+pub mod scrape;
 pub mod web;

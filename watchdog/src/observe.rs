@@ -11,16 +11,17 @@ use tokio::sync::mpsc;
 
 use crate::metrics::{Registry, list};
 
-/// The stale marker as a value.
-pub const STALE: f64 = f64::from_bits(promql::STALE_NAN_BITS);
-
 /// One look of one source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
     /// When it was taken, unix milliseconds; never before the source's last one.
     pub at_ms: i64,
-    /// Series with one sample each; stale markers included.
-    pub samples: Vec<(Labels, Sample)>,
+    /// Series and their values at that time.
+    pub samples: Vec<(Labels, f64)>,
+    /// Series whose page states a time of its own.
+    pub stamped: Vec<(Labels, Sample)>,
+    /// Series that ended: they get a stale marker.
+    pub stale: Vec<Labels>,
     /// Whether the groups that read these series shall run at once.
     pub urgent: bool,
 }
@@ -47,18 +48,20 @@ impl Source {
     pub fn observe(&mut self, now_ms: i64, samples: Vec<(Labels, f64, Option<i64>)>) -> Observation {
         let at_ms = now_ms.max(self.last_ms.saturating_add(1));
         self.last_ms = at_ms;
+        let mut out = Observation { at_ms, ..Observation::default() };
         let mut seen = BTreeSet::new();
-        let mut out = Vec::with_capacity(samples.len());
         for (labels, v, own_ms) in samples {
-            if own_ms.is_none() {
-                seen.insert(labels.clone());
+            match own_ms {
+                Some(t_ms) => out.stamped.push((labels, Sample { t_ms, v })),
+                None => {
+                    seen.insert(labels.clone());
+                    out.samples.push((labels, v));
+                }
             }
-            out.push((labels, Sample { t_ms: own_ms.unwrap_or(at_ms), v }));
         }
-        let ended = self.seen.difference(&seen);
-        out.extend(ended.map(|labels| (labels.clone(), Sample { t_ms: at_ms, v: STALE })));
+        out.stale = self.seen.difference(&seen).cloned().collect();
         self.seen = seen;
-        Observation { at_ms, samples: out, urgent: false }
+        out
     }
 
     /// The observation that adds `samples` and ends nothing: a failed look that is not yet taken for the end of the series.
@@ -104,8 +107,8 @@ mod tests {
         named(name, &Labels::default())
     }
 
-    fn told(observation: &Observation) -> Vec<(String, i64, bool)> {
-        observation.samples.iter().map(|(labels, sample)| (labels.metric_name().to_owned(), sample.t_ms, promql::is_stale(sample.v))).collect()
+    fn told(observation: &Observation) -> (Vec<&str>, Vec<&str>) {
+        (observation.samples.iter().map(|(labels, _)| labels.metric_name()).collect(), observation.stale.iter().map(Labels::metric_name).collect())
     }
 
     #[test]
@@ -113,23 +116,22 @@ mod tests {
         let mut source = Source::default();
         source.observe(1_000, vec![(series("a"), 1.0, None), (series("b"), 2.0, None), (series("own"), 3.0, Some(5))]);
         let next = source.observe(2_000, vec![(series("a"), 1.0, None)]);
-        assert_eq!(told(&next), [("a".into(), 2_000, false), ("b".into(), 2_000, true)]);
-        assert_eq!(told(&source.observe(3_000, vec![(series("a"), 1.0, None)])).len(), 1, "the marker is written once");
+        assert_eq!(told(&next), (vec!["a"], vec!["b"]));
+        assert_eq!(told(&source.observe(3_000, vec![(series("a"), 1.0, None)])), (vec!["a"], vec![]), "the marker is written once");
     }
 
     #[test]
     fn time_never_goes_back() {
         let mut source = Source::default();
         source.observe(5_000, vec![(series("a"), 1.0, None)]);
-        assert_eq!(source.observe(1_000, vec![]).samples[0].1.t_ms, 5_001);
+        assert_eq!(source.observe(1_000, vec![]).at_ms, 5_001);
     }
 
     #[test]
     fn a_failure_that_is_tolerated_ends_nothing_yet() {
         let mut source = Source::default();
         source.observe(1_000, vec![(series("a"), 1.0, None)]);
-        assert_eq!(told(&source.observe_partly(2_000, vec![(series("up"), 0.0, None)])), [("up".into(), 2_000, false)]);
-        let ended = source.observe(3_000, vec![(series("up"), 0.0, None)]);
-        assert!(told(&ended).contains(&("a".into(), 3_000, true)));
+        assert_eq!(told(&source.observe_partly(2_000, vec![(series("up"), 0.0, None)])), (vec!["up"], vec![]));
+        assert_eq!(told(&source.observe(3_000, vec![(series("up"), 0.0, None)])), (vec!["up"], vec!["a"]));
     }
 }

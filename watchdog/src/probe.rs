@@ -66,7 +66,13 @@ impl Probed {
 
     /// What the page shows.
     pub fn view(&self, probe: &Probe) -> ProbeView {
-        ProbeView { name: self.name.clone(), url: probe.url.clone(), ok: Some(self.success), seconds: self.took.as_secs_f64(), error: self.error.clone() }
+        ProbeView {
+            name: self.name.clone(),
+            url: probe.url.clone(),
+            ok: Some(self.success),
+            seconds: self.took.as_secs_f64(),
+            error: self.error.clone(),
+        }
     }
 
     fn samples(&self, labels: &Labels) -> Vec<(Labels, f64, Option<i64>)> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 7] = [("y", 31_536_000_000), ("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 7] =
+    [("y", 31_536_000_000), ("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// `1h30m`, `15s`, `500ms`, `0`: units from large to small, each at most once (Prometheus documentation, "Configuration", `<duration>`).
 pub(super) fn duration(text: &str) -> Option<Duration> {
@@ -70,7 +71,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, expected) in [("16MB", Some(16 << 20)), ("1GiB", Some(1 << 30)), ("10B", Some(10)), ("0", Some(0)), ("10", None), ("MB", None), ("1 XB", None)] {
+        for (text, expected) in
+            [("16MB", Some(16 << 20)), ("1GiB", Some(1 << 30)), ("10B", Some(10)), ("0", Some(0)), ("10", None), ("MB", None), ("1 XB", None)]
+        {
             assert_eq!(size(text), expected, "{text:?}");
         }
     }

@@ -89,7 +89,13 @@ fn probes(written: &[diagnostics::yaml::Spanned<written::Probe>], global: &Globa
             if let Some(text) = probe.timeout.as_ref().filter(|_| timeout > interval) {
                 findings.contradiction(text, "the timeout is longer than the interval", "超时比间隔更长");
             }
-            Probe { name: probe.name.value.clone(), url: probe.url.value.clone(), interval, timeout, labels: Labels::from_pairs(probe.labels.clone()) }
+            Probe {
+                name: probe.name.value.clone(),
+                url: probe.url.value.clone(),
+                interval,
+                timeout,
+                labels: Labels::from_pairs(probe.labels.clone()),
+            }
         })
         .collect()
 }

@@ -71,4 +71,3 @@ metrics! {
     CLOCK_JUMPS: Counter "watchdog_clock_jumps_total" [] "steps of the wall clock over one second";
     CLOCK_JUMP_SECONDS: Gauge "watchdog_clock_jump_seconds" [] "size of the last step of the wall clock, negative when it went back";
 }
-

@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn target_labels_win_and_the_pages_are_kept_as_exported() {
         let page = "m{job=\"x\",exported_job=\"y\"} 1 1000\n";
-        assert_eq!(read(page, &target(false)), Ok(vec!["m{exported_exported_job=\"x\", exported_job=\"y\", instance=\"h:1\", job=\"c\"} 1 None".into()]));
+        assert_eq!(
+            read(page, &target(false)),
+            Ok(vec!["m{exported_exported_job=\"x\", exported_job=\"y\", instance=\"h:1\", job=\"c\"} 1 None".into()])
+        );
         assert_eq!(read(page, &target(true)), Ok(vec!["m{exported_job=\"y\", instance=\"h:1\", job=\"x\"} 1 None".into()]));
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clock::Now;
 
+use super::ladder::{EXIT, FIRST_START};
 use super::ledger::Ledger;
 use super::types::{Cause, Effect, Input, Intent, Method, Policy, Refusal, Report, Request, Running, Saved, Stage, Step, Wait};
 use crate::identity::Identity;
@@ -239,7 +240,7 @@ impl Arbiter {
         }
         match (&mut self.process, seen) {
             (Process::Alive(known, at), Some(seen)) if known.identity == seen.identity => (*known, *at) = (seen, now.mono),
-            (Process::Absent, Some(seen)) if self.ended.as_ref() != Some(&seen.identity) => self.appeared(now, seen),
+            (Process::Absent, Some(seen)) if self.ended.as_ref() != Some(&seen.identity) => self.appeared(now, seen, out),
             _ => {}
         }
     }
@@ -265,8 +266,8 @@ impl Arbiter {
             return;
         }
         let (cause, incident) = match &self.ended {
-            Some(identity) => (Cause::Exit, format!("exit:{identity}")),
-            None => (Cause::FirstStart, "first_start".to_owned()),
+            Some(identity) => (Cause::Exit, format!("{EXIT}{identity}")),
+            None => (Cause::FirstStart, FIRST_START.to_owned()),
         };
         self.ask(Request { incidents: BTreeSet::from([incident]), alert: cause.as_str().to_owned(), cause, labels: BTreeMap::new() }, out);
     }

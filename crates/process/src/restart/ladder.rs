@@ -18,6 +18,11 @@ const UNTOLD_MAX: usize = 4;
 /// How often to look whether the core is written.
 const CORE_RECHECK: Duration = Duration::from_secs(1);
 
+/// Incidents of our own making, beside those of alerts.
+pub(super) const EXIT: &str = "exit:";
+const ATTEMPT: &str = "attempt:";
+pub(super) const FIRST_START: &str = "first_start";
+
 // === impl Arbiter: steps ===
 
 impl Arbiter {
@@ -112,12 +117,26 @@ impl Arbiter {
     }
 
     /// A process appeared where there was none.
-    pub(super) fn appeared(&mut self, now: Now, seen: Running) {
+    pub(super) fn appeared(&mut self, now: Now, seen: Running, out: &mut Vec<Effect>) {
         let identity = seen.identity.clone();
         self.dirty = true;
         self.process = Process::Alive(seen, now.mono);
-        if self.active_step() == Some(Step::Verifying(None)) {
-            self.set_new_process(Some(identity));
+        match self.active_step() {
+            Some(Step::Verifying(None)) => self.set_new_process(Some(identity)),
+            None => self.no_start_needed(out),
+            Some(_) => {}
+        }
+    }
+
+    /// Somebody else started it: a start that waits for a guard is not needed any more; incidents of alerts still are.
+    fn no_start_needed(&mut self, out: &mut Vec<Effect>) {
+        let Some(waiting) = self.waiting.as_mut().filter(|waiting| matches!(waiting.request.cause, Cause::Exit | Cause::FirstStart)) else { return };
+        let before = waiting.request.clone();
+        waiting.request.incidents.retain(|incident| !is_own(incident));
+        waiting.request.cause = Cause::Alert;
+        if waiting.request.incidents.is_empty() {
+            self.waiting = None;
+            self.tell(out, 0, before, Stage::Cancelled);
         }
     }
 
@@ -193,7 +212,7 @@ impl Arbiter {
             let mut request = intent.request.clone();
             if absent {
                 request.cause = Cause::Exit;
-                request.incidents.insert(format!("attempt:{}", intent.attempt));
+                request.incidents.insert(format!("{ATTEMPT}{}", intent.attempt));
             }
             self.waiting = Some(Waiting { request, until: Duration::ZERO, told: None });
         }
@@ -238,4 +257,8 @@ impl Arbiter {
     fn active_step(&self) -> Option<Step> {
         if let Phase::Active(active) = &self.phase { Some(active.intent.step.clone()) } else { None }
     }
+}
+
+fn is_own(incident: &str) -> bool {
+    incident.starts_with(EXIT) || incident.starts_with(ATTEMPT) || incident == FIRST_START
 }

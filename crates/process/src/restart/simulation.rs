@@ -358,10 +358,28 @@ fn a_held_target_refuses_alerts_and_obeys_a_person() {
     turn(&mut host, &mut arbiter, Input::Seen(seen));
     turn(&mut host, &mut arbiter, Input::Hold);
     assert_eq!(stage_of(&turn(&mut host, &mut arbiter, Input::Ask(alert("a")))), [("refused", "held")]);
-    let by_hand = Request { incidents: BTreeSet::from(["by hand".into()]), alert: "operator".into(), cause: Cause::Operator, labels: BTreeMap::new() };
+    let by_hand =
+        Request { incidents: BTreeSet::from(["by hand".into()]), alert: "operator".into(), cause: Cause::Operator, labels: BTreeMap::new() };
     let effects = turn(&mut host, &mut arbiter, Input::Ask(by_hand));
     assert_eq!(stage_of(&effects), [("begun", "")]);
     assert_eq!(stage_of(&turn(&mut host, &mut arbiter, Input::Ask(alert("b")))), [("refused", "held")]);
+}
+
+#[test]
+fn a_start_that_waits_is_dropped_when_somebody_else_starts_it() {
+    let mut host = Host::new(Method::Child, GOOD, GOOD);
+    let mut arbiter = host.boot().arbiter;
+    let old = host.seen().unwrap();
+    turn(&mut host, &mut arbiter, Input::Seen(Some(old.clone())));
+    host.alive.clear();
+    turn(&mut host, &mut arbiter, Input::Exited(old.identity));
+    let effects = turn(&mut host, &mut arbiter, Input::Started(Err("no such file".into())));
+    assert_eq!(stage_of(&effects), [("failed", "start_failed"), ("waiting", "cooldown")]);
+    host.spawn(GOOD);
+    let seen = host.seen();
+    assert_eq!(stage_of(&turn(&mut host, &mut arbiter, Input::Seen(seen))), [("cancelled", "")]);
+    host.now = host.now.later(Duration::from_hours(1));
+    assert!(turn(&mut host, &mut arbiter, Input::Tick).is_empty());
 }
 
 #[test]

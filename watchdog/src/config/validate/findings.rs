@@ -89,7 +89,10 @@ impl Findings {
             let good = !name.value.is_empty() && name.value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
             if !good {
                 let message = Bilingual::new(format!("`{}` is not a name", name.value), format!("`{}` 不是有效的名称", name.value));
-                self.add(place_of(name), Diagnostic::error("E311", message).expected(Bilingual::new("letters, digits, `-`, `_`, `.`", "字母、数字、`-`、`_`、`.`")));
+                self.add(
+                    place_of(name),
+                    Diagnostic::error("E311", message).expected(Bilingual::new("letters, digits, `-`, `_`, `.`", "字母、数字、`-`、`_`、`.`")),
+                );
             }
             if !seen.insert(name.value.as_str()) {
                 let message = Bilingual::new(format!("the name `{}` is used twice", name.value), format!("名称 `{}` 重复", name.value));
@@ -118,7 +121,11 @@ impl Findings {
     }
 
     pub(super) fn no_condition(&mut self, place: Place) {
-        self.missing(place, "nothing here names a process; give `exe`, `argv`, `listen` or `pidfile`", "未指明任何进程；请填写 `exe`、`argv`、`listen` 或 `pidfile`");
+        self.missing(
+            place,
+            "nothing here names a process; give `exe`, `argv`, `listen` or `pidfile`",
+            "未指明任何进程；请填写 `exe`、`argv`、`listen` 或 `pidfile`",
+        );
     }
 
     pub(super) fn unsupported(&mut self, key: &str, value: &Unsupported) {
@@ -128,7 +135,10 @@ impl Findings {
     }
 
     pub(super) fn not_supported_yet(&mut self, key: &str, place: Place) {
-        let message = Bilingual::new(format!("`{key}` is known to Prometheus, but not to this version"), format!("`{key}` 是 Prometheus 的配置项，但此版本尚不支持"));
+        let message = Bilingual::new(
+            format!("`{key}` is known to Prometheus, but not to this version"),
+            format!("`{key}` 是 Prometheus 的配置项，但此版本尚不支持"),
+        );
         let hint = Bilingual::new("remove it, or keep a Prometheus beside for it", "请删除，或保留 Prometheus 来处理它");
         self.add(place, Diagnostic::error("E308", message).hint(hint));
     }

@@ -13,7 +13,13 @@ use crate::config::{Probe, Process, Restart};
 /// Methods that DESIGN names and this version does not have.
 const LATER: [&str; 4] = ["docker", "systemd", "command", "http"];
 
-pub(super) fn restarts(written: &[Spanned<written::Restart>], base: &Path, processes: &[Process], probes: &[Probe], findings: &mut Findings) -> Vec<Restart> {
+pub(super) fn restarts(
+    written: &[Spanned<written::Restart>],
+    base: &Path,
+    processes: &[Process],
+    probes: &[Probe],
+    findings: &mut Findings,
+) -> Vec<Restart> {
     findings.unique(written.iter().map(|restart| &restart.value.name));
     written
         .iter()
@@ -61,7 +67,11 @@ fn command(entry: &Spanned<written::Restart>, method: Method, findings: &mut Fin
             findings.missing(place(entry), "method `child` needs a `command`", "`child` 方式需要 `command`");
         }
         Method::Signal if !restart.command.is_empty() => {
-            findings.contradiction(&restart.method, "method `signal` starts nothing; remove `command` or use `child`", "`signal` 方式不会启动进程；请删除 `command` 或改用 `child`");
+            findings.contradiction(
+                &restart.method,
+                "method `signal` starts nothing; remove `command` or use `child`",
+                "`signal` 方式不会启动进程；请删除 `command` 或改用 `child`",
+            );
         }
         _ => {}
     }

@@ -74,7 +74,13 @@ fn job(config: &ScrapeConfig, raw_global: &written::Global, global: &Global, fin
     }
 }
 
-fn one(config: &ScrapeConfig, template: &Target, address: &Text, labels: &std::collections::BTreeMap<String, String>, findings: &mut Findings) -> Option<Target> {
+fn one(
+    config: &ScrapeConfig,
+    template: &Target,
+    address: &Text,
+    labels: &std::collections::BTreeMap<String, String>,
+    findings: &mut Findings,
+) -> Option<Target> {
     let scheme = config.scheme.as_ref().map_or("http", |scheme| scheme.value.as_str());
     let path = config.metrics_path.as_ref().map_or("/metrics", |path| path.value.as_str());
     let url = reqwest::Url::parse(&format!("{scheme}://{}{path}", address.value));

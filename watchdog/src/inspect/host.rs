@@ -1,0 +1,37 @@
+//! This host: constants and small reads of /proc.
+
+use std::io;
+
+use process::Host;
+
+/// The id of this boot; empty when the kernel does not tell (then no process of another boot is ever taken for one of this).
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
+}
+
+/// The constants that figures need.
+///
+/// # Errors
+/// When /proc/stat cannot be read or has no boot time.
+pub fn read() -> io::Result<Host> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let boot_time_s = stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());
+    Ok(Host {
+        boot_id: boot_id(),
+        boot_time_s: boot_time_s.ok_or_else(|| io::Error::other("/proc/stat has no btime"))?,
+        ticks_per_second: rustix::param::clock_ticks_per_second(),
+        page_bytes: rustix::param::page_size() as u64,
+    })
+}
+
+/// A file of a process as text; `None` when it may not be read or the process is gone.
+pub fn read_proc(pid: u32, file: &str) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/{file}")).ok()?;
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Every process id that /proc lists.
+pub fn pids() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
