@@ -1,0 +1,163 @@
+//! `collector.yml`: as written → validated. All semantic errors come at once, each with its place; nothing is opened before all are gone.
+//!
+//! Owns: the keys, their defaults and limits, the old collector's environment variables. Must not know: sockets, venues' protocols.
+
+pub mod environment;
+mod units;
+mod validate;
+mod written;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diagnostics::{Diagnostic, Lang, Severity, yaml};
+pub use environment::Environment;
+use marketdata::{Exchange, MarketType};
+
+/// A validated configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Language of what people read; `None`: from the environment.
+    pub lang: Option<Lang>,
+    /// Venues, each pair of exchange and market type once.
+    pub venues: Vec<VenueConfig>,
+    /// NATS, when configured.
+    pub nats: Option<NatsConfig>,
+    /// The recorder: when configured, or by default when NATS is not.
+    pub recorder: Option<RecorderConfig>,
+    /// Listeners.
+    pub http: HttpConfig,
+    /// Log.
+    pub log: LogConfig,
+    /// From the stop signal to the exit, at most.
+    pub shutdown_deadline: Duration,
+}
+
+/// One venue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueConfig {
+    /// Who runs it.
+    pub exchange: Exchange,
+    /// Which of its markets.
+    pub market_type: MarketType,
+    /// Symbols as `BASE-QUOTE`, each once.
+    pub symbols: Vec<String>,
+    /// Base URL of the WebSocket, when not the venue's own.
+    pub ws_url: Option<String>,
+    /// Base URL of the REST interface, when not the venue's own.
+    pub rest_url: Option<String>,
+    /// Published levels a side.
+    pub depth: u16,
+    /// How often books are published.
+    pub publish: Publish,
+    /// Whether trades are collected.
+    pub trades: bool,
+}
+
+/// How often the book of an instrument is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publish {
+    /// On every update.
+    Every,
+    /// At most once in this time, the newest state.
+    Conflated(Duration),
+}
+
+/// Where and how NATS is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NatsConfig {
+    /// Server URLs, tried in turn.
+    pub urls: Vec<String>,
+    /// Bounds of the queue in front of it.
+    pub queue: QueueConfig,
+}
+
+/// Bounds of a sink's queue, whichever is reached first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Records.
+    pub records: usize,
+    /// Payload bytes.
+    pub bytes: usize,
+}
+
+/// The built-in recorder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecorderConfig {
+    /// Directory of its files.
+    pub dir: PathBuf,
+    /// Bytes all its files may take.
+    pub max_total: u64,
+    /// Bytes after which a new file is begun.
+    pub rotate: u64,
+    /// Bounds of the queue in front of it.
+    pub queue: QueueConfig,
+}
+
+/// Listeners and what `/health` grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// `/health` and its like.
+    pub health: SocketAddr,
+    /// `/metrics`.
+    pub metrics: SocketAddr,
+    /// After the start, how long `/health` answers 200 although unhealthy.
+    pub health_grace: Duration,
+}
+
+/// The log on standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A level or a filter (`info`, `info,collector=debug`).
+    pub filter: String,
+    /// Form of the lines.
+    pub format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What reading a configuration gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, when nothing in it is an error.
+    pub config: Option<Config>,
+    /// Everything found, errors and warnings, in the order of the file, then of the environment.
+    pub findings: Vec<Diagnostic>,
+}
+
+// === impl Publish ===
+
+impl Publish {
+    /// Books at most every 100 ms: the pace at which the venues send.
+    pub const DEFAULT: Self = Self::Conflated(Duration::from_millis(100));
+}
+
+// === impl QueueConfig ===
+
+impl QueueConfig {
+    /// 8,192 records or 8 MiB.
+    pub const DEFAULT: Self = Self { records: 8_192, bytes: 8 << 20 };
+}
+
+/// Reads the configuration `text` of `file`, with the environment's say.
+pub fn load(file: &str, text: &str, environment: &Environment) -> Loaded {
+    let written = match yaml::read::<written::Root>(file, text) {
+        Ok(written) => written,
+        Err(found) => return Loaded { config: None, findings: vec![*found] },
+    };
+    let (config, findings) = validate::validate(file, written, environment);
+    let sound = findings.iter().all(|finding| finding.severity < Severity::Error);
+    Loaded { config: sound.then_some(config), findings }
+}
+
+#[cfg(test)]
+mod tests;

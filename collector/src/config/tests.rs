@@ -1,0 +1,140 @@
+use diagnostics::{Lang, render};
+
+use super::*;
+
+fn load_with(text: &str, environment: &[(&str, &str)]) -> Loaded {
+    load("collector.yml", text, &environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+fn sound(text: &str, environment: &[(&str, &str)]) -> Config {
+    let loaded = load_with(text, environment);
+    loaded.config.unwrap_or_else(|| panic!("{:#?}", loaded.findings))
+}
+
+const SMALL: &str = "venues: [{name: binance, market: spot, symbols: [BTC-USDT]}]\n";
+
+#[test]
+fn a_venue_is_all_that_is_needed() {
+    let config = sound(SMALL, &[]);
+    let venue = &config.venues[0];
+    assert_eq!((venue.depth, venue.publish, venue.trades), (100, Publish::Conflated(Duration::from_millis(100)), true));
+    assert_eq!(config.recorder.as_ref().map(|recorder| recorder.max_total), Some(256_000_000), "the recorder is the default without NATS");
+    assert_eq!((config.http.health.port(), config.http.metrics.port()), (8087, 9092));
+    assert!(config.http.health.ip().is_loopback() && config.http.metrics.ip().is_loopback());
+}
+
+#[test]
+fn with_nats_the_recorder_is_off_unless_asked_for() {
+    let nats = format!("{SMALL}nats: {{url: 'nats://a:4222, nats://b:4222'}}\n");
+    let config = sound(&nats, &[]);
+    assert_eq!(config.nats.unwrap().urls, ["nats://a:4222", "nats://b:4222"]);
+    assert_eq!(config.recorder, None);
+    assert!(sound(&format!("{nats}recorder: {{dir: x}}\n"), &[]).recorder.is_some());
+}
+
+#[test]
+fn all_semantic_errors_come_at_once_with_their_places() {
+    let text = "lang: fr\nvenues:\n  - name: binanse\n    market: spott\n    symbols: [btc-usdt, ETH-USDT, ETH-USDT]\n    depth: 0\n    publish: 5\n    ws_url: stream.binance.com\n\
+        http: {health: ':8087', health_grace: soon}\nrecorder: {max_total: 1B}\nlog: {level: loud}\nshutdown: {deadline: 0s}\n";
+    let found: Vec<(&str, usize, usize)> =
+        load_with(text, &[]).findings.iter().map(|finding| (finding.code, finding.place.unwrap().line, finding.place.unwrap().column)).collect();
+    let expected = [
+        ("E303", 1, 7),
+        ("E303", 3, 11),
+        ("E303", 4, 13),
+        ("E301", 5, 15),
+        ("E304", 5, 35),
+        ("E302", 6, 12),
+        ("E301", 7, 14),
+        ("E301", 8, 13),
+        ("E302", 10, 23),
+        ("E301", 9, 16),
+        ("E301", 9, 39),
+        ("E303", 11, 14),
+        ("E302", 12, 22),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_error_is_shown_with_caret_expectation_and_hint_in_both_languages() {
+    let text = "venues: [{name: binanse, market: spot, symbols: [BTC-USDT]}]\n";
+    let loaded = load_with(text, &[]);
+    let shown = |lang| render(&loaded.findings[0], Some(text), lang, diagnostics::Format::Text);
+    let english = shown(Lang::En);
+    assert!(english.starts_with("collector.yml:1:17: error[E303]: unknown venue `binanse`\n"), "{english}");
+    assert!(english.contains("^^^^^^^") && english.contains("did you mean `binance`?"), "{english}");
+    assert!(shown(Lang::Zh).contains("未知的交易所 `binanse`"), "{}", shown(Lang::Zh));
+}
+
+#[test]
+fn nothing_to_collect_and_nowhere_to_put_it_are_errors() {
+    let codes = |text: &str| load_with(text, &[]).findings.iter().map(|finding| finding.code).collect::<Vec<_>>();
+    assert_eq!(codes(""), ["E305"]);
+    assert_eq!(codes("venues: []\n"), ["E305"]);
+    assert_eq!(codes(&format!("{SMALL}recorder: {{enabled: false}}\n")), ["E305"]);
+    assert_eq!(codes("venues: [{name: okx, market: spot, symbols: [A-B]}]"), ["E303"]);
+    assert_eq!(codes(&SMALL.replace("}]", "}, {name: binance, market: spot, symbols: [A-B]}]")), ["E304"]);
+}
+
+#[test]
+fn an_unknown_key_is_an_error() {
+    let loaded = load_with("venue: []\n", &[]);
+    assert_eq!((loaded.config, loaded.findings[0].code), (None, "E002"));
+}
+
+#[test]
+fn the_old_variables_win_over_the_file_in_the_old_order() {
+    let text = format!("{SMALL}http: {{health: '0.0.0.0:1'}}\n");
+    let environment = [
+        ("MARKETPRISM_NATS_URL", "nats://first:4222"),
+        ("NATS_URL", "nats://second:4222"),
+        ("HEALTH_CHECK_PORT", "8090"),
+        ("METRICS_PORT", "9093"),
+        ("HEALTH_GRACE_SECONDS", "7"),
+        ("LOG_LEVEL", "WARNING"),
+        ("MARKETPRISM_LOG_JSON", "true"),
+        ("COLLECTOR_ENABLE_HTTP", "1"),
+    ];
+    let loaded = load_with(&text, &environment);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.nats.unwrap().urls, ["nats://first:4222"]);
+    assert_eq!((config.http.health.to_string(), config.http.metrics.port()), ("0.0.0.0:8090".to_owned(), 9093));
+    assert_eq!(config.http.health_grace, Duration::from_secs(7));
+    assert_eq!(config.log, LogConfig { filter: "warn".to_owned(), format: LogFormat::Json });
+    let warnings: Vec<(&str, &str)> = loaded.findings.iter().map(|finding| (finding.code, finding.message.en.as_str())).collect();
+    assert_eq!(
+        warnings,
+        [
+            ("W302", "environment variable `HEALTH_CHECK_PORT` is set and wins over this value"),
+            ("W301", "environment variable `NATS_URL` has no effect"),
+        ]
+    );
+}
+
+#[test]
+fn no_old_variable_is_silently_ignored() {
+    for row in environment::TABLE {
+        for name in row.names() {
+            let value = if name == "COLLECTOR_ENABLE_HTTP" { "0" } else { "!" };
+            let loaded = load_with(SMALL, &[(&name, value)]);
+            let named = loaded.findings.iter().any(|finding| finding.message.en.contains(&name));
+            assert!(named, "{name} is neither honoured nor named");
+        }
+    }
+}
+
+#[test]
+fn every_variable_that_sets_a_key_has_an_effect() {
+    let plain = sound(SMALL, &[]);
+    for row in environment::TABLE {
+        let environment::Fate::Sets(key) = row.fate else { continue };
+        let value = match key {
+            "nats.url" => "nats://n:4222",
+            "log.level" => "debug",
+            "log.format" => "1",
+            _ => "77",
+        };
+        assert_ne!(sound(SMALL, &[(row.name, value)]), plain, "{}", row.name);
+    }
+}

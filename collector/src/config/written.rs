@@ -1,0 +1,79 @@
+//! `collector.yml` as it is written: keys, types, places. Meaning is given to it by `validate`.
+
+use diagnostics::yaml::Spanned;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Root {
+    pub(super) lang: Option<Spanned<String>>,
+    pub(super) venues: Option<Spanned<Vec<Venue>>>,
+    pub(super) nats: Option<Nats>,
+    pub(super) recorder: Option<Recorder>,
+    #[serde(default)]
+    pub(super) http: Http,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) shutdown: Shutdown,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Venue {
+    pub(super) name: Spanned<String>,
+    pub(super) market: Spanned<String>,
+    pub(super) symbols: Spanned<Vec<Spanned<String>>>,
+    pub(super) ws_url: Option<Spanned<String>>,
+    pub(super) rest_url: Option<Spanned<String>>,
+    pub(super) depth: Option<Spanned<u32>>,
+    pub(super) publish: Option<Spanned<String>>,
+    pub(super) trades: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nats {
+    pub(super) url: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) queue: Queue,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Queue {
+    pub(super) records: Option<Spanned<u32>>,
+    pub(super) bytes: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recorder {
+    pub(super) enabled: Option<bool>,
+    pub(super) dir: Option<Spanned<String>>,
+    pub(super) max_total: Option<Spanned<String>>,
+    pub(super) rotate: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) queue: Queue,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) health: Option<Spanned<String>>,
+    pub(super) metrics: Option<Spanned<String>>,
+    pub(super) health_grace: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) level: Option<Spanned<String>>,
+    pub(super) format: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shutdown {
+    pub(super) deadline: Option<Spanned<String>>,
+}

@@ -1,0 +1,164 @@
+//! The data thread: a loop per venue that drives the core over real sockets and offers what comes out to the sinks.
+//!
+//! Owns: sockets, REST requests, the carrying out of the core's effects. Must not know: what makes a book right, where records go.
+//!
+//! The way of a frame: [`link`] reads it → [`venue_loop`] hands it to `marketdata::Venue` → effects → [`publisher`] → sinks.
+
+pub mod link;
+mod listing;
+pub mod network;
+mod publisher;
+pub mod rest;
+mod tls;
+pub mod venue_loop;
+mod venue_metrics;
+
+use std::cell::RefCell;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+pub use network::{ConnectError, Connector, Hop, Link, Network, NetworkMaker, Reply, Rest, RestFailure, Wire};
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, VenueConfig};
+use crate::feed::publisher::Publisher;
+use crate::metrics::{Registry, catalogue as names};
+use crate::sink::Sink;
+use crate::state::{State, TICK};
+use crate::stream::StreamState;
+
+/// A venue's loop that ended by a panic begins again after this.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// What the data thread is started with.
+pub struct DataThread {
+    /// Configuration.
+    pub config: Config,
+    /// Shared with the other threads.
+    pub state: Arc<State>,
+    /// Metrics.
+    pub registry: Arc<Registry>,
+    /// Makes the network, on the thread.
+    pub network: NetworkMaker,
+    /// Where records are offered.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Stop collecting.
+    pub stop: CancellationToken,
+    /// Told, or dropped, at the end.
+    pub ended: oneshot::Sender<()>,
+}
+
+/// What the loops of all venues share, on this thread.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) state: Arc<State>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) network: Network,
+    pub(crate) publisher: Rc<RefCell<Publisher>>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Real sockets and a real HTTP client.
+pub fn real_network() -> NetworkMaker {
+    Box::new(|| {
+        let tls = tls::client_config()?;
+        Ok(Network { connector: Rc::new(link::WebSockets::new(Arc::clone(&tls))), rest: Rc::new(rest::HttpClient::new(&tls)?) })
+    })
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Changes what is known of the stream at this place of the table.
+    pub(crate) fn set_state(&self, place: usize, stream_state: StreamState) {
+        if let Some(stream) = self.state.streams.get(place) {
+            stream.set_state(stream_state);
+        }
+    }
+}
+
+// === impl DataThread ===
+
+impl std::fmt::Debug for DataThread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataThread").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl DataThread {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no runtime.
+    pub fn spawn(self) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("data".to_owned()).spawn(move || {
+            let Self { config, state, registry, network, sinks, stop, ended } = self;
+            let local = LocalSet::new();
+            local.block_on(&runtime, async move {
+                match network() {
+                    Ok(network) => {
+                        let publisher = Rc::new(RefCell::new(Publisher::new(sinks)));
+                        collect(config.venues, Shared { state, registry, network, publisher, stop }).await;
+                    }
+                    Err(error) => tracing::error!("the network cannot be set up: {error:#}"),
+                }
+            });
+            // Nobody listens when the deadline has passed.
+            let _nobody_waits = ended.send(());
+        })
+    }
+}
+
+async fn collect(venues: Vec<VenueConfig>, shared: Shared) {
+    let mut tasks = JoinSet::new();
+    for venue in venues {
+        tasks.spawn_local(supervised(venue, shared.clone()));
+    }
+    let pulse = tokio::task::spawn_local(pulse(Arc::clone(&shared.state), Arc::clone(&shared.registry)));
+    while tasks.join_next().await.is_some() {}
+    pulse.abort();
+    // An abort is the expected end.
+    let _aborted = pulse.await;
+}
+
+/// A venue's loop, begun again when it panics: one venue's trouble takes down no other.
+async fn supervised(venue: VenueConfig, shared: Shared) {
+    let labels = [venue.exchange.as_str(), venue.market_type.as_str()];
+    loop {
+        let attempt = AssertUnwindSafe(venue_loop::run(venue.clone(), shared.clone())).catch_unwind();
+        if attempt.await.is_ok() {
+            return;
+        }
+        shared.registry.counter(&names::TASK_PANICS, &labels).inc();
+        tracing::error!(exchange = labels[0], market_type = labels[1], "the venue's loop panicked and begins again");
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(AFTER_PANIC) => {}
+        }
+    }
+}
+
+/// The loop's sign of life, and how late it was each time.
+async fn pulse(state: Arc<State>, registry: Arc<Registry>) {
+    let lateness = registry.histogram(&names::LOOP_STALL_DURATION, &[]);
+    let mut due = Instant::now() + TICK;
+    let mut ticks = interval_at(due, TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    state.beat();
+    loop {
+        ticks.tick().await;
+        let now = Instant::now();
+        lateness.observe_duration(now.saturating_duration_since(due));
+        due = now + TICK;
+        state.beat();
+    }
+}

@@ -1,0 +1,51 @@
+//! The last step of the data path: a record is made once and offered to every sink.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use marketdata::StreamKind;
+
+use crate::sink::{Record, Sink};
+
+/// The sinks; their number is below the bits of [`Refused`].
+pub(crate) struct Publisher {
+    sinks: Vec<Box<dyn Sink>>,
+}
+
+/// Which sinks refused a record, one bit each; 0: none.
+pub(crate) type Refused = u32;
+
+/// Which stream a record belongs to, and when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) stream: usize,
+    pub(crate) kind: StreamKind,
+    pub(crate) at: Duration,
+}
+
+// === impl Publisher ===
+
+impl Publisher {
+    pub(crate) fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
+        debug_assert!(sinks.len() < 32);
+        Self { sinks }
+    }
+
+    /// Offers the payload to all sinks.
+    pub(crate) fn offer(&mut self, origin: Origin, payload: &[u8]) -> Refused {
+        self.offer_to(Refused::MAX, origin, payload)
+    }
+
+    /// Offers the payload to those of the sinks whose bit is set.
+    pub(crate) fn offer_to(&mut self, only: Refused, origin: Origin, payload: &[u8]) -> Refused {
+        let record = Record { stream: origin.stream, kind: origin.kind, payload: Bytes::copy_from_slice(payload), offered: origin.at };
+        let mut refused = 0;
+        for (place, sink) in self.sinks.iter_mut().enumerate() {
+            let bit = 1 << place;
+            if only & bit != 0 && sink.offer(&record).is_err() {
+                refused |= bit;
+            }
+        }
+        refused
+    }
+}

@@ -1,0 +1,155 @@
+//! The metric handles of one venue and its streams, made once so that the data path touches atomics only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Now;
+use marketdata::{EventKind, InstrumentStatus, StreamKind, SyncState};
+
+use crate::config::VenueConfig;
+use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
+use crate::sink::Streams;
+
+/// Handles of the venue.
+pub(super) struct VenueMetrics {
+    registry: Arc<Registry>,
+    labels: [&'static str; 2],
+    pub(super) connected: Gauge,
+    opened: Counter,
+    reopened: Counter,
+    messages: Counter,
+    bytes: Counter,
+    snapshot_duration: Histogram,
+    last_success: [Gauge; 2],
+}
+
+/// Handles of one stream.
+pub(super) struct StreamMetrics {
+    last_data: Gauge,
+    records: Counter,
+    /// Only of books.
+    book: Option<BookMetrics>,
+}
+
+struct BookMetrics {
+    synced: Gauge,
+    updates: Counter,
+    last_update: Gauge,
+    levels: Gauge,
+    deltas: Counter,
+    deltas_seen: u64,
+}
+
+// === impl VenueMetrics ===
+
+impl VenueMetrics {
+    pub(super) fn new(venue: &VenueConfig, registry: &Arc<Registry>) -> Self {
+        let labels = [venue.exchange.as_str(), venue.market_type.as_str()];
+        Self {
+            labels,
+            connected: registry.gauge(&names::WEBSOCKET_CONNECTED, &labels),
+            opened: registry.counter(&names::WEBSOCKET_CONNECTIONS, &labels),
+            reopened: registry.counter(&names::WEBSOCKET_RECONNECTIONS, &labels),
+            messages: registry.counter(&names::WEBSOCKET_MESSAGES, &labels),
+            bytes: registry.counter(&names::WEBSOCKET_BYTES, &labels),
+            snapshot_duration: registry.histogram(&names::SNAPSHOT_DURATION, &labels),
+            last_success: StreamKind::ALL.map(|kind| registry.gauge(&names::LAST_SUCCESS, &[labels[0], kind.as_str()])),
+            registry: Arc::clone(registry),
+        }
+    }
+
+    pub(super) fn message(&self, bytes: usize) {
+        self.messages.inc();
+        self.bytes.add(bytes as u64);
+    }
+
+    pub(super) fn opened(&self) {
+        if self.opened.get() > 0 {
+            self.reopened.inc();
+        }
+        self.opened.inc();
+    }
+
+    pub(super) fn connect_failed(&self, hop: &str) {
+        self.registry.counter(&names::WEBSOCKET_CONNECT_FAILURES, &[self.labels[0], self.labels[1], hop]).inc();
+    }
+
+    pub(super) fn rest_done(&self, status: &str, took: Duration) {
+        self.registry.counter(&names::SNAPSHOT_REQUESTS, &[self.labels[0], self.labels[1], status]).inc();
+        self.snapshot_duration.observe_duration(took);
+    }
+
+    /// Counts a named event of the core.
+    pub(super) fn event(&self, symbol: Option<&str>, kind: &EventKind) {
+        let [exchange, market_type] = self.labels;
+        self.registry.counter(&names::FEED_EVENTS, &[exchange, market_type, kind.as_str(), kind.reason()]).inc();
+        let data_type = match kind {
+            EventKind::Resync(_) => {
+                let symbol = symbol.unwrap_or_default();
+                self.registry.counter(&names::RESYNCS, &[exchange, market_type, symbol, kind.reason()]).inc();
+                self.registry.counter(&names::RESYNC_COUNT, &[exchange]).inc();
+                StreamKind::Book
+            }
+            EventKind::SnapshotRetry(_) | EventKind::Malformed | EventKind::EmptySide => StreamKind::Book,
+            EventKind::TradeGap { .. } => StreamKind::Trade,
+            EventKind::NoFirstData(stream) | EventKind::Stale(stream) | EventKind::Refused(stream) => *stream,
+            _ => return,
+        };
+        self.registry.counter(&names::ERRORS, &[exchange, data_type.as_str(), kind.as_str()]).inc();
+    }
+
+    pub(super) fn record(&self, kind: StreamKind, now: Now) {
+        if let Some(gauge) = self.last_success.get(kind.index()) {
+            gauge.set(seconds(now));
+        }
+    }
+}
+
+// === impl StreamMetrics ===
+
+impl StreamMetrics {
+    pub(super) fn new(streams: &Streams, place: usize, registry: &Registry) -> Option<Self> {
+        let stream = streams.get(place)?;
+        let labels = stream.labels();
+        let [exchange, market_type, symbol, _] = labels;
+        registry.gauge(&names::STREAM_EXPECTED, &labels).set(1.0);
+        let of_book = [exchange, market_type, symbol];
+        let book = (stream.kind == StreamKind::Book).then(|| BookMetrics {
+            synced: registry.gauge(&names::BOOK_SYNCED, &of_book),
+            updates: registry.counter(&names::BOOK_UPDATES, &of_book),
+            last_update: registry.gauge(&names::BOOK_LAST_UPDATE, &of_book),
+            levels: registry.gauge(&names::BOOK_LEVELS, &of_book),
+            deltas: registry.counter(&names::BOOK_DELTAS, &of_book),
+            deltas_seen: 0,
+        });
+        Some(Self { last_data: registry.gauge(&names::STREAM_LAST_DATA, &labels), records: registry.counter(&names::STREAM_RECORDS, &labels), book })
+    }
+
+    pub(super) fn record(&self, now: Now) {
+        self.last_data.set(seconds(now));
+        self.records.inc();
+        if let Some(book) = &self.book {
+            book.updates.inc();
+            book.last_update.set(seconds(now));
+        }
+    }
+
+    pub(super) fn synced(&self, synced: SyncState) {
+        if let Some(book) = &self.book {
+            book.synced.set(if synced == SyncState::Synced { 1.0 } else { 0.0 });
+        }
+    }
+
+    pub(super) fn refresh(&mut self, status: &InstrumentStatus) {
+        self.synced(status.state);
+        if let Some(book) = &mut self.book {
+            book.levels.set_count(status.levels.0 + status.levels.1);
+            book.deltas.add(status.deltas.saturating_sub(book.deltas_seen));
+            book.deltas_seen = status.deltas;
+        }
+    }
+}
+
+fn seconds(now: Now) -> f64 {
+    now.wall_ms as f64 / 1_000.0
+}

@@ -1,0 +1,388 @@
+//! `/health` in the old collector's shape, with true contents: what was seen, when, and no claim about what was not.
+//!
+//! healthy: all fresh; degraded (still 200): some stream is stale, some sink or book is not well; unhealthy (503, but 200 during the grace after
+//! the start, which the body says): the data loop is stuck, nothing is fresh, or nothing can be written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Now;
+use marketdata::StreamKind;
+use serde_json::{Value, json};
+
+use crate::metrics::process::Reading;
+use crate::metrics::{Gauge, Registry, catalogue as names};
+use crate::sink::Streams;
+use crate::state::{Phase, State};
+use crate::stream::{Stream, StreamState};
+use crate::{VERSION, utc};
+
+/// A stream without a record for this long is stale (the old system's thresholds for books and trades).
+pub const STALE: Duration = Duration::from_secs(60);
+/// A data loop that is overdue for this long is stuck.
+const LOOP_STUCK: Duration = Duration::from_secs(10);
+/// A data loop that is overdue for this long will not come back.
+pub(super) const LOOP_DEAD: Duration = Duration::from_secs(30);
+
+/// Makes reports from the shared state.
+#[derive(Debug)]
+pub struct Health {
+    state: Arc<State>,
+    grace: Duration,
+    sinks: Vec<(&'static str, Gauge)>,
+    sockets: BTreeMap<String, Gauge>,
+    memory_total: f64,
+    last: (Duration, f64),
+}
+
+/// How well something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// As it should be.
+    Healthy,
+    /// In part.
+    Degraded,
+    /// Not.
+    Unhealthy,
+}
+
+/// One look.
+#[derive(Debug)]
+pub struct Report {
+    now: Now,
+    verdict: Verdict,
+    grace: Duration,
+    phase: Phase,
+    checks: BTreeMap<String, Check>,
+    coverage: Value,
+    streams: Vec<Value>,
+    metrics: Value,
+}
+
+#[derive(Debug)]
+struct Check {
+    verdict: Verdict,
+    trouble: Option<String>,
+    details: Value,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// The word on the page.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+// === impl Health ===
+
+impl Health {
+    /// Looks at this state, at these sinks, and at the sockets of the streams' venues.
+    pub fn new(state: Arc<State>, registry: &Registry, sinks: &[&'static str], grace: Duration) -> Self {
+        let socket = |stream: &Stream| {
+            let [exchange, market_type, ..] = stream.labels();
+            (format!("websocket_{exchange}_{market_type}"), registry.gauge(&names::WEBSOCKET_CONNECTED, &[exchange, market_type]))
+        };
+        let sockets = state.streams.iter().map(socket).collect();
+        let sinks = sinks.iter().map(|name| (*name, registry.gauge(&names::SINK_UP, &[name]))).collect();
+        let info = rustix::system::sysinfo();
+        let memory_total = info.totalram as f64 * f64::from(info.mem_unit);
+        Self { state, grace, sinks, sockets, memory_total, last: (Duration::ZERO, 0.0) }
+    }
+
+    /// The report of this moment.
+    pub fn report(&mut self, process: &Reading) -> Report {
+        let now = self.state.clock.now();
+        let mut checks: BTreeMap<String, Check> = self.sockets.iter().map(|(name, up)| (name.clone(), Check::socket(up.get()))).collect();
+        checks.extend(self.sinks.iter().map(|(name, up)| ((*name).to_owned(), Check::sink(up.get()))));
+        checks.insert("event_loop".to_owned(), Check::event_loop(self.state.stall()));
+        checks.insert("orderbook_manager".to_owned(), Check::books(&self.state.streams, now));
+        Report {
+            now,
+            verdict: self.verdict(&checks, now),
+            grace: self.grace,
+            phase: self.state.phase(),
+            coverage: coverage(&self.state.streams, now),
+            streams: self.state.streams.iter().map(|stream| stream_entry(stream, now)).collect(),
+            metrics: self.figures(process, now),
+            checks,
+        }
+    }
+
+    /// Why no traffic should rely on this process yet, or any more.
+    pub fn not_ready(&self) -> Option<&'static str> {
+        let now = self.state.clock.now();
+        if self.state.phase() != Phase::Running {
+            Some(self.state.phase().as_str())
+        } else if self.state.stall() >= LOOP_STUCK {
+            Some("loop_stuck")
+        } else if !self.some_sink_up() {
+            Some("no_sink")
+        } else if !self.state.streams.iter().any(|stream| is_fresh(stream, now)) {
+            Some("no_data")
+        } else {
+            None
+        }
+    }
+
+    fn verdict(&self, checks: &BTreeMap<String, Check>, now: Now) -> Verdict {
+        let fresh = self.state.streams.iter().filter(|stream| is_fresh(stream, now)).count();
+        if self.state.stall() >= LOOP_STUCK || fresh == 0 || !self.some_sink_up() {
+            return Verdict::Unhealthy;
+        }
+        let all_well = fresh == self.state.streams.len() && checks.values().all(|check| check.verdict == Verdict::Healthy);
+        if all_well { Verdict::Healthy } else { Verdict::Degraded }
+    }
+
+    fn some_sink_up(&self) -> bool {
+        self.sinks.is_empty() || self.sinks.iter().any(|(_, up)| up.get() > 0.0)
+    }
+
+    /// Measured, not made up: CPU over the time since the last look.
+    fn figures(&mut self, process: &Reading, now: Now) -> Value {
+        let (since, cpu_before) = self.last;
+        self.last = (now.mono, process.cpu_seconds);
+        let elapsed = now.mono.saturating_sub(since).as_secs_f64();
+        let cpu = if elapsed > 0.0 { (process.cpu_seconds - cpu_before) / elapsed * 100.0 } else { 0.0 };
+        let connections: usize = process.tcp.iter().filter(|(state, _)| **state != "LISTEN").map(|(_, count)| count).sum();
+        json!({
+            "cpu_percent": rounded(cpu),
+            "memory_percent": rounded(process.resident as f64 / self.memory_total * 100.0),
+            "memory_bytes": process.resident,
+            "open_file_descriptors": process.open_fds,
+            "tcp_connections": connections,
+            "threads": process.threads,
+            "loop_stall_seconds": self.state.stall().as_secs_f64(),
+        })
+    }
+}
+
+// === impl Report ===
+
+impl Report {
+    /// Whether the answer is 200.
+    pub fn answers_ok(&self) -> bool {
+        self.verdict < Verdict::Unhealthy || self.in_grace()
+    }
+
+    /// The verdict, which the grace does not change.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The page.
+    pub fn to_json(&self) -> Value {
+        let unhealthy = self.checks.values().filter(|check| check.verdict == Verdict::Unhealthy).count();
+        let checks: serde_json::Map<String, Value> = self.checks.iter().map(|(name, check)| (name.clone(), check.to_json(name, self.now))).collect();
+        let mut page = json!({
+            "status": self.verdict.as_str(),
+            "phase": self.phase.as_str(),
+            "timestamp": utc::rfc3339(self.now.wall_ms),
+            "version": VERSION,
+            "uptime": rounded(self.now.mono.as_secs_f64()),
+            "checks": checks,
+            "metrics": self.metrics,
+            "summary": {"total_services": self.checks.len(), "healthy_services": self.checks.len() - unhealthy, "unhealthy_services": unhealthy},
+            "coverage": self.coverage,
+            "streams": self.streams,
+        });
+        if let (Some(page), true) = (page.as_object_mut(), self.verdict == Verdict::Unhealthy) {
+            let grace = json!({"applied": self.in_grace(), "uptime": rounded(self.now.mono.as_secs_f64()), "grace_seconds": self.grace.as_secs()});
+            page.insert("grace".to_owned(), grace);
+        }
+        page
+    }
+
+    fn in_grace(&self) -> bool {
+        self.now.mono < self.grace
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    fn new(verdict: Verdict, trouble: impl Into<String>, details: Value) -> Self {
+        Self { verdict, trouble: Some(trouble.into()).filter(|_| verdict != Verdict::Healthy), details }
+    }
+
+    fn socket(up: f64) -> Self {
+        let verdict = if up > 0.0 { Verdict::Healthy } else { Verdict::Unhealthy };
+        Self::new(verdict, "no connection is up", json!({"connections": up}))
+    }
+
+    fn sink(up: f64) -> Self {
+        let verdict = if up > 0.0 { Verdict::Healthy } else { Verdict::Unhealthy };
+        Self::new(verdict, "cannot write", json!({}))
+    }
+
+    fn event_loop(stall: Duration) -> Self {
+        let verdict = if stall >= LOOP_STUCK { Verdict::Unhealthy } else { Verdict::Healthy };
+        Self::new(verdict, format!("overdue for {} s", stall.as_secs()), json!({"stall_seconds": stall.as_secs_f64()}))
+    }
+
+    /// As the old rules: all fresh healthy, some degraded, none unhealthy.
+    fn books(streams: &Streams, now: Now) -> Self {
+        let books: Vec<&Stream> = streams.iter().filter(|stream| stream.kind == StreamKind::Book).collect();
+        let stale: Vec<&str> = books.iter().filter(|stream| !is_fresh(stream, now)).map(|stream| stream.subject.as_str()).collect();
+        let verdict = match stale.len() {
+            0 => Verdict::Healthy,
+            n if n < books.len() => Verdict::Degraded,
+            _ => Verdict::Unhealthy,
+        };
+        Self::new(verdict, format!("{} of {} books are not fresh", stale.len(), books.len()), json!({"active_symbols": books.len() - stale.len(), "stale": stale}))
+    }
+
+    fn to_json(&self, name: &str, now: Now) -> Value {
+        json!({
+            "name": name,
+            "status": self.verdict.as_str(),
+            "last_check": utc::rfc3339(now.wall_ms),
+            "response_time": 0.0,
+            "error_message": self.trouble,
+            "details": self.details,
+        })
+    }
+}
+
+fn is_fresh(stream: &Stream, now: Now) -> bool {
+    stream.age(now).is_some_and(|age| age < STALE)
+}
+
+fn stream_entry(stream: &Stream, now: Now) -> Value {
+    let status = match (stream.age(now), stream.state()) {
+        (_, StreamState::Unknown) => "unknown_symbol",
+        (None, _) => "never_came",
+        (Some(age), _) if age >= STALE => "stale",
+        (Some(_), StreamState::Waiting) => "resyncing",
+        (Some(_), _) => "healthy",
+    };
+    json!({
+        "subject": stream.subject,
+        "status": status,
+        "state": stream.state().as_str(),
+        "age_seconds": stream.age(now).map(|age| rounded(age.as_secs_f64())),
+    })
+}
+
+/// Per kind and exchange, as the old page had it: the freshest record speaks for the exchange.
+fn coverage(streams: &Streams, now: Now) -> Value {
+    let mut by_kind: BTreeMap<&str, BTreeMap<&str, Vec<&Stream>>> = BTreeMap::new();
+    for stream in streams.iter() {
+        let [exchange, _, _, kind] = stream.labels();
+        by_kind.entry(kind).or_default().entry(exchange).or_default().push(stream);
+    }
+    let exchange = |streams: &Vec<&Stream>| {
+        let last = streams.iter().map(|stream| stream.last_ms()).max().filter(|ms| *ms > 0);
+        let age = streams.iter().filter_map(|stream| stream.age(now)).min();
+        let fresh = streams.iter().filter(|stream| is_fresh(stream, now)).count();
+        json!({
+            "active_symbols": fresh,
+            "last_success_ts": last.map(|ms| rounded(ms as f64 / 1_000.0)),
+            "age_seconds": age.map(|age| rounded(age.as_secs_f64())),
+            "status": if fresh == streams.len() { "healthy" } else if fresh > 0 { "degraded" } else { "unhealthy" },
+        })
+    };
+    by_kind.iter().map(|(kind, exchanges)| ((*kind).to_owned(), exchanges.iter().map(|(name, streams)| ((*name).to_owned(), exchange(streams))).collect::<Value>())).collect()
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::clocks::Clock;
+    use crate::config::{self, Environment};
+
+    #[derive(Debug, Default)]
+    struct Hand(Mutex<Now>);
+
+    impl Clock for Hand {
+        fn now(&self) -> Now {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    struct World {
+        clock: Arc<Hand>,
+        state: Arc<State>,
+        registry: Registry,
+        health: Health,
+    }
+
+    fn world() -> World {
+        let config = config::load("c", "venues: [{name: binance, market: spot, symbols: [A-B, C-D]}]", &Environment::default()).config.unwrap();
+        let clock = Arc::new(Hand::default());
+        let state = State::new(&config, Arc::<Hand>::clone(&clock));
+        let registry = Registry::new();
+        let health = Health::new(Arc::clone(&state), &registry, &["recorder"], Duration::from_secs(120));
+        World { clock, state, registry, health }
+    }
+
+    impl World {
+        fn at(&mut self, seconds: u64) -> Report {
+            *self.clock.0.lock().unwrap() = Now::new(Duration::from_secs(seconds), 1_700_000_000_000);
+            self.state.beat();
+            self.health.report(&Reading::default())
+        }
+
+        fn all_well(&mut self, seconds: u64) {
+            self.at(seconds);
+            self.registry.gauge(&names::SINK_UP, &["recorder"]).set(1.0);
+            self.registry.gauge(&names::WEBSOCKET_CONNECTED, &["binance", "spot"]).set(1.0);
+            self.state.streams.iter().for_each(|stream| stream.touch(self.clock.now()));
+        }
+    }
+
+    #[test]
+    fn before_anything_came_it_is_unhealthy_and_the_grace_is_said() {
+        let mut world = world();
+        let early = world.at(5);
+        assert_eq!((early.verdict(), early.answers_ok()), (Verdict::Unhealthy, true));
+        assert_eq!(early.to_json()["grace"], json!({"applied": true, "uptime": 5.0, "grace_seconds": 120}));
+        let late = world.at(121);
+        assert!(!late.answers_ok());
+        assert_eq!(late.to_json()["streams"][0]["status"], "never_came");
+        assert_eq!(late.to_json()["grace"]["applied"], false);
+    }
+
+    #[test]
+    fn one_stale_stream_degrades_and_all_stale_is_unhealthy() {
+        let mut world = world();
+        world.all_well(200);
+        assert_eq!(world.at(210).verdict(), Verdict::Healthy);
+        world.at(250);
+        world.state.streams[0].touch(world.clock.now());
+        let part = world.at(270);
+        assert_eq!((part.verdict(), part.answers_ok()), (Verdict::Degraded, true));
+        let page = part.to_json();
+        assert_eq!(page["coverage"]["orderbook"]["binance"]["active_symbols"], 1);
+        assert_eq!(page["coverage"]["trade"]["binance"]["status"], "unhealthy");
+        assert_eq!(world.at(400).verdict(), Verdict::Unhealthy);
+    }
+
+    #[test]
+    fn a_stuck_loop_or_no_sink_is_unhealthy_although_data_was_fresh() {
+        let mut world = world();
+        world.all_well(200);
+        world.registry.gauge(&names::SINK_UP, &["recorder"]).set(0.0);
+        assert_eq!(world.at(201).verdict(), Verdict::Unhealthy);
+        world.registry.gauge(&names::SINK_UP, &["recorder"]).set(1.0);
+        world.state.enter(Phase::Running);
+        assert_eq!((world.at(202).verdict(), world.health.not_ready()), (Verdict::Healthy, None));
+        // No beat from here on.
+        *world.clock.0.lock().unwrap() = Now::new(Duration::from_secs(215), 0);
+        let stuck = world.health.report(&Reading::default());
+        assert_eq!((stuck.verdict(), world.health.not_ready()), (Verdict::Unhealthy, Some("loop_stuck")));
+        assert_eq!(stuck.to_json()["checks"]["event_loop"]["status"], "unhealthy");
+    }
+}

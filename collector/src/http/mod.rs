@@ -1,0 +1,14 @@
+//! The HTTP pages: `/metrics` and `/health` with their like, on the control thread, which shares only atomics with the data path.
+//!
+//! Owns: listeners, connections, pages. Must not know: how data is collected.
+
+mod body;
+pub mod health;
+mod pages;
+pub mod ports;
+mod reserve;
+mod server;
+
+pub use pages::Pages;
+pub use ports::Listeners;
+pub use server::serve;

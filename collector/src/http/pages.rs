@@ -1,0 +1,130 @@
+//! Which page answers which path.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+
+use super::body::Whole;
+use super::health::Health;
+use crate::metrics::process::ProcessMetrics;
+use crate::metrics::{self, Counter, Gauge, Registry, catalogue as names};
+use crate::state::State;
+use crate::{VERSION, utc};
+
+/// The paths that exist.
+const PATHS: [&str; 7] = ["/metrics", "/health", "/ready", "/live", "/status", "/ping", "/version"];
+
+/// All pages, and what they are made from.
+#[derive(Debug)]
+pub struct Pages {
+    state: Arc<State>,
+    registry: Arc<Registry>,
+    health: Mutex<Health>,
+    process: Mutex<ProcessMetrics>,
+    uptime: Gauge,
+    stall: Gauge,
+    requests: Vec<(&'static str, Counter)>,
+    other: Counter,
+}
+
+type Answer = Response<Whole>;
+
+// === impl Pages ===
+
+impl Pages {
+    /// Pages over this state.
+    pub fn new(state: Arc<State>, registry: Arc<Registry>, health: Health) -> Self {
+        registry.gauge(&names::BUILD_INFO, &[VERSION]).set(1.0);
+        registry.gauge(&names::SYSTEM_INFO, &[VERSION]).set(1.0);
+        let count = |path| registry.counter(&names::HTTP_REQUESTS, &[path]);
+        Self {
+            process: Mutex::new(ProcessMetrics::new(&registry)),
+            uptime: registry.gauge(&names::UPTIME, &[]),
+            stall: registry.gauge(&names::LOOP_STALL, &[]),
+            requests: PATHS.iter().map(|path| (*path, count(path))).collect(),
+            other: count("other"),
+            state,
+            health: Mutex::new(health),
+            registry,
+        }
+    }
+
+    /// The answer to a request. `free` frees a descriptor for as long as its result lives.
+    pub(super) fn answer<B, G>(&self, request: Request<B>, free: &mut dyn FnMut() -> G) -> Answer {
+        let path = request.uri().path();
+        self.requests.iter().find(|(known, _)| *known == path).map_or(&self.other, |(_, counter)| counter).inc();
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let mut answer = json(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "only GET and HEAD"}));
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            "/metrics" => self.metrics(free),
+            "/health" => self.health(free),
+            "/status" => self.status(free),
+            "/ready" => self.ready(),
+            "/live" => self.live(),
+            "/ping" => json(StatusCode::OK, &json!({"status": "pong", "timestamp": utc::rfc3339(self.state.clock.now().wall_ms)})),
+            "/version" => json(StatusCode::OK, &json!({"name": "collector", "version": VERSION})),
+            _ => json(StatusCode::NOT_FOUND, &json!({"error": "no such page", "pages": PATHS})),
+        }
+    }
+
+    fn metrics<G>(&self, free: &mut dyn FnMut() -> G) -> Answer {
+        self.refresh(free);
+        let mut answer = Response::new(Whole::from(Bytes::from(self.registry.render())));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+        answer
+    }
+
+    fn health<G>(&self, free: &mut dyn FnMut() -> G) -> Answer {
+        let reading = self.refresh(free);
+        let report = self.health.lock().unwrap_or_else(PoisonError::into_inner).report(&reading);
+        let status = if report.answers_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        json(status, &report.to_json())
+    }
+
+    fn status<G>(&self, free: &mut dyn FnMut() -> G) -> Answer {
+        let reading = self.refresh(free);
+        let report = self.health.lock().unwrap_or_else(PoisonError::into_inner).report(&reading);
+        let mut page = report.to_json();
+        if let Some(page) = page.as_object_mut() {
+            page.insert("pid".to_owned(), std::process::id().into());
+        }
+        json(StatusCode::OK, &page)
+    }
+
+    fn ready(&self) -> Answer {
+        match self.health.lock().unwrap_or_else(PoisonError::into_inner).not_ready() {
+            None => json(StatusCode::OK, &json!({"ready": true})),
+            Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &json!({"ready": false, "reason": reason})),
+        }
+    }
+
+    fn live(&self) -> Answer {
+        let stall = self.state.stall();
+        let alive = stall < super::health::LOOP_DEAD;
+        let status = if alive { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        json(status, &json!({"alive": alive, "phase": self.state.phase().as_str(), "loop_stall_seconds": stall.as_secs_f64()}))
+    }
+
+    /// Sets what is measured at the moment of looking.
+    fn refresh<G>(&self, free: &mut dyn FnMut() -> G) -> metrics::process::Reading {
+        self.uptime.set(self.state.clock.now().mono.as_secs_f64());
+        self.stall.set(self.state.stall().as_secs_f64());
+        let _freed = free();
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).refresh().clone()
+    }
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
+    let mut text = body.to_string();
+    text.push('\n');
+    let mut answer = Response::new(Whole::from(Bytes::from(text)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

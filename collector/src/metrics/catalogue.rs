@@ -1,0 +1,167 @@
+//! Every metric the collector may show: name, type, labels, meaning. `docs/metrics-collector.md` is this table; a test keeps the two equal.
+//!
+//! Names that begin with `marketprism_` are the old collector's, where dashboards and alerts use them; labels are the normalised ones.
+
+/// What a family is, as its TYPE line says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Is set.
+    Gauge,
+    /// Observations in buckets with these rising upper bounds (+Inf is added).
+    Histogram(&'static [f64]),
+}
+
+/// One family of the page.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Name on the page.
+    pub name: &'static str,
+    /// Type.
+    pub kind: Kind,
+    /// Label names, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// Meaning, with unit.
+    pub help: &'static str,
+}
+
+/// From a tenth of a millisecond to ten seconds: what a loop or a publication may take.
+const FAST: &[f64] = &[0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+/// The old system's buckets of a REST snapshot.
+const REST: &[f64] = &[0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+
+// === impl Kind ===
+
+impl Kind {
+    /// The word of the TYPE line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
+macro_rules! catalogue {
+    ($($id:ident = $kind:expr, $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(#[doc = $help] pub static $id: Spec = Spec { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
+        /// The whole table, in the order of the page.
+        pub static ALL: &[&Spec] = &[$(&$id),*];
+    };
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+catalogue! {
+    // The process.
+    BUILD_INFO = Gauge, "collector_build_info" ["version"] "1, with the version of this build as a label.";
+    SYSTEM_INFO = Gauge, "marketprism_system_info" ["version"] "1, with the version of this build as a label (old name).";
+    UPTIME = Gauge, "marketprism_uptime_seconds" [] "Seconds since the collector started.";
+    PROCESS_RESIDENT = Gauge, "process_resident_memory_bytes" [] "Resident memory in bytes, from /proc/self/stat.";
+    PROCESS_RSS = Gauge, "process_memory_rss_bytes" [] "Resident memory in bytes; the same figure as process_resident_memory_bytes, under the name that older rules use.";
+    MARKETPRISM_RSS = Gauge, "marketprism_process_rss_bytes" [] "Resident memory in bytes (old name).";
+    PROCESS_VIRTUAL = Gauge, "process_virtual_memory_bytes" [] "Virtual memory in bytes.";
+    PROCESS_CPU = Counter, "process_cpu_seconds_total" [] "CPU time spent in user and kernel mode, in seconds.";
+    PROCESS_OPEN_FDS = Gauge, "process_open_fds" [] "Open file descriptors.";
+    FILE_DESCRIPTORS = Gauge, "collector_file_descriptors" [] "Open file descriptors; the same figure as process_open_fds.";
+    PROCESS_MAX_FDS = Gauge, "process_max_fds" [] "Soft limit of open file descriptors.";
+    PROCESS_START = Gauge, "process_start_time_seconds" [] "Start of the process, unix seconds.";
+    PROCESS_THREADS = Gauge, "process_threads" [] "Threads of the process.";
+    THREAD_COUNT = Gauge, "marketprism_thread_count" [] "Threads of the process (old name).";
+    TCP_CONNECTIONS = Gauge, "collector_tcp_connections" [] "TCP sockets this process holds in any state but LISTEN.";
+    TCP_CONNECTIONS_COUNT = Gauge, "marketprism_tcp_connections_count" ["state"] "TCP sockets this process holds, by state (kernel names with underscore).";
+    PROC_READ_FAILURES = Counter, "collector_proc_read_failures_total" [] "Readings of /proc/self that failed; the process_* values are then the last good ones.";
+    TASK_PANICS = Counter, "collector_task_panics_total" ["exchange", "market_type"] "Loops of a venue that ended by a panic and were begun again.";
+    METRIC_SERIES_REFUSED = Counter, "collector_metric_series_refused_total" [] "Series that were not shown because their family had reached its bound (2000).";
+
+    // The data loop, as the HTTP thread sees it.
+    LOOP_STALL = Gauge, "collector_loop_stall_seconds" [] "For how long the data loop is overdue now; 0 while it keeps its pace. Reported by the HTTP thread, also while the loop is stuck.";
+    LOOP_STALL_DURATION = Histogram(FAST), "collector_loop_stall_duration_seconds" [] "By how much each tick of the data loop (every 100 ms) was late, in seconds.";
+
+    // Streams: one per configured venue, symbol and kind, present from the start.
+    STREAM_EXPECTED = Gauge, "collector_stream_expected" ["exchange", "market_type", "symbol", "kind"] "1 for each configured stream, from the start, also for one that never came.";
+    STREAM_LAST_DATA = Gauge, "collector_stream_last_data_timestamp_seconds" ["exchange", "market_type", "symbol", "kind"] "Unix time of the last good record of a configured stream; 0 until the first, so time() minus it finds a stream that never came.";
+    STREAM_RECORDS = Counter, "collector_stream_records_total" ["exchange", "market_type", "symbol", "kind"] "Records made from this stream and offered to the sinks.";
+    BOOK_SYNCED = Gauge, "marketprism_orderbook_sync_status" ["exchange", "market_type", "symbol"] "1 while the book is proven equal to the venue's, else 0; nothing is published at 0.";
+    BOOK_UPDATES = Counter, "marketprism_orderbook_updates_total" ["exchange", "market_type", "symbol"] "Order books published.";
+    BOOK_LAST_UPDATE = Gauge, "marketprism_last_orderbook_update_timestamp" ["exchange", "market_type", "symbol"] "Unix time of the last published order book.";
+    BOOK_DELTAS = Counter, "collector_book_deltas_total" ["exchange", "market_type", "symbol"] "Changes of the book received; against marketprism_orderbook_updates_total this shows the conflation.";
+    BOOK_LEVELS = Gauge, "marketprism_orderbook_depth_levels" ["exchange", "market_type", "symbol"] "Levels held of this book, both sides together.";
+    ORDERBOOK_OBJECTS = Gauge, "collector_orderbook_objects" [] "Order books held in memory.";
+    RESYNCS = Counter, "collector_resyncs_total" ["exchange", "market_type", "symbol", "reason"] "Books that were declared invalid and synchronised again, by named reason.";
+    RESYNC_COUNT = Counter, "marketprism_orderbook_resync_count" ["exchange"] "Resynchronisations of the venue's books (old name).";
+    FEED_EVENTS = Counter, "collector_feed_events_total" ["exchange", "market_type", "event", "reason"] "Named events of a venue's feed: connections and their ends, resyncs, retried snapshots, malformed frames, refused channels, gaps in trade ids.";
+    LAST_SUCCESS = Gauge, "marketprism_collector_last_success_timestamp_seconds" ["exchange", "data_type"] "Unix time of the last good record of this kind from the venue.";
+    ERRORS = Counter, "marketprism_collector_errors_total" ["exchange", "data_type", "code"] "Troubles with the venue's data, by kind and named reason.";
+
+    // Sockets and REST.
+    WEBSOCKET_CONNECTED = Gauge, "marketprism_websocket_connected" ["exchange", "market_type"] "WebSocket connections that are up.";
+    WEBSOCKET_CONNECTIONS = Counter, "marketprism_websocket_connections_total" ["exchange", "market_type"] "WebSocket connections opened.";
+    WEBSOCKET_RECONNECTIONS = Counter, "marketprism_websocket_reconnections_total" ["exchange", "market_type"] "WebSocket connections opened after the first.";
+    WEBSOCKET_CONNECT_FAILURES = Counter, "collector_websocket_connect_failures_total" ["exchange", "market_type", "hop"] "Failed attempts to connect, by the hop that failed: url, dns, tcp, tls, handshake.";
+    WEBSOCKET_MESSAGES = Counter, "marketprism_websocket_messages_received_total" ["exchange", "market_type"] "WebSocket messages received.";
+    WEBSOCKET_BYTES = Counter, "collector_websocket_received_bytes_total" ["exchange", "market_type"] "Bytes of WebSocket messages received.";
+    SNAPSHOT_REQUESTS = Counter, "marketprism_snapshot_requests_total" ["exchange", "market_type", "status"] "REST requests to the venue, by outcome: success, timeout, error.";
+    SNAPSHOT_DURATION = Histogram(REST), "marketprism_snapshot_request_duration_seconds" ["exchange", "market_type"] "Duration of REST requests to the venue, in seconds.";
+
+    // From acceptance to a sink.
+    QUEUE_LENGTH = Gauge, "collector_sink_queue_length" ["sink"] "Accepted records that wait for the sink.";
+    QUEUE_CAPACITY = Gauge, "collector_sink_queue_capacity" ["sink"] "Records the sink's queue can hold.";
+    QUEUE_BYTES = Gauge, "collector_sink_queue_bytes" ["sink"] "Payload bytes that wait for the sink.";
+    QUEUE_BYTES_CAPACITY = Gauge, "collector_sink_queue_bytes_capacity" ["sink"] "Payload bytes the sink's queue can hold.";
+    NATS_QUEUE_SIZE = Gauge, "marketprism_nats_publish_queue_size" [] "Accepted records that wait for NATS (old name).";
+    SINK_ACCEPTED = Counter, "collector_sink_accepted_total" ["sink", "kind"] "Records taken into the sink's queue.";
+    SINK_WRITTEN = Counter, "collector_sink_written_total" ["sink", "kind"] "Records the sink has written out.";
+    SINK_REFUSED = Counter, "collector_sink_refused_total" ["sink", "kind", "reason"] "Records not taken into the sink's queue, by reason: queue_full, queue_bytes, closed. A refused book is made up for by a newer one.";
+    SINK_DROPPED = Counter, "collector_sink_dropped_total" ["sink", "kind", "reason"] "Accepted records that the sink could not write, by reason.";
+    SINK_ERRORS = Counter, "collector_sink_errors_total" ["sink", "reason"] "Troubles of a sink, by reason.";
+    SINK_UP = Gauge, "collector_sink_up" ["sink"] "1 while the sink can write.";
+    NATS_CONNECTED = Gauge, "marketprism_nats_connected" [] "1 while connected to NATS; absent when NATS is not configured.";
+    NATS_EVENTS = Counter, "collector_nats_events_total" ["event"] "Events of the NATS connection: connected, disconnected, lame_duck, slow_consumer, server_error, client_error, closed.";
+    NATS_MESSAGES_PUBLISHED = Counter, "marketprism_nats_messages_published_total" ["subject"] "Messages published to NATS, by subject; present from the start for each configured stream.";
+    NATS_MESSAGES_LABELED = Counter, "marketprism_nats_messages_published_labeled_total" ["exchange", "market_type", "data_type"] "Messages published to NATS.";
+    NATS_PUBLISH_ERRORS = Counter, "marketprism_nats_publish_errors_total" ["subject", "error_type"] "Messages that could not be published to NATS, by reason.";
+    NATS_PUBLISH_DURATION = Histogram(FAST), "marketprism_nats_publish_duration_seconds" ["subject"] "From acceptance to the hand-over to the NATS connection, in seconds.";
+    RECORDER_BYTES = Gauge, "collector_recorder_bytes" [] "Bytes of the recorder's files on disk.";
+    RECORDER_BYTES_LIMIT = Gauge, "collector_recorder_bytes_limit" [] "Bytes the recorder's files may take; then the oldest is removed.";
+    RECORDER_FILES = Gauge, "collector_recorder_files" [] "Files of the recorder on disk.";
+    RECORDER_ROTATIONS = Counter, "collector_recorder_rotations_total" [] "Files the recorder has closed because they were full.";
+    RECORDER_REMOVED = Counter, "collector_recorder_removed_files_total" [] "Files removed to stay within the limit, oldest first.";
+
+    // The HTTP thread and the log.
+    HTTP_REQUESTS = Counter, "collector_http_requests_total" ["path"] "HTTP requests answered, by path; `other` for unknown ones.";
+    HTTP_CONNECTIONS = Gauge, "collector_http_connections" [] "HTTP connections open.";
+    HTTP_EVICTED = Counter, "collector_http_connections_evicted_total" [] "HTTP connections closed because a newer one needed their place.";
+    HTTP_ACCEPT_ERRORS = Counter, "collector_http_accept_errors_total" ["reason"] "Trouble with accepting a connection: descriptors_exhausted (a reserve descriptor was then used), other.";
+    HTTP_RESERVE = Gauge, "collector_http_reserve_descriptors" [] "Descriptors the HTTP thread holds in reserve for the time when there are none.";
+    LOG_DROPPED = Counter, "collector_log_dropped_total" [] "Log lines dropped because the log could not be written fast enough.";
+}
+
+/// The table as `docs/metrics-collector.md` has it.
+pub fn to_markdown() -> String {
+    let mut out = String::from("| name | type | labels | meaning |\n|---|---|---|---|\n");
+    for spec in ALL {
+        let labels = spec.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+        out.push_str(&format!("| `{}` | {} | {labels} | {} |\n", spec.name, spec.kind.as_str(), spec.help));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_counters_end_in_total() {
+        let names: BTreeSet<&str> = ALL.iter().map(|spec| spec.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        // The old system's names are kept as they were, right or wrong.
+        for spec in ALL.iter().filter(|spec| spec.kind == Counter && !spec.name.starts_with("marketprism_")) {
+            assert!(spec.name.ends_with("_total"), "{}", spec.name);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the threads share besides metrics: streams, the pulse of the data loop, the phase of life. Atomics only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clocks::SharedClock;
+use crate::config::Config;
+use crate::sink::Streams;
+use crate::stream::Stream;
+
+/// The data loop gives a sign of life this often.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Written by the data thread, read by the HTTP thread.
+#[derive(Debug)]
+pub struct State {
+    /// The shell's clock; its monotonic zero is the start of the process.
+    pub clock: SharedClock,
+    /// The configured streams.
+    pub streams: Streams,
+    /// Monotonic milliseconds of the data loop's last tick.
+    pulse: AtomicU64,
+    phase: AtomicU8,
+}
+
+/// Phase of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Before the data loop has ticked.
+    Starting,
+    /// Collecting.
+    Running,
+    /// Asked to stop; draining.
+    Stopping,
+}
+
+// === impl State ===
+
+impl State {
+    /// For the streams of this configuration.
+    pub fn new(config: &Config, clock: SharedClock) -> Arc<Self> {
+        let streams = Arc::new(Stream::all_of(config));
+        Arc::new(Self { clock, streams, pulse: AtomicU64::new(0), phase: AtomicU8::new(Phase::Starting as u8) })
+    }
+
+    /// The data loop is alive.
+    pub fn beat(&self) {
+        self.pulse.store(milliseconds(self.clock.now().mono), Ordering::Relaxed);
+    }
+
+    /// For how long the data loop is overdue; zero while it keeps its pace.
+    pub fn stall(&self) -> Duration {
+        let since = milliseconds(self.clock.now().mono).saturating_sub(self.pulse.load(Ordering::Relaxed));
+        // One tick late is the timer's own grain.
+        Duration::from_millis(since).saturating_sub(TICK * 2)
+    }
+
+    /// Enters a phase.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The phase.
+    pub fn phase(&self) -> Phase {
+        let stored = self.phase.load(Ordering::Relaxed);
+        [Phase::Running, Phase::Stopping].into_iter().find(|phase| *phase as u8 == stored).unwrap_or(Phase::Starting)
+    }
+}
+
+// === impl Phase ===
+
+impl Phase {
+    /// The word on pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,147 @@
+//! Streams: what is configured to be collected, and what each thread knows of it.
+//!
+//! Owns: the table of streams and the atomics that the data path writes and the HTTP thread reads. Must not know: how either works.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use marketdata::{Exchange, MarketType, StreamKind};
+
+use crate::config::Config;
+
+/// One configured stream: a kind of data of one symbol at one venue.
+#[derive(Debug)]
+pub struct Stream {
+    /// Who runs the venue.
+    pub exchange: Exchange,
+    /// Which of its markets.
+    pub market_type: MarketType,
+    /// `BASE-QUOTE`.
+    pub symbol: String,
+    /// What of it.
+    pub kind: StreamKind,
+    /// NATS subject.
+    pub subject: String,
+    state: AtomicU8,
+    /// Monotonic milliseconds of the last good record, plus one; 0: none yet.
+    last_mono: AtomicU64,
+    /// Unix milliseconds of the last good record.
+    last_wall: AtomicU64,
+}
+
+/// What is known of a stream, other than its age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum StreamState {
+    /// The venue's instrument list has not come yet.
+    Starting,
+    /// The venue does not list or not trade this symbol.
+    Unknown,
+    /// Subscribed, or about to be; no proven book, or no trade yet.
+    Waiting,
+    /// Good data came, and nothing has gone wrong since.
+    Live,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// Every stream of the configuration, in its order: of each symbol the book, then the trades.
+    pub fn all_of(config: &Config) -> Vec<Self> {
+        let mut all = Vec::new();
+        for venue in &config.venues {
+            for symbol in &venue.symbols {
+                for kind in StreamKind::ALL.into_iter().filter(|kind| *kind == StreamKind::Book || venue.trades) {
+                    all.push(Self::new((venue.exchange, venue.market_type), symbol, kind));
+                }
+            }
+        }
+        all
+    }
+
+    fn new((exchange, market_type): (Exchange, MarketType), symbol: &str, kind: StreamKind) -> Self {
+        let subject = format!("{}.{}.{}.{symbol}", kind.as_str(), exchange.as_str(), market_type.as_str());
+        let state = AtomicU8::new(StreamState::Starting as u8);
+        Self { exchange, market_type, symbol: symbol.to_owned(), kind, subject, state, last_mono: AtomicU64::new(0), last_wall: AtomicU64::new(0) }
+    }
+
+    /// Label values in the order exchange, `market_type`, symbol, kind.
+    pub fn labels(&self) -> [&str; 4] {
+        [self.exchange.as_str(), self.market_type.as_str(), &self.symbol, self.kind.as_str()]
+    }
+
+    /// A good record came.
+    pub fn touch(&self, now: clock::Now) {
+        self.last_wall.store(u64::try_from(now.wall_ms).unwrap_or(0), Ordering::Relaxed);
+        self.last_mono.store(milliseconds(now.mono) + 1, Ordering::Release);
+        self.set_state(StreamState::Live);
+    }
+
+    /// Changes what is known.
+    pub fn set_state(&self, state: StreamState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// What is known.
+    pub fn state(&self) -> StreamState {
+        let stored = self.state.load(Ordering::Relaxed);
+        [StreamState::Unknown, StreamState::Waiting, StreamState::Live].into_iter().find(|state| *state as u8 == stored).unwrap_or(StreamState::Starting)
+    }
+
+    /// Since the last good record; `None`: none came yet.
+    pub fn age(&self, now: clock::Now) -> Option<Duration> {
+        let stored = self.last_mono.load(Ordering::Acquire).checked_sub(1)?;
+        Some(Duration::from_millis(milliseconds(now.mono).saturating_sub(stored)))
+    }
+
+    /// Unix milliseconds of the last good record; 0: none yet.
+    pub fn last_ms(&self) -> u64 {
+        self.last_wall.load(Ordering::Relaxed)
+    }
+}
+
+// === impl StreamState ===
+
+impl StreamState {
+    /// The word on pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Unknown => "unknown_symbol",
+            Self::Waiting => "waiting",
+            Self::Live => "live",
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use marketdata::{Instrument, Scale, message};
+
+    use super::*;
+
+    #[test]
+    fn the_subject_is_the_one_the_core_writes() {
+        let stream = Stream::new((Exchange::Binance, MarketType::Perpetual), "BTC-USDT", StreamKind::Trade);
+        let scale = Scale::new(8);
+        let instrument =
+            Instrument { exchange: stream.exchange, market_type: stream.market_type, raw: "BTCUSDT".into(), symbol: "BTC-USDT".into(), price: scale, quantity: scale };
+        let mut subject = Vec::new();
+        message::subject(StreamKind::Trade, &instrument, &mut subject);
+        assert_eq!(subject, stream.subject.as_bytes());
+    }
+
+    #[test]
+    fn age_counts_from_the_last_record_and_is_none_before_the_first() {
+        let stream = Stream::new((Exchange::Binance, MarketType::Spot), "A-B", StreamKind::Book);
+        let start = clock::Now::new(Duration::ZERO, 1_000);
+        assert_eq!((stream.age(start), stream.state()), (None, StreamState::Starting));
+        stream.touch(start);
+        assert_eq!(stream.age(start.later(Duration::from_secs(3))), Some(Duration::from_secs(3)));
+        assert_eq!((stream.last_ms(), stream.state()), (1_000, StreamState::Live));
+    }
+}
