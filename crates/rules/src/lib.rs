@@ -1,2 +1,37 @@
-//! rules
+//! Rule files, alert states and the engine that turns observations into alerts, with Prometheus's meanings.
+//!
+//! Owns: reading and checking rule files, when a group runs, what state an alert is in, which alerts are to be sent.
+//! Must not know: where samples come from, who gets an alert, files, sockets, clocks.
+//!
+//! # Layout, in the order of the data
+//! [`check()`] reads rule files into a [`RuleSet`] or says everything that is wrong with them; [`RuleEngine`] takes an [`Observation`] at a time,
+//! and at each [`turn`](RuleEngine::turn) evaluates what is due and hands out [`Effects`]: alerts for the router, records to make durable.
 #![forbid(unsafe_code)]
+
+mod alert;
+mod check;
+mod document;
+mod effects;
+mod engine;
+mod evaluate;
+pub mod explain;
+mod group;
+mod lint;
+mod model;
+mod observation;
+mod record;
+mod render;
+mod scalar;
+mod schedule;
+mod timeline;
+mod view;
+
+pub use alert::AlertState;
+pub use check::{CheckOptions, Checked, RuleSource, check};
+pub use effects::{Alert, Effects, Event, Figures};
+pub use engine::{EngineLimits, EngineOptions, RuleEngine};
+pub use model::{AlertRule, Field, Group, RecordRule, Rule, RuleSet};
+pub use observation::{Observation, Observed, Urgency};
+pub use record::{AlertRecord, Record, RuleKey};
+pub use timeline::Shown;
+pub use view::{AlertView, GroupView, Health, MissingSeries, RuleKind, RuleState, RuleView};
