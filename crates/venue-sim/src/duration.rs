@@ -22,10 +22,11 @@ impl Span {
         let value: f64 = number.trim().parse().map_err(|_| format!("not a length of time: {text:?} (expected 250ms, 10s, 5m, 24h)"))?;
         let seconds = match unit {
             "" | "s" => value,
+            "us" => value / 1e6,
             "ms" => value / 1e3,
             "m" => value * 60.0,
             "h" => value * 3600.0,
-            _ => return Err(format!("unknown unit in {text:?} (expected ms, s, m or h)")),
+            _ => return Err(format!("unknown unit in {text:?} (expected us, ms, s, m or h)")),
         };
         Duration::try_from_secs_f64(seconds).map(Span).map_err(|_| format!("out of range: {text:?}"))
     }
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn reads_what_people_write() {
-        for (text, millis) in [("250ms", 250), ("10s", 10_000), ("1.5m", 90_000), ("24h", 86_400_000), ("3", 3_000), ("0.5", 500)] {
+        for (text, millis) in [("250ms", 250), ("2000us", 2), ("10s", 10_000), ("1.5m", 90_000), ("24h", 86_400_000), ("3", 3_000), ("0.5", 500)] {
             assert_eq!(Span::parse(text), Ok(Span(Duration::from_millis(millis))), "{text}");
         }
         for text in ["", "s", "10 parsecs", "-1s", "1d"] {

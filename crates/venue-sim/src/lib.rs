@@ -25,6 +25,7 @@ pub mod duration;
 mod hex_escapes;
 pub mod inbox;
 mod net;
+pub mod sick;
 pub mod venue;
 
 pub use tokio_util::sync::CancellationToken;

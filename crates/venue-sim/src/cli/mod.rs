@@ -3,6 +3,7 @@
 
 mod inbox;
 mod run;
+mod sick;
 
 use std::io::Write;
 use std::path::Path;
@@ -30,6 +31,8 @@ enum Command {
     Run(run::Arguments),
     /// A DingTalk robot and a mail server that check, answer and show what they get.
     Inbox(inbox::Arguments),
+    /// A program that leaks, hangs and spins on command, in the part of the old collector.
+    Sick(sick::Arguments),
 }
 
 /// Runs the subcommand to its end.
@@ -42,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             Command::Demo(arguments) => crate::demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
             Command::Inbox(arguments) => inbox::run(arguments).await,
+            Command::Sick(arguments) => sick::run(arguments).await,
         }
     });
     // Nothing that still runs is worth waiting for.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::de::DeserializeOwned;
-use venue_sim::venue::config::{AtEnd, FeedConfig, ReplayConfig, Start, VenueConfig, VenuesConfig, WalkConfig};
+use venue_sim::duration::Span;
+use venue_sim::venue::config::{AtEnd, FeedConfig, LimitsConfig, ReplayConfig, Start, VenueConfig, VenuesConfig, WalkConfig};
 use venue_sim::{FaultSpec, VenueKind, run_venues};
 
 use super::{cancelled_by_signals, tell_ports};
@@ -53,6 +54,9 @@ pub(crate) struct Arguments {
     /// Book changes per second and instrument of walks.
     #[arg(long, default_value_t = 50)]
     rate: u32,
+    /// Interval of @depth@100ms in walks, for load beyond the venue's: 2400us makes 417 events per second and book.
+    #[arg(long, value_name = "TIME")]
+    depth_interval: Option<Span>,
     /// Fault script (YAML list: at, venue, kind, symbol, for, count).
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -81,7 +85,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 fn from_flags(arguments: &Arguments) -> Result<VenuesConfig> {
     let spot = feed(arguments, arguments.spot_replay.as_deref(), &arguments.spot_walk);
     let usdm = feed(arguments, arguments.usdm_replay.as_deref(), &arguments.usdm_walk);
-    let venue = |venue, listen, feed: Option<FeedConfig>| feed.map(|feed| VenueConfig { listen, ..VenueConfig::new(venue, feed) });
+    let limits = LimitsConfig { depth_interval: arguments.depth_interval, ..LimitsConfig::default() };
+    let venue =
+        |venue, listen, feed: Option<FeedConfig>| feed.map(|feed| VenueConfig { listen, limits: limits.clone(), ..VenueConfig::new(venue, feed) });
     let spot = venue(VenueKind::BinanceSpot, arguments.spot_listen, spot);
     let usdm = venue(VenueKind::BinanceUsdm, arguments.usdm_listen, usdm);
     let venues: Vec<_> = spot.into_iter().chain(usdm).collect();

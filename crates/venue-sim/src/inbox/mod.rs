@@ -47,12 +47,12 @@ pub struct InboxConfig {
 /// Where the inboxes listen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InboxAddresses {
-    /// URL of the robot, without token and signature.
-    pub dingtalk: String,
-    /// The page.
-    pub web: String,
+    /// Host and port of the robot, the page and the list.
+    pub http: SocketAddr,
     /// Host and port of the mail server.
     pub smtp: Option<SocketAddr>,
+    /// URL of the robot, without token and signature.
+    pub dingtalk: String,
 }
 
 /// Running inboxes.
@@ -96,7 +96,7 @@ pub async fn run_inbox(config: InboxConfig, shutdown: CancellationToken) -> Resu
         tasks.spawn(smtp::run(listener, desk.clone(), shutdown));
     }
     tasks.close();
-    let addresses = InboxAddresses { dingtalk: format!("http://{address}/robot/send"), web: format!("http://{address}/"), smtp: smtp_address };
+    let addresses = InboxAddresses { http: address, smtp: smtp_address, dingtalk: format!("http://{address}/robot/send") };
     Ok(RunningInbox { addresses, desk, tasks })
 }
 

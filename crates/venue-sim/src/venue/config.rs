@@ -132,6 +132,9 @@ pub struct LimitsConfig {
     /// Request weight per minute.
     #[serde(default)]
     pub weight_per_minute: Option<u32>,
+    /// Interval of `@depth@100ms` in a walk, for load beyond the venue's: the walk moves as often and each step is an event.
+    #[serde(default)]
+    pub depth_interval: Option<Span>,
     /// Frames queued for one connection; at speed > 0 a reader that lags further is dropped.
     #[serde(default)]
     pub queue_frames: Option<usize>,

@@ -115,6 +115,14 @@ impl Market {
         }
     }
 
+    /// Makes the stream of an interval send every change, for load beyond the venue's.
+    pub(super) fn with_every_change_at(mut self, interval_ms: u64) -> Self {
+        for stream in self.streams.iter_mut().filter(|stream| stream.interval_ms == interval_ms) {
+            stream.interval_ms = 0;
+        }
+        self
+    }
+
     /// Makes a depth stream gather changes; streams nobody ever asked for cost nothing.
     pub(super) fn want(&mut self, stream: &str) {
         if let Some(stream) = self.streams.iter_mut().find(|s| s.name == stream) {

@@ -16,6 +16,8 @@ use super::wire::{BOOK_TICKER, BookTicker, DEPTH_UPDATE, DepthUpdate, Level, Sna
 
 /// Levels of a side that the walk keeps: more than the 1000 that a collector usually asks for.
 const LEVELS: usize = 1_200;
+/// Lag that is made up.
+const MADE_UP_MAX: Duration = Duration::from_secs(1);
 
 /// The walk of all instruments of a venue.
 #[derive(Debug)]
@@ -81,10 +83,12 @@ impl Walk {
         self.next
     }
 
-    /// One step of every instrument. `elapsed` is the venue's clock, `now_ms` becomes the messages' time. Steps missed by a busy machine are not made up.
+    /// One step of every instrument. `elapsed` is the venue's clock, `now_ms` becomes the messages' time. Steps that a busy machine missed are made up,
+    /// but not those of a machine that slept.
     pub(super) fn step(&mut self, elapsed: Duration, now_ms: i64) -> Vec<Happening> {
-        while self.next <= elapsed {
-            self.next += self.step;
+        self.next += self.step;
+        if self.next + MADE_UP_MAX < elapsed {
+            self.next = elapsed;
         }
         let mut happenings = Vec::new();
         for path in &mut self.paths {

@@ -4,6 +4,10 @@
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod inbox;
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod support;

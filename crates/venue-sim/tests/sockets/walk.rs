@@ -148,3 +148,19 @@ async fn a_connections_life_ends() {
     assert!(matches!(client.end().await, End::Closed(1001, _)));
     sim.stop().await;
 }
+
+#[tokio::test]
+async fn a_load_beyond_the_venues_keeps_its_rate_and_its_chain() {
+    let limits = LimitsConfig { depth_interval: Some(Span(Duration::from_micros(5_000))), ..LimitsConfig::default() };
+    let sim = Sim::walk_with(VenueKind::BinanceUsdm, &["BTC-USDT"], limits).await;
+    let mut client = sim.connect("/public/ws/btcusdt@depth@100ms").await;
+    let mut last = client.diff().await;
+    let begun = std::time::Instant::now();
+    for _ in 0..200 {
+        let diff = client.diff().await;
+        assert_eq!(diff.previous_id, Some(last.last_id));
+        last = diff;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    sim.stop().await;
+}

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::delivery::{Delivery, Outgoing, ToConnection};
 use super::{Engine, Moment};
-use crate::venue::config::{FeedConfig, ReplayConfig, Start};
+use crate::duration::Span;
+use crate::venue::config::{FeedConfig, ReplayConfig, Start, VenueConfig, WalkConfig};
 use crate::venue::fault::FaultKind;
 use crate::venue::happening::Happening;
 use crate::venue::kind::{StreamKind, VenueKind};
@@ -73,11 +74,12 @@ type Starts = Vec<(Instrument, Snapshot)>;
 
 impl Feed {
     /// Opens the source; returns each instrument with its book at the start.
-    pub(super) fn open(venue: VenueKind, config: &FeedConfig, now: Moment) -> Result<(Self, Starts)> {
-        match config {
+    pub(super) fn open(config: &VenueConfig, now: Moment) -> Result<(Self, Starts)> {
+        let venue = config.venue;
+        match &config.feed {
             FeedConfig::Replay(replay) => Self::open_replay(venue, replay, now),
             FeedConfig::Walk(walk) => {
-                let walk = Walk::new(venue, walk).map_err(|error| anyhow!(error))?;
+                let walk = Walk::new(venue, &paced(walk, config.limits.depth_interval)).map_err(|error| anyhow!(error))?;
                 let starts = walk.start().collect();
                 let mut feed = Self::new(Source::Walk(walk), 1.0, Start::Immediately);
                 feed.start(now);
@@ -363,4 +365,12 @@ impl Engine {
     fn strikes(&mut self, kind: FaultKind, symbol: &str, now: Moment) -> bool {
         self.faults.strike(kind, symbol, now.instant).is_some()
     }
+}
+
+/// A walk that moves as often as events are wanted, with a few changes in each.
+fn paced(walk: &WalkConfig, depth_interval: Option<Span>) -> WalkConfig {
+    let Some(Span(interval)) = depth_interval else { return walk.clone() };
+    let steps_per_second = Duration::from_secs(1).as_micros() / interval.as_micros().max(1);
+    let least = u32::try_from(steps_per_second.saturating_mul(3)).unwrap_or(u32::MAX);
+    WalkConfig { step: Span(interval), changes_per_second: walk.changes_per_second.max(least), ..walk.clone() }
 }

@@ -132,9 +132,13 @@ impl Engine {
     /// A venue with its feed ready to begin.
     pub fn new(config: &VenueConfig, script: &[FaultSpec], now: Moment) -> Result<Self> {
         let venue = config.venue;
-        let (feed, starts) = Feed::open(venue, &config.feed, now)?;
+        let (feed, starts) = Feed::open(config, now)?;
         let history = config.limits.history_events.unwrap_or(HISTORY_EVENTS);
-        let market = |(instrument, snapshot)| Market::new(venue, instrument, &snapshot, history);
+        let fast = feed.kind() == "walk" && config.limits.depth_interval.is_some();
+        let market = |(instrument, snapshot)| {
+            let market = Market::new(venue, instrument, &snapshot, history);
+            if fast { market.with_every_change_at(100) } else { market }
+        };
         let markets: BTreeMap<_, _> = starts.into_iter().map(market).map(|market| (market.instrument.symbol.clone(), market)).collect();
         if markets.is_empty() {
             return Err(anyhow!("{}: no instruments", venue.as_str()));
