@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::atomic::write_atomic;
 use crate::disk::{Disk, SystemDisk};
 use crate::frame::{FRAME_HEADER_BYTES, Found, MAX_PAYLOAD_BYTES, read_frame, write_frame};
-use crate::log::{AppendError, Fsync, OnFull, OpenError, Options, SegmentLog, Stats};
+use crate::log::SegmentLog;
+use crate::outcome::{AppendError, Fsync, OnFull, OpenError, Options, Stats};
 use crate::reader::Record;
 use crate::recovery::{Recovery, Trouble, names, set_aside};
 

@@ -23,10 +23,12 @@
 
 mod atomic;
 mod disk;
+mod examine;
 mod frame;
 mod journal;
 mod lock;
 mod log;
+mod outcome;
 mod reader;
 mod recovery;
 
@@ -34,6 +36,7 @@ pub use atomic::write_atomic;
 pub use disk::{AppendFile, Disk, SystemDisk};
 pub use frame::MAX_PAYLOAD_BYTES;
 pub use journal::{Journal, JournalOptions, Restored};
-pub use log::{AppendError, Fsync, OnFull, OpenError, Options, SegmentLog, Stats};
+pub use log::SegmentLog;
+pub use outcome::{AppendError, Fsync, OnFull, OpenError, Options, Stats};
 pub use reader::{Reader, Record};
 pub use recovery::{Recovery, Trouble};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use crate::recovery::examine;
+use crate::examine::examine;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]

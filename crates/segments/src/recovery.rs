@@ -3,12 +3,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::atomic::write_atomic;
 use crate::disk::Disk;
-use crate::frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES, Found, has_file_header, read_frame, read_header};
+use crate::examine::examine;
+use crate::frame::FILE_HEADER_BYTES;
 
 /// The ending of a segment file's name; before it stand twenty digits, its first record's number.
 const ENDING: &str = ".seg";
@@ -67,19 +67,6 @@ pub(crate) struct Segment {
     pub(crate) bytes: u64,
     /// Whether its sound bytes are all there is.
     pub(crate) appendable: bool,
-}
-
-/// What the bytes of a segment file hold.
-#[derive(Debug, Default)]
-pub(crate) struct Examined {
-    /// The frames in order, each whole and undamaged.
-    pub(crate) frames: Vec<(u64, Range<usize>)>,
-    /// Where the sound bytes end, if only the tail is missing.
-    sound_end: usize,
-    torn_bytes: usize,
-    damaged_bytes: usize,
-    /// Above every number that may have been given out.
-    next: u64,
 }
 
 // === impl Recovery ===
@@ -158,9 +145,10 @@ fn recover_segment(dir: &Path, disk: &dyn Disk, first: u64, recovery: &mut Recov
         }
     };
     let examined = examine(&bytes, first);
-    let mut segment = examined.segment(first);
+    let records = examined.frames.len() as u64;
+    let mut segment = Segment { first, next: examined.next, records, bytes: examined.sound_end as u64, appendable: true };
     let repaired = if examined.damaged_bytes > 0 {
-        quarantine(dir, disk, &file, &sound_copy(&bytes, &examined, first)).map(|aside| {
+        quarantine(dir, disk, &file, &examined.sound_copy(&bytes, first)).map(|aside| {
             segment.bytes = examined.sound_bytes();
             let damaged_bytes = examined.damaged_bytes as u64;
             Some(Trouble::Quarantined { file: file.clone(), aside, kept: segment.records, damaged_bytes })
@@ -174,90 +162,6 @@ fn recover_segment(dir: &Path, disk: &dyn Disk, first: u64, recovery: &mut Recov
     segment.appendable = repaired.is_ok() && segment.bytes >= FILE_HEADER_BYTES as u64;
     recovery.troubles.extend(repaired.unwrap_or_else(|error| Some(Trouble::Unrepaired { file, error })));
     Some(segment)
-}
-
-/// Reads what the bytes of a segment hold. Sound frames after a damaged place are found again.
-pub(crate) fn examine(bytes: &[u8], first: u64) -> Examined {
-    let mut found = Examined { next: first, ..Examined::default() };
-    let mut at = 0;
-    if has_file_header(bytes, first) {
-        at = FILE_HEADER_BYTES;
-        found.sound_end = at;
-    }
-    while at < bytes.len() {
-        let rest = bytes.get(at..).unwrap_or(&[]);
-        match read_frame(rest) {
-            Found::Frame { sequence, payload } if sequence >= found.next => {
-                let end = at + FRAME_HEADER_BYTES + payload.len();
-                found.frames.push((sequence, at + FRAME_HEADER_BYTES..end));
-                found.next = sequence.saturating_add(1);
-                at = end;
-                found.sound_end = end;
-            }
-            // The payload never came: a write that was cut short. Its number may have been seen.
-            Found::Cut => {
-                found.torn_bytes = rest.len();
-                found.next = found.next.saturating_add(1);
-                break;
-            }
-            // A kill leaves less than a header; a loss of power may leave zeros that were never written.
-            Found::BadHeader if rest.len() < FRAME_HEADER_BYTES || rest.iter().all(|byte| *byte == 0) => {
-                found.torn_bytes = rest.len();
-                break;
-            }
-            _ => {
-                let end = next_frame(bytes, at + 1, found.next);
-                found.damaged_bytes += end - at;
-                // However many records stood there, their numbers are not given out again.
-                found.next = found.next.saturating_add((end - at).div_ceil(FRAME_HEADER_BYTES) as u64);
-                if let Some((sequence, _)) = frame_at(bytes, end) {
-                    found.next = found.next.min(sequence);
-                }
-                at = end;
-            }
-        }
-    }
-    found
-}
-
-/// The place of the next sound frame numbered `next` or higher from `from` on; the end if there is none.
-fn next_frame(bytes: &[u8], from: usize, next: u64) -> usize {
-    let sound = |at: &usize| {
-        frame_at(bytes, *at).is_some_and(|(sequence, _)| sequence >= next)
-            && bytes.get(*at..).is_some_and(|rest| matches!(read_frame(rest), Found::Frame { .. }))
-    };
-    (from..bytes.len()).find(sound).unwrap_or(bytes.len())
-}
-
-fn frame_at(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    read_header(bytes.get(at..)?.first_chunk()?).map(|(sequence, length, _)| (sequence, length))
-}
-
-// === impl Examined ===
-
-impl Examined {
-    fn segment(&self, first: u64) -> Segment {
-        Segment { first, next: self.next, records: self.frames.len() as u64, bytes: self.sound_end as u64, appendable: true }
-    }
-
-    /// Bytes of a file with only the sound frames.
-    fn sound_bytes(&self) -> u64 {
-        let frames: usize = self.frames.iter().map(|(_, payload)| payload.len() + FRAME_HEADER_BYTES).sum();
-        (FILE_HEADER_BYTES + frames) as u64
-    }
-
-    /// Whether the bytes hold damage beside a torn tail.
-    pub(crate) fn is_damaged(&self) -> bool {
-        self.damaged_bytes > 0
-    }
-}
-
-fn sound_copy(bytes: &[u8], examined: &Examined, first: u64) -> Vec<u8> {
-    let mut copy = crate::frame::file_header(first).to_vec();
-    for (_, payload) in &examined.frames {
-        copy.extend(bytes.get(payload.start - FRAME_HEADER_BYTES..payload.end).unwrap_or(&[]));
-    }
-    copy
 }
 
 /// Sets a damaged file aside and, when `copy` holds anything, puts that in its place; the new name of the damaged one.

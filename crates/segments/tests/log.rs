@@ -1,5 +1,5 @@
 //! The log through its public face: bounds, faults of the disk, damage at every byte.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod faulty;
 
 use std::fs;

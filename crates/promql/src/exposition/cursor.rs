@@ -60,11 +60,14 @@ impl<'a> Cursor<'a> {
     /// Reads an unquoted name: a letter, `_` or, in a metric name, `:`; then the same and digits. Empty when none stands here.
     pub(super) fn name(&mut self, colon: Colon) -> &'a str {
         let rest = self.rest();
-        let part = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || (byte == b':' && colon == Colon::Allowed);
-        if !rest.bytes().next().is_some_and(part) {
+        let parts = match colon {
+            Colon::Allowed => METRIC_NAME_PART,
+            Colon::Refused => LABEL_NAME_PART,
+        };
+        if rest.bytes().next().is_none_or(|byte| byte.is_ascii_digit()) {
             return "";
         }
-        let bytes = rest.bytes().position(|byte| !part(byte) && !byte.is_ascii_digit()).unwrap_or(rest.len());
+        let bytes = rest.bytes().position(|byte| CLASSES.get(usize::from(byte)).is_none_or(|class| class & parts == 0)).unwrap_or(rest.len());
         self.at += bytes;
         rest.get(..bytes).unwrap_or("")
     }
@@ -94,9 +97,35 @@ impl<'a> Cursor<'a> {
     }
 
     /// The fault that `expected` does not stand here.
+    #[cold]
     pub(super) fn fault(&self, expected: &'static str) -> Fault {
-        Fault { at: self.at, reason: Reason::Unexpected { found: quoted(self.rest()), expected } }
+        Fault::new(self.at, Reason::Unexpected { found: quoted(self.rest()), expected })
     }
+}
+
+/// A byte that may stand in a label name.
+const LABEL_NAME_PART: u8 = 1;
+
+/// A byte that may stand in a metric name.
+const METRIC_NAME_PART: u8 = 2;
+
+/// What each byte may be part of; names are most of a page, and a look-up is the quickest test.
+const CLASSES: [u8; 256] = classes();
+
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler, which would refuse an index out of bounds")]
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        let symbol = byte as u8;
+        if symbol.is_ascii_alphanumeric() || symbol == b'_' {
+            classes[byte] = LABEL_NAME_PART | METRIC_NAME_PART;
+        } else if symbol == b':' {
+            classes[byte] = METRIC_NAME_PART;
+        }
+        byte += 1;
+    }
+    classes
 }
 
 /// Whether a name may hold `:`.

@@ -100,11 +100,22 @@ pub enum Reason {
     },
 }
 
-/// A reason at a byte of a line; the page turns it into line and column.
+/// A reason at a byte of a line; the page turns it into line and column. Boxed, so that what goes well is not slowed by the size of what does not.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) at: usize,
-    pub(super) reason: Reason,
+pub(super) struct Fault(Box<(usize, Reason)>);
+
+// === impl Fault ===
+
+impl Fault {
+    #[cold]
+    pub(super) fn new(at: usize, reason: Reason) -> Self {
+        Self(Box::new((at, reason)))
+    }
+
+    /// The byte and the reason.
+    pub(super) fn into_parts(self) -> (usize, Reason) {
+        *self.0
+    }
 }
 
 // === impl Reason ===

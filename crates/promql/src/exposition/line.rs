@@ -58,7 +58,7 @@ fn sample<'a>(cursor: &mut Cursor<'a>, reader: &mut SeriesReader<'a>) -> Result<
 fn value(cursor: &mut Cursor<'_>) -> Result<f64, Fault> {
     let at = cursor.at();
     let word = cursor.word();
-    number::float(word).ok_or_else(|| Fault { at, reason: Reason::BadNumber { found: quoted(word) } })
+    number::float(word).ok_or_else(|| Fault::new(at, Reason::BadNumber { found: quoted(word) }))
 }
 
 fn timestamp(cursor: &mut Cursor<'_>, format: Format) -> Result<i64, Fault> {
@@ -68,7 +68,7 @@ fn timestamp(cursor: &mut Cursor<'_>, format: Format) -> Result<i64, Fault> {
         Format::Text => (number::milliseconds(word), "milliseconds"),
         Format::OpenMetrics => (number::seconds(word), "seconds"),
     };
-    time.ok_or_else(|| Fault { at, reason: Reason::BadTimestamp { found: quoted(word), unit } })
+    time.ok_or_else(|| Fault::new(at, Reason::BadTimestamp { found: quoted(word), unit }))
 }
 
 /// `# {labels} value [time]`: checked and passed over, since rules cannot ask for exemplars.

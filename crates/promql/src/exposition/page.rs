@@ -48,7 +48,7 @@ impl<'a> Parser<'a> {
                     self.samples += usize::from(is_sample);
                     let limit = self.reader.limits.samples;
                     if is_sample && self.samples > limit {
-                        return Err(self.placed(text, Fault { at: 0, reason: Reason::TooManySamples { limit } }));
+                        return Err(self.placed(text, Fault::new(0, Reason::TooManySamples { limit })));
                     }
                     return Ok(Some(entry));
                 }
@@ -72,7 +72,7 @@ impl<'a> Parser<'a> {
             // OpenMetrics leaves the line feed after its end mark free in practice (Prometheus takes both).
             let is_end_mark = self.reader.format == Format::OpenMetrics && rest == "# EOF";
             // What is wrong with the line itself says more than that it is cut: an HTML page without a last line feed is reported as what it is.
-            let fault = line(rest, &mut self.reader).err().unwrap_or(Fault { at: rest.len(), reason: Reason::Truncated });
+            let fault = line(rest, &mut self.reader).err().unwrap_or(Fault::new(rest.len(), Reason::Truncated));
             return if is_end_mark { Ok(Some(rest)) } else { Err(self.placed(rest, fault)) };
         };
         self.at += bytes + 1;
@@ -87,8 +87,9 @@ impl<'a> Parser<'a> {
     }
 
     fn placed(&self, text: &str, fault: Fault) -> ParseError {
-        let column = text.get(..fault.at).map_or(fault.at, |before| before.chars().count()) + 1;
-        ParseError { line: self.line, column, reason: fault.reason }
+        let (at, reason) = fault.into_parts();
+        let column = text.get(..at).map_or(at, |before| before.chars().count()) + 1;
+        ParseError { line: self.line, column, reason }
     }
 }
 

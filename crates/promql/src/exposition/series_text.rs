@@ -85,7 +85,7 @@ impl<'a> SeriesReader<'a> {
             let alone = cursor.since(at).starts_with('"') && matches!(cursor.peek(), Some(b',' | b'}'));
             if alone && owner == Owner::Sample {
                 if !name_before.is_empty() || name_within.is_some() || label.is_empty() {
-                    return Err(Fault { at, reason: Reason::Unexpected { found: quoted(cursor.since(at)), expected: "one metric name, not empty" } });
+                    return Err(Fault::new(at, Reason::Unexpected { found: quoted(cursor.since(at)), expected: "one metric name, not empty" }));
                 }
                 self.check_value(label, at)?;
                 name_within = Some(label);
@@ -99,7 +99,7 @@ impl<'a> SeriesReader<'a> {
         }
         if owner == Owner::Sample && name_before.is_empty() && name_within.is_none() {
             let found = quoted(cursor.since(opened));
-            return Err(Fault { at: opened, reason: Reason::Unexpected { found, expected: "a metric name before or, quoted, within the braces" } });
+            return Err(Fault::new(opened, Reason::Unexpected { found, expected: "a metric name before or, quoted, within the braces" }));
         }
         Ok(name_within.unwrap_or(""))
     }
@@ -114,24 +114,24 @@ impl<'a> SeriesReader<'a> {
         let value = cursor.quoted("a label value in double quotes")?;
         self.check_value(value, value_at)?;
         if name.len() > self.limits.label_name_bytes {
-            return Err(Fault { at, reason: Reason::LabelNameTooLong { found: name.len(), limit: self.limits.label_name_bytes } });
+            return Err(Fault::new(at, Reason::LabelNameTooLong { found: name.len(), limit: self.limits.label_name_bytes }));
         }
         if name.is_empty() {
-            return Err(Fault { at, reason: Reason::Unexpected { found: quoted("\"\""), expected: "a label name, not empty" } });
+            return Err(Fault::new(at, Reason::Unexpected { found: quoted("\"\""), expected: "a label name, not empty" }));
         }
         if name == crate::labels::METRIC_NAME || self.names.contains(&name) {
-            return Err(Fault { at, reason: Reason::DuplicateLabel { name: quoted(name) } });
+            return Err(Fault::new(at, Reason::DuplicateLabel { name: quoted(name) }));
         }
         self.names.push(name);
         if self.names.len() >= self.limits.labels {
-            return Err(Fault { at, reason: Reason::TooManyLabels { limit: self.limits.labels } });
+            return Err(Fault::new(at, Reason::TooManyLabels { limit: self.limits.labels }));
         }
         Ok(())
     }
 
     fn check_value(&self, value: &str, at: usize) -> Result<(), Fault> {
         let limit = self.limits.label_value_bytes;
-        if value.len() > limit { Err(Fault { at, reason: Reason::LabelValueTooLong { found: value.len(), limit } }) } else { Ok(()) }
+        if value.len() > limit { Err(Fault::new(at, Reason::LabelValueTooLong { found: value.len(), limit })) } else { Ok(()) }
     }
 
     /// The text format allows blanks between the parts of a label list, OpenMetrics none.

@@ -54,23 +54,33 @@ impl<'a> BitReader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// The next `bits` bits (at most 64); none when fewer are left.
+    /// The next `bits` bits (1 to 64); none when fewer are left.
     pub(super) fn take(&mut self, bits: u32) -> Option<u64> {
-        let mut value = 0;
-        let mut left = bits;
-        while left > 0 {
-            let byte = u64::from(*self.bytes.get(self.at / 8)?);
-            let unread = 8 - u32::try_from(self.at % 8).ok()?;
-            let step = left.min(unread);
-            let part = (byte >> (unread - step)) & ((1 << step) - 1);
-            value = (value << step) | part;
-            left -= step;
-            self.at += step as usize;
+        let end = self.at + bits as usize;
+        if end > self.bytes.len() * 8 {
+            return None;
         }
-        Some(value)
+        let from = self.bytes.get(self.at / 8..)?;
+        let skipped = u32::try_from(self.at % 8).ok()?;
+        self.at = end;
+        // Eight bytes hold all of it, unless it is long and begins within a byte: then the ninth has the rest.
+        let window = from.first_chunk().map_or_else(|| padded(from), |eight| u64::from_be_bytes(*eight));
+        let value = (window << skipped) >> (64 - bits);
+        let beyond = (skipped + bits).saturating_sub(64);
+        let rest = if beyond > 0 { u64::from(*from.get(8)?) >> (8 - beyond) } else { 0 };
+        Some(value | rest)
     }
 
     pub(super) fn take_bit(&mut self) -> Option<bool> {
         self.take(1).map(|bit| bit == 1)
     }
+}
+
+/// Fewer than eight bytes, zeros after them.
+fn padded(bytes: &[u8]) -> u64 {
+    let mut eight = [0; 8];
+    for (to, from) in eight.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u64::from_be_bytes(eight)
 }
