@@ -1,6 +1,6 @@
 //! Label sets and matchers, as Prometheus orders and compares them (sorted by name, empty value means absent).
 use std::cmp::Ordering;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use regex::Regex;
