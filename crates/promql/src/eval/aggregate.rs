@@ -93,6 +93,9 @@ fn folded(op: AggregateOp, param: f64, points: &[Point]) -> f64 {
 
 /// The largest or smallest elements of each group, best first, with all their labels. Of equal ones the first to come stays; NaN comes last.
 fn extremes(op: AggregateOp, count: f64, groups: Vec<Members>) -> Result<Vec<Point>, EvalError> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
     if count.is_nan() || count.abs() >= i64::MAX as f64 {
         return Err(EvalError::BadParameter { what: "number of elements", found: count.to_string() });
     }

@@ -178,7 +178,7 @@ fn one_side<'p>(matching: &Matching, points: &'p [Point]) -> Result<BTreeMap<Lab
 /// The labels of the result: those of the "many" side, narrowed by a one-to-one match, with what `group_…` copies from the "one" side.
 fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
     let matching = &binary.matching;
-    let mut labels = if drops_name(binary) { many.without_name() } else { many.clone() };
+    let mut labels = if binary.op.is_comparison() { many.clone() } else { many.without_name() };
     if matching.group == Group::OneToOne {
         labels = match &matching.labels {
             MatchLabels::On(names) => labels.filtered(|name| names.iter().any(|on| on == name)),
@@ -189,5 +189,6 @@ fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
     for name in &matching.include {
         labels = labels.with(name, one.get(name).unwrap_or(""));
     }
-    labels
+    // `bool` takes away even a name that was copied, arithmetic only the one that was there.
+    if binary.returns_bool { labels.without_name() } else { labels }
 }

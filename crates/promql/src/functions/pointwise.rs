@@ -48,14 +48,21 @@ pub(crate) fn round(value: f64, to: f64) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// The value, but not below `min`; NaN if either is.
+/// The larger of the two as Go has it: infinite if either is +Inf, else NaN if either is.
 pub(crate) fn at_least(value: f64, min: f64) -> f64 {
-    if value.is_nan() || min.is_nan() { f64::NAN } else { value.max(min) }
+    let either = |wanted: fn(f64) -> bool| wanted(value) || wanted(min);
+    if either(|v| v == f64::INFINITY) {
+        f64::INFINITY
+    } else if either(f64::is_nan) {
+        f64::NAN
+    } else {
+        value.max(min)
+    }
 }
 
-/// The value, but not above `max`; NaN if either is.
+/// The smaller of the two as Go has it.
 pub(crate) fn at_most(value: f64, max: f64) -> f64 {
-    if value.is_nan() || max.is_nan() { f64::NAN } else { value.min(max) }
+    -at_least(-value, -max)
 }
 
 /// A day in the proleptic Gregorian calendar, UTC.

@@ -1,9 +1,9 @@
 //! The parser's place in the tokens, and the small readings every part of the grammar shares.
-use super::MAX_DEPTH;
 use super::ast::{Expr, ExprKind, Span};
 use super::error::{Expected, ParseError, ParseErrorKind, Unsupported};
 use super::lexer::{Token, TokenKind, tokens};
 use super::literal;
+use super::{MAX_DEPTH, MAX_NESTING};
 
 /// The tokens of one expression, and what the parser has counted so far.
 #[derive(Debug)]
@@ -89,8 +89,8 @@ impl<'a> Cursor<'a> {
 
     /// Runs `parse` one level deeper, or refuses.
     pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, ParseError>) -> Result<T, ParseError> {
-        if self.depth >= MAX_DEPTH {
-            return Err(too_deep(self.peek().span));
+        if self.depth >= MAX_NESTING {
+            return Err(too_deep(self.peek().span, MAX_NESTING));
         }
         self.depth += 1;
         let result = parse(self);
@@ -101,7 +101,7 @@ impl<'a> Cursor<'a> {
     /// A node, unless the tree grew too high.
     pub(super) fn node(&self, kind: ExprKind, span: Span) -> Result<Expr, ParseError> {
         let expr = Expr::new(kind, span);
-        if expr.height() > MAX_DEPTH { Err(too_deep(span)) } else { Ok(expr) }
+        if expr.height() > MAX_DEPTH { Err(too_deep(span, MAX_DEPTH)) } else { Ok(expr) }
     }
 
     /// The content of a text token that was read.
@@ -152,6 +152,7 @@ impl<'a> Cursor<'a> {
 
     /// A duration above zero, as the brackets of ranges need it.
     pub(super) fn positive_duration(&mut self) -> Result<i64, ParseError> {
+        while self.eat_symbol("+") {}
         let span = self.peek().span;
         let ms = self.duration()?;
         let next = self.peek();
@@ -167,6 +168,6 @@ pub(super) fn experimental(span: Span, what: &str) -> ParseError {
     ParseError::new(span, ParseErrorKind::Unsupported { what: what.to_owned(), why: Unsupported::Experimental })
 }
 
-fn too_deep(span: Span) -> ParseError {
-    ParseError::new(span, ParseErrorKind::TooLarge { what: "levels", limit: MAX_DEPTH })
+fn too_deep(span: Span, limit: usize) -> ParseError {
+    ParseError::new(span, ParseErrorKind::TooLarge { what: "levels", limit })
 }

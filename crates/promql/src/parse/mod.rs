@@ -26,8 +26,11 @@ pub use literal::{duration_ms, print_duration};
 /// The longest text that is parsed, in bytes.
 pub const MAX_TEXT: usize = 64 * 1024;
 
-/// The most levels a tree may have: so deep that no written rule reaches it, so shallow that no walk over it exhausts a thread's stack.
+/// The most levels a tree may have, such as terms in a chain of `or`: more than any written rule has, few enough for any walk over it on a thread's stack.
 pub const MAX_DEPTH: usize = 200;
+
+/// The most brackets, signs and right operands within each other.
+pub const MAX_NESTING: usize = 100;
 
 /// Parses and checks an expression.
 ///

@@ -160,7 +160,7 @@ pub(crate) fn print_number(value: f64) -> String {
         return "NaN".to_owned();
     }
     if value.is_infinite() {
-        return if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
+        return if value > 0.0 { "Inf".to_owned() } else { "-Inf".to_owned() };
     }
     if value != 0.0 && !(1e-6..1e21).contains(&value.abs()) { format!("{value:e}") } else { format!("{value}") }
 }

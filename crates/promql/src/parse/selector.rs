@@ -43,76 +43,54 @@ fn name_and_matchers(cursor: &mut Cursor<'_>) -> Result<(Option<String>, Vec<Mat
     if name.is_some() {
         cursor.next();
     }
-    let mut braces = Braces::default();
-    if cursor.eat_symbol("{") {
-        braces.read(cursor)?;
-    }
+    let mut matchers = if cursor.eat_symbol("{") { braces(cursor)? } else { Vec::new() };
     let whole = first.span.to(cursor.last_span());
-    let names_inside = braces.matchers.iter().filter(|matcher| &*matcher.name == METRIC_NAME).count();
-    let twice = match (&name, braces.quoted_name) {
-        (Some(_), _) => names_inside > 0,
-        (None, true) => names_inside > 1,
-        (None, false) => false,
-    };
-    if twice {
+    let named_inside = matchers.iter().any(|matcher| &*matcher.name == METRIC_NAME);
+    if name.is_some() && named_inside {
         return Err(ParseError::new(whole, ParseErrorKind::NameTwice));
     }
     if let Some(name) = &name {
-        braces.matchers.push(Matcher::new(METRIC_NAME, MatchOp::Equal, name, None));
+        matchers.push(Matcher::new(METRIC_NAME, MatchOp::Equal, name, None));
     }
-    Ok((name, braces.matchers))
+    Ok((name, matchers))
 }
 
-#[derive(Default)]
-struct Braces {
-    matchers: Vec<Matcher>,
-    /// A text alone, `{"metric name"}`, set the metric name.
-    quoted_name: bool,
+/// `a="b", "c"=~"d", "metric name"}` up to and with the closing brace; a comma may stand before it.
+fn braces(cursor: &mut Cursor<'_>) -> Result<Vec<Matcher>, ParseError> {
+    let mut matchers = Vec::new();
+    while !cursor.eat_symbol("}") {
+        matchers.push(one_matcher(cursor)?);
+        if !cursor.eat_symbol(",") {
+            cursor.expect_symbol("}")?;
+            break;
+        }
+    }
+    Ok(matchers)
 }
 
-impl Braces {
-    /// `a="b", "c"=~"d", "metric name"}` up to and with the closing brace; a comma may stand before it.
-    fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-        if cursor.eat_symbol("}") {
-            return Ok(());
-        }
-        loop {
-            self.read_one(cursor)?;
-            if cursor.eat_symbol("}") {
-                return Ok(());
-            }
-            cursor.expect_symbol(",")?;
-            if cursor.eat_symbol("}") {
-                return Ok(());
-            }
-        }
+fn one_matcher(cursor: &mut Cursor<'_>) -> Result<Matcher, ParseError> {
+    let token = cursor.next_label()?;
+    let label = cursor.label_text(token)?;
+    let op = match cursor.peek().kind {
+        TokenKind::Symbol("=") => MatchOp::Equal,
+        TokenKind::Symbol("!=") => MatchOp::NotEqual,
+        TokenKind::Symbol("=~") => MatchOp::Regex,
+        TokenKind::Symbol("!~") => MatchOp::NotRegex,
+        // A text alone is the metric name.
+        _ if token.kind == TokenKind::Text => return Ok(Matcher::new(METRIC_NAME, MatchOp::Equal, &label, None)),
+        _ => return Err(cursor.unexpected(Expected::MatchOperator)),
+    };
+    if token.kind == (TokenKind::Name { colon: true }) {
+        return Err(ParseError::new(token.span, ParseErrorKind::BadLabelName(label)));
     }
-
-    fn read_one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
-        let token = cursor.next_label()?;
-        let label = cursor.label_text(token)?;
-        let op = match cursor.peek().kind {
-            TokenKind::Symbol("=") => MatchOp::Equal,
-            TokenKind::Symbol("!=") => MatchOp::NotEqual,
-            TokenKind::Symbol("=~") => MatchOp::Regex,
-            TokenKind::Symbol("!~") => MatchOp::NotRegex,
-            _ if token.kind == TokenKind::Text => {
-                self.quoted_name = true;
-                self.matchers.push(Matcher::new(METRIC_NAME, MatchOp::Equal, &label, None));
-                return Ok(());
-            }
-            _ => return Err(cursor.unexpected(Expected::MatchOperator)),
-        };
-        cursor.next();
-        let value = cursor.peek();
-        if value.kind != TokenKind::Text {
-            return Err(cursor.unexpected(Expected::String));
-        }
-        cursor.next();
-        let text = cursor.unquoted(value)?;
-        self.matchers.push(matcher(&label, op, &text, value.span)?);
-        Ok(())
+    cursor.next();
+    let value = cursor.peek();
+    if value.kind != TokenKind::Text {
+        return Err(cursor.unexpected(Expected::String));
     }
+    cursor.next();
+    let text = cursor.unquoted(value)?;
+    matcher(&label, op, &text, value.span)
 }
 
 fn matcher(label: &str, op: MatchOp, value: &str, span: Span) -> Result<Matcher, ParseError> {
@@ -138,15 +116,14 @@ impl Cursor<'_> {
         Ok(token)
     }
 
-    /// A bare name without `:`, or any text that is not empty.
+    /// A bare name, or the content of a text.
     fn label_text(&self, token: Token) -> Result<String, ParseError> {
-        let text = if token.kind == TokenKind::Text { self.unquoted(token)? } else { self.text_of(token.span).to_owned() };
-        if token.kind == (TokenKind::Name { colon: true }) || text.is_empty() {
-            return Err(ParseError::new(token.span, ParseErrorKind::BadLabelName(text)));
-        }
-        Ok(text)
+        if token.kind == TokenKind::Text { self.unquoted(token) } else { Ok(self.text_of(token.span).to_owned()) }
     }
 }
+
+/// Keywords that a list of labels can hold only in quotes.
+const NO_LABELS: [&str; 3] = ["without", "inf", "nan"];
 
 /// `(a, "b.c")`, possibly empty; a comma may stand before the closing bracket.
 pub(super) fn labels_list(cursor: &mut Cursor<'_>) -> Result<Vec<String>, ParseError> {
@@ -157,7 +134,12 @@ pub(super) fn labels_list(cursor: &mut Cursor<'_>) -> Result<Vec<String>, ParseE
             return Ok(labels);
         }
         let token = cursor.next_label()?;
-        labels.push(cursor.label_text(token)?);
+        let label = cursor.label_text(token)?;
+        let keyword = NO_LABELS.iter().any(|word| token.kind != TokenKind::Text && label.eq_ignore_ascii_case(word));
+        if keyword || label.is_empty() {
+            return Err(ParseError::new(token.span, ParseErrorKind::BadLabelName(label)));
+        }
+        labels.push(label);
         if !cursor.eat_symbol(",") {
             cursor.expect_symbol(")")?;
             return Ok(labels);
