@@ -133,7 +133,7 @@ struct Translator<'a> {
 
 // === impl Translator ===
 
-impl<'a> Translator<'a> {
+impl Translator<'_> {
     fn step(&mut self, c: char) -> Result<(), PatternError> {
         let repeats = match c {
             '*' | '+' | '?' => Some(1),
@@ -416,11 +416,16 @@ fn octal(text: &str) -> Option<(char, usize)> {
     Some((char::from_u32(u32::from_str_radix(&digits, 8).ok()?)?, 1 + digits.len()))
 }
 
+/// Appends a character that stands for itself, in or out of a class.
 fn push_literal(c: char, out: &mut String) {
-    if c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_' {
-        out.push_str(&format!("\\x{:02x}", u32::from(c)));
-    } else {
-        out.push(c);
+    if c.is_ascii_punctuation() && c != '_' {
+        out.push('\\');
+    }
+    match c {
+        // An escaped `<` or `>` is the edge of a word for the engine.
+        '<' => out.push_str("x3c"),
+        '>' => out.push_str("x3e"),
+        c => out.push(c),
     }
 }
 

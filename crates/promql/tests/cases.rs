@@ -16,6 +16,15 @@
 //! note 30s warning TEXT in EXPR    # a warning or info that holds TEXT
 //! ```
 //! Values are equal within 1e-12 of their size. `#` begins a comment.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+#![allow(clippy::disallowed_methods, reason = "a test may read its own files")]
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -93,7 +102,8 @@ fn expected(line: &str) -> (String, Vec<Option<f64>>) {
         return (line.to_owned(), Vec::new());
     }
     let is_series = line.starts_with(|c: char| c == '{' || (c.is_alphabetic() && !line.starts_with("NaN") && !line.starts_with("Inf")));
-    let at = if !is_series { 0 } else { line.rfind('}').map_or_else(|| line.find(' ').unwrap_or(line.len()), |at| at + 1) };
+    let end = line.rfind('}').map_or_else(|| line.find(' ').unwrap_or(line.len()), |at| at + 1);
+    let at = if is_series { end } else { 0 };
     let (series, values) = line.split_at(at);
     let labels = if is_series { parse_series(series).unwrap_or_else(|error| panic!("{line}: {error}")).to_string() } else { String::new() };
     (labels, notation::expand(values).unwrap_or_else(|error| panic!("{line}: {error}")))

@@ -1,4 +1,12 @@
 //! Errors with their places, limits, what an expression reads, and that no text makes the parser panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 use promql::eval::{EvalError, Grid, Limits, Options, eval_instant, eval_range};
 use promql::labels::{Labels, Matcher};
 use promql::parse::{MAX_DEPTH, MAX_NESTING, MAX_TEXT, ParseErrorKind, inspect, parse};

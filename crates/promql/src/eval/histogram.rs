@@ -44,11 +44,11 @@ impl<'a> Evaluation<'a> {
         let mut histograms: BTreeMap<Labels, Vec<Bucket>> = BTreeMap::new();
         for Point { labels, v } in points {
             let bound = labels.get(BOUND).unwrap_or("");
-            match bound.parse() {
-                Ok(upper) => histograms.entry(labels.with(BOUND, "")).or_default().push(Bucket { upper, count: v }),
-                Err(_) => {
-                    self.notes.warn(format!("bucket label \"le\" is missing or has a malformed value of {bound:?} in {:?}", labels.metric_name()))
-                }
+            if let Ok(upper) = bound.parse() {
+                histograms.entry(labels.with(BOUND, "")).or_default().push(Bucket { upper, count: v });
+            } else {
+                let metric = labels.metric_name();
+                self.notes.warn(format!("bucket label \"le\" is missing or has a malformed value of {bound:?} in {metric:?}"));
             }
         }
         histograms

@@ -74,7 +74,9 @@ impl Loader<'_> {
         let end_ms = reference_ms(selector.shift, times.last_ms, self.grid);
         let mut series = self.source.select(&selector.matchers, start_ms, end_ms).map_err(EvalError::Source)?;
         if stale == KeepStale::No {
-            series.iter_mut().for_each(|one| one.samples.retain(|sample| !is_stale(sample.v)));
+            for one in &mut series {
+                one.samples.retain(|sample| !is_stale(sample.v));
+            }
         }
         series.retain(|one| !one.samples.is_empty());
         series.sort_by(|a, b| a.labels.cmp(&b.labels));

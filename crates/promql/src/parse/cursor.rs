@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A node, unless the tree grew too high.
-    pub(super) fn node(&self, kind: ExprKind, span: Span) -> Result<Expr, ParseError> {
+    pub(super) fn node(kind: ExprKind, span: Span) -> Result<Expr, ParseError> {
         let expr = Expr::new(kind, span);
         if expr.height() > MAX_DEPTH { Err(too_deep(span, MAX_DEPTH)) } else { Ok(expr) }
     }

@@ -1,5 +1,5 @@
 //! Operators, calls, aggregations: a Pratt parser. Precedence and associativity as in the documentation, "Binary operator precedence".
-use super::ast::{Aggregate, AggregateOp, Binary, BinaryOp, Call, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Sign, Span};
+use super::ast::{Aggregate, AggregateOp, Binary, BinaryOp, Call, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Sign};
 use super::cursor::{Cursor, experimental};
 use super::error::{Expected, ParseError, ParseErrorKind, Unsupported};
 use super::lexer::TokenKind;
@@ -35,7 +35,7 @@ fn expression(cursor: &mut Cursor<'_>, binding: u8) -> Result<Expr, ParseError> 
         let right = if op == BinaryOp::Pow { found } else { found + 1 };
         let rhs = cursor.deeper(|cursor| expression(cursor, right))?;
         let span = lhs.span.to(rhs.span);
-        lhs = cursor.node(ExprKind::Binary(Box::new(Binary { op, op_span, lhs, rhs, returns_bool, matching })), span)?;
+        lhs = Cursor::node(ExprKind::Binary(Box::new(Binary { op, op_span, lhs, rhs, returns_bool, matching })), span)?;
     }
     Ok(lhs)
 }
@@ -108,25 +108,25 @@ fn operand(cursor: &mut Cursor<'_>) -> Result<Expr, ParseError> {
         (ExprKind::Number(value), Sign::Plus) => ExprKind::Number(value),
         (kind, sign) => ExprKind::Unary { sign, operand: Box::new(Expr::new(kind, operand.span)) },
     };
-    cursor.node(kind, span)
+    Cursor::node(kind, span)
 }
 
 fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, ParseError> {
     let token = cursor.peek();
     if let Some(value) = cursor.number()? {
-        return cursor.node(ExprKind::Number(value), token.span);
+        return Cursor::node(ExprKind::Number(value), token.span);
     }
     match token.kind {
         TokenKind::Text => {
             cursor.next();
             let text = cursor.unquoted(token)?;
-            cursor.node(ExprKind::Text(text), token.span)
+            Cursor::node(ExprKind::Text(text), token.span)
         }
         TokenKind::Symbol("(") => {
             cursor.next();
             let inner = expression(cursor, 0)?;
             let end = cursor.expect_symbol(")")?;
-            cursor.node(ExprKind::Paren(Box::new(inner)), token.span.to(end))
+            Cursor::node(ExprKind::Paren(Box::new(inner)), token.span.to(end))
         }
         TokenKind::Symbol("{") => selector(cursor),
         TokenKind::Name { .. } => named(cursor),
@@ -156,26 +156,19 @@ fn named(cursor: &mut Cursor<'_>) -> Result<Expr, ParseError> {
 
 fn aggregate(cursor: &mut Cursor<'_>, op: AggregateOp) -> Result<Expr, ParseError> {
     let start = cursor.next().span;
-    let before = grouping(cursor)?;
-    let (mut args, mut end) = arguments(cursor)?;
-    let grouping = match before {
-        Some(grouping) => grouping,
-        None => {
-            let after = grouping(cursor)?;
-            if after.is_some() {
-                end = cursor.last_span();
-            }
-            after.unwrap_or_default()
-        }
-    };
-    let span = start.to(end);
+    let mut clause = grouping(cursor)?;
+    let mut args = arguments(cursor)?;
+    if clause.is_none() {
+        clause = grouping(cursor)?;
+    }
+    let span = start.to(cursor.last_span());
     let needed = 1 + usize::from(op.param_type().is_some());
     if args.len() != needed {
         let kind = ParseErrorKind::ArgumentCount { name: op.as_str(), min: needed, max: Some(needed), found: args.len() };
         return Err(ParseError::new(span, kind));
     }
     let Some(expr) = args.pop() else { return Err(cursor.unexpected(Expected::Expression)) };
-    cursor.node(ExprKind::Aggregate(Box::new(Aggregate { op, param: args.pop(), expr, grouping })), span)
+    Cursor::node(ExprKind::Aggregate(Box::new(Aggregate { op, param: args.pop(), expr, grouping: clause.unwrap_or_default() })), span)
 }
 
 fn grouping(cursor: &mut Cursor<'_>) -> Result<Option<Grouping>, ParseError> {
@@ -188,17 +181,17 @@ fn grouping(cursor: &mut Cursor<'_>) -> Result<Option<Grouping>, ParseError> {
     Ok(None)
 }
 
-/// `(a, b)`, and the place of the closing bracket.
-fn arguments(cursor: &mut Cursor<'_>) -> Result<(Vec<Expr>, Span), ParseError> {
+/// `(a, b)`
+fn arguments(cursor: &mut Cursor<'_>) -> Result<Vec<Expr>, ParseError> {
     cursor.expect_symbol("(")?;
     let mut args = Vec::new();
     if cursor.eat_symbol(")") {
-        return Ok((args, cursor.last_span()));
+        return Ok(args);
     }
     loop {
         args.push(expression(cursor, 0)?);
         if cursor.eat_symbol(")") {
-            return Ok((args, cursor.last_span()));
+            return Ok(args);
         }
         if !cursor.eat_symbol(",") {
             return Err(cursor.unexpected(Expected::Symbol(")")));
@@ -216,6 +209,6 @@ fn call(cursor: &mut Cursor<'_>) -> Result<Expr, ParseError> {
         Availability::NativeHistogram => return Err(unsupported(Unsupported::NativeHistogram)),
         Availability::Unknown { near } => return Err(ParseError::new(name_span, ParseErrorKind::UnknownFunction { name: name.to_owned(), near })),
     };
-    let (args, end) = arguments(cursor)?;
-    cursor.node(ExprKind::Call(Call { function, name_span, args }), name_span.to(end))
+    let args = arguments(cursor)?;
+    Cursor::node(ExprKind::Call(Call { function, name_span, args }), name_span.to(cursor.last_span()))
 }

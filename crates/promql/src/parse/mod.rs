@@ -30,7 +30,7 @@ pub const MAX_TEXT: usize = 64 * 1024;
 pub const MAX_DEPTH: usize = 200;
 
 /// The most brackets, signs and right operands within each other.
-pub const MAX_NESTING: usize = 100;
+pub const MAX_NESTING: usize = 64;
 
 /// Parses and checks an expression.
 ///

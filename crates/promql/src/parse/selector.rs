@@ -15,7 +15,7 @@ pub(super) fn selector(cursor: &mut Cursor<'_>) -> Result<Expr, ParseError> {
         return Err(ParseError::new(span, ParseErrorKind::SelectsEverything));
     }
     let selector = Selector { id: cursor.take_id(), name, matchers, shift: Shift::default() };
-    cursor.node(ExprKind::Instant(selector), span)
+    Cursor::node(ExprKind::Instant(selector), span)
 }
 
 /// See [`super::parse_series`].
@@ -175,12 +175,14 @@ fn brackets(cursor: &mut Cursor<'_>, expr: Expr, start: Span) -> Result<Expr, Pa
         let end = cursor.expect_symbol("]")?;
         let span = expr.span.to(end);
         let subquery = Subquery { id: cursor.take_id(), expr: Box::new(expr), range_ms, step_ms, shift: Shift::default() };
-        return cursor.node(ExprKind::Subquery(subquery), span);
+        return Cursor::node(ExprKind::Subquery(subquery), span);
     }
     let end = cursor.expect_symbol("]")?;
     let span = expr.span.to(end);
     match expr.kind {
-        ExprKind::Instant(selector) if selector.shift == Shift::default() => cursor.node(ExprKind::Range(RangeSelector { selector, range_ms }), span),
+        ExprKind::Instant(selector) if selector.shift == Shift::default() => {
+            Cursor::node(ExprKind::Range(RangeSelector { selector, range_ms }), span)
+        }
         _ => Err(ParseError::new(start.to(end), ParseErrorKind::MisplacedModifier { modifier: "[…]" })),
     }
 }

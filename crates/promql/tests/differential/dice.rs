@@ -22,7 +22,7 @@ impl Dice {
     }
 
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        (self.next() >> 11) % n == 0
+        (self.next() >> 11).is_multiple_of(n)
     }
 
     pub(crate) fn pick<T: Clone>(&mut self, list: &[T]) -> T {

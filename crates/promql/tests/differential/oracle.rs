@@ -7,9 +7,9 @@ use crate::generate;
 /// Where promql-parser is known to be wrong, or to know more than is evaluated here. (Expression, why)
 const KNOWN: &[(&str, &str)] = &[
     ("1_000", "it knows no underscores in numbers"),
-    (r#"`\d`"#, "it unescapes raw strings"),
-    (r#"up{job=~`\d`}"#, "it unescapes raw strings"),
-    (r#"up{job=~`\z`}"#, "it unescapes raw strings"),
+    (r"`\d`", "it unescapes raw strings"),
+    (r"up{job=~`\d`}", "it unescapes raw strings"),
+    (r"up{job=~`\z`}", "it unescapes raw strings"),
     (r#"up + on("") up"#, "it takes an empty label name"),
     ("up + on(a:b) up", "it refuses colons that Prometheus takes in label lists"),
     ("sum by (a:b) (up)", "it refuses colons that Prometheus takes in label lists"),

@@ -59,7 +59,7 @@ impl Server {
         let mut line = String::new();
         while log.read_line(&mut line).unwrap() > 0 {
             if line.contains("Listening on") {
-                address = line.split("address=").nth(1).unwrap().trim().to_owned();
+                line.split("address=").nth(1).unwrap().trim().clone_into(&mut address);
             }
             if line.contains("Server is ready") {
                 break;
