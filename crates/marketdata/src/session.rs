@@ -281,7 +281,10 @@ impl Session {
         let event = |kind| Step::Event(Event { instrument: Some(id), kind });
         match outcome {
             Outcome::Quiet => {}
-            Outcome::Updated => steps.push(Step::Book(id)),
+            Outcome::Updated => {
+                steps.push(Step::Book(id));
+                lane.refresh_if_shallow(now, steps);
+            }
             Outcome::Synced => steps.push(Step::Synced(id)),
             Outcome::Resync(reason) => steps.push(event(EventKind::Resync(reason))),
             Outcome::Retry(trouble) => steps.push(event(EventKind::SnapshotRetry(trouble))),
@@ -325,7 +328,7 @@ impl Session {
         id.index().checked_sub(first.index())
     }
 
-    fn lane_mut(&mut self, id: InstrumentId) -> Option<&mut Lane> {
+    pub(crate) fn lane_mut(&mut self, id: InstrumentId) -> Option<&mut Lane> {
         self.place(id).and_then(|place| self.lanes.get_mut(place))
     }
 }
