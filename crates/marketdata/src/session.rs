@@ -17,7 +17,7 @@ use crate::feed::{Frame, SnapshotFrame, TradeFrame};
 use crate::instrument::{Catalog, Instrument, InstrumentId};
 use crate::message::Trade;
 use crate::price::{Price, Quantity};
-use crate::sync::{Outcome, Snapshot};
+use crate::sync::{Delta, Outcome, Snapshot};
 use crate::venue::Tuning;
 use crate::venue::dialect::Dialect;
 
@@ -236,15 +236,12 @@ impl Session {
         if let Some(lane) = self.lane_mut(id) {
             lane.heard(scene, StreamKind::Book, steps);
             let now = scene.now;
-            let outcome = match read {
-                Ok(()) => {
-                    let (ids, event_ts_ms) = (frame.ids, frame.event_ts_ms);
-                    lane.sync.delta(now.mono, crate::sync::Delta { ids, event_ts_ms, received_ms: now.wall_ms, bids: &bids, asks: &asks })
-                }
-                Err(_) => {
-                    steps.push(Step::Malformed(Some(id)));
-                    lane.sync.lose(now.mono, Reason::Malformed)
-                }
+            let outcome = if read.is_ok() {
+                let (ids, event_ts_ms) = (frame.ids, frame.event_ts_ms);
+                lane.sync.delta(now.mono, Delta { ids, event_ts_ms, received_ms: now.wall_ms, bids: &bids, asks: &asks })
+            } else {
+                steps.push(Step::Malformed(Some(id)));
+                lane.sync.lose(now.mono, Reason::Malformed)
             };
             self.settle(scene, id, outcome, steps);
         }

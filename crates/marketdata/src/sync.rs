@@ -111,7 +111,7 @@ pub(crate) struct BookSync {
 }
 
 /// A book that stayed exact this long has earned a fresh back-off.
-const TRUSTED_AFTER: Duration = Duration::from_secs(60);
+const TRUSTED_AFTER: Duration = Duration::from_mins(1);
 /// A book that broke sooner than this after it was built waits longer before the next snapshot.
 const BROKE_SOON: Duration = Duration::from_secs(5);
 /// After this many snapshots in a row below the floor the venue has evidently restarted its ids: the floor falls.

@@ -24,7 +24,7 @@ use clock::Now;
 use crate::effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Response, SnapshotTrouble};
 use crate::instrument::{Catalog, Instrument, InstrumentId};
 use crate::message::BookView;
-use crate::session::Step;
+use crate::session::{Session, Step};
 use crate::venue::budget::Budget;
 use crate::venue::dialect::Dialect;
 use crate::venue::fetches::{Ask, Fetches};
@@ -82,7 +82,7 @@ impl Venue {
             slots: slots.collect(),
             per_slot,
             fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, tuning.weight_per_minute),
-            connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_secs(300)),
+            connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_mins(5)),
             outlets: Outlets::new(count, config.publication),
             counters: vec![Counters::default(); count],
             stats: VenueStats::default(),
@@ -212,7 +212,7 @@ impl Venue {
         }
         for place in 0..self.slots.len() {
             for role in [slot::Role::Active, slot::Role::Standby] {
-                self.with_session(now, (place, role), effects, |session, scene, steps| session.handle_timeout(scene, steps));
+                self.with_session(now, (place, role), effects, Session::handle_timeout);
             }
             self.connect_if_due(now, place, effects);
         }

@@ -89,7 +89,7 @@ impl StreamHealth {
 mod tests {
     use super::*;
 
-    const BOUNDS: SilenceBounds = SilenceBounds { first_data: Duration::from_secs(30), stale_after: Duration::from_secs(60) };
+    const BOUNDS: SilenceBounds = SilenceBounds { first_data: Duration::from_secs(30), stale_after: Duration::from_mins(1) };
 
     #[test]
     fn silence_is_told_once_and_its_end_too() {

@@ -152,7 +152,7 @@ impl Venue {
     pub(super) fn connected(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
         let Some(at) = self.find(conn) else { return };
         effects.push(Event::venue(EventKind::Connected(conn)));
-        self.with_session(now, at, effects, |session, scene, steps| session.connected(scene, steps));
+        self.with_session(now, at, effects, Session::connected);
     }
 
     pub(super) fn closed(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use marketdata::{InstrumentId, VenueKind};
+use marketdata::VenueKind;
 
 /// SplitMix64: the tests' only dice, always from a printed seed.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn roll(&mut self) -> u64 {
+    pub(crate) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -16,25 +16,24 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.roll() % bound
     }
 
-    pub fn chance(&mut self, per_mille: u64) -> bool {
+    pub(crate) fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }
 }
 
 /// Best levels of both sides as (price in ticks, quantity in lots), and how many levels there are in all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Truth {
-    pub bids: Vec<(i64, i64)>,
-    pub asks: Vec<(i64, i64)>,
-    pub sizes: (usize, usize),
+pub(crate) struct Truth {
+    pub(crate) bids: Vec<(i64, i64)>,
+    pub(crate) asks: Vec<(i64, i64)>,
+    pub(crate) sizes: (usize, usize),
 }
 
-pub struct Market {
-    pub id: InstrumentId,
+pub(crate) struct Market {
     kind: VenueKind,
     raw: &'static str,
     /// By price; the best bid is the last, the best ask the first.
@@ -44,8 +43,8 @@ pub struct Market {
     update: u64,
     told: u64,
     pending: BTreeMap<(bool, i64), i64>,
-    pub first_trade: u64,
-    pub last_trade: u64,
+    pub(crate) first_trade: u64,
+    pub(crate) last_trade: u64,
     history: HashMap<u64, Truth>,
 }
 
@@ -53,11 +52,10 @@ pub struct Market {
 const KEPT: usize = 12;
 
 impl Market {
-    pub fn new(kind: VenueKind, id: InstrumentId, raw: &'static str, dice: &mut Dice) -> Self {
+    pub(crate) fn new(kind: VenueKind, raw: &'static str, dice: &mut Dice) -> Self {
         let update = 1_000 + dice.below(1_000);
         let trade = 500 + dice.below(500);
         let mut market = Self {
-            id,
             kind,
             raw,
             bids: BTreeMap::new(),
@@ -87,8 +85,12 @@ impl Market {
             let middle = self.middle;
             let wrong_bids: Vec<i64> = self.bids.range(middle..).map(|(price, _)| *price).collect();
             let wrong_asks: Vec<i64> = self.asks.range(..=middle).map(|(price, _)| *price).collect();
-            wrong_bids.into_iter().for_each(|price| self.put(true, price, 0));
-            wrong_asks.into_iter().for_each(|price| self.put(false, price, 0));
+            for price in wrong_bids {
+                self.put(true, price, 0);
+            }
+            for price in wrong_asks {
+                self.put(false, price, 0);
+            }
         }
         let bid = dice.chance(500);
         let away = i64::try_from(1 + dice.below(80)).unwrap();
@@ -109,7 +111,7 @@ impl Market {
         self.pending.insert((bid, price), quantity);
     }
 
-    pub fn turn(&mut self, dice: &mut Dice) {
+    pub(crate) fn turn(&mut self, dice: &mut Dice) {
         for _ in 0..dice.below(6) {
             self.change(dice);
         }
@@ -124,17 +126,17 @@ impl Market {
         self.history.insert(self.update, truth);
     }
 
-    pub fn truth_at(&self, sequence: u64) -> Option<&Truth> {
+    pub(crate) fn truth_at(&self, sequence: u64) -> Option<&Truth> {
         self.history.get(&sequence)
     }
 
     /// Last id that a delta told.
-    pub fn told(&self) -> u64 {
+    pub(crate) fn told(&self) -> u64 {
         self.told
     }
 
     /// The delta since the last one; `None` when nothing changed.
-    pub fn delta(&mut self, wall_ms: i64) -> Option<String> {
+    pub(crate) fn delta(&mut self, wall_ms: i64) -> Option<String> {
         if self.pending.is_empty() {
             return None;
         }
@@ -158,7 +160,7 @@ impl Market {
         Some(text)
     }
 
-    pub fn trade(&mut self, wall_ms: i64, dice: &mut Dice) -> String {
+    pub(crate) fn trade(&mut self, wall_ms: i64, dice: &mut Dice) -> String {
         self.last_trade += 1;
         format!(
             r#"{{"stream":"{}@trade","data":{{"e":"trade","E":{wall_ms},"T":{wall_ms},"s":"{}","t":{},"p":"{}","q":"0.020","m":{},"M":true}}}}"#,
@@ -171,7 +173,7 @@ impl Market {
     }
 
     /// A REST snapshot of this moment.
-    pub fn snapshot(&mut self, limit: usize) -> String {
+    pub(crate) fn snapshot(&mut self, limit: usize) -> String {
         self.remember();
         let bids: Vec<String> = self.bids.iter().rev().take(limit).map(|(p, q)| row(*p, *q)).collect();
         let asks: Vec<String> = self.asks.iter().take(limit).map(|(p, q)| row(*p, *q)).collect();

@@ -72,7 +72,7 @@ fn each_fault_of_the_stream_has_its_word() {
         for (name, faults, words) in &rows {
             let mut wanted = config(kind);
             // Silence of everything must be found by the bound on the connection, not by a replacement.
-            wanted.tuning.replace_backoff.0 = Duration::from_secs(600);
+            wanted.tuning.replace_backoff.0 = Duration::from_mins(10);
             wanted.tuning.book_silence.stale_after = Duration::from_secs(40);
             wanted.tuning.trade_silence.stale_after = Duration::from_secs(40);
             let mut simulation = running(wanted);

@@ -14,23 +14,23 @@ use crate::market::{Dice, Market};
 
 /// Chances in 1,000, of every frame or request, while faults are on.
 #[derive(Clone, Debug, Default)]
-pub struct Faults {
-    pub drop: u64,
-    pub duplicate: u64,
-    pub reorder: u64,
-    pub malformed: u64,
-    pub garbled_levels: u64,
-    pub reset: u64,
-    pub half_open: u64,
-    pub mute_stream: u64,
-    pub shutdown: u64,
-    pub refuse_connect: u64,
-    pub stale_snapshot: u64,
-    pub slow_snapshot: u64,
-    pub rest_error: u64,
-    pub rest_limited: u64,
-    pub rest_silence: u64,
-    pub malformed_snapshot: u64,
+pub(crate) struct Faults {
+    pub(crate) drop: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) reorder: u64,
+    pub(crate) malformed: u64,
+    pub(crate) garbled_levels: u64,
+    pub(crate) reset: u64,
+    pub(crate) half_open: u64,
+    pub(crate) mute_stream: u64,
+    pub(crate) shutdown: u64,
+    pub(crate) refuse_connect: u64,
+    pub(crate) stale_snapshot: u64,
+    pub(crate) slow_snapshot: u64,
+    pub(crate) rest_error: u64,
+    pub(crate) rest_limited: u64,
+    pub(crate) rest_silence: u64,
+    pub(crate) malformed_snapshot: u64,
 }
 
 enum Delivery {
@@ -52,15 +52,15 @@ struct Conn {
     late: BTreeMap<String, String>,
 }
 
-pub struct Simulation {
-    pub venue: Venue,
-    pub markets: Vec<Market>,
-    pub faults: Faults,
-    pub dice: Dice,
+pub(crate) struct Simulation {
+    pub(crate) venue: Venue,
+    pub(crate) markets: Vec<Market>,
+    pub(crate) faults: Faults,
+    pub(crate) dice: Dice,
     /// Every event, in order.
-    pub events: Vec<(Option<InstrumentId>, EventKind)>,
+    pub(crate) events: Vec<(Option<InstrumentId>, EventKind)>,
     /// Books published, trades published.
-    pub published: (u64, u64),
+    pub(crate) published: (u64, u64),
     last_book: BTreeMap<InstrumentId, u64>,
     last_trade: BTreeMap<InstrumentId, u64>,
     conns: BTreeMap<ConnId, Conn>,
@@ -69,22 +69,22 @@ pub struct Simulation {
     now_ms: u64,
     timeouts: u64,
     /// Requests for snapshots so far.
-    pub fetches: u64,
+    pub(crate) fetches: u64,
     /// Markets stand still.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
     swallow: Option<InstrumentId>,
     refused: Option<String>,
     /// An old snapshot of each market, to be served as a stale one.
     old_snapshots: Vec<String>,
 }
 
-pub const DEPTH: usize = 10;
+pub(crate) const DEPTH: usize = 10;
 const LIMIT: usize = 30;
 const TURN_MS: u64 = 200;
 const NAMES: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
 
 /// Bounds small enough that a minute reaches them all.
-pub fn config(kind: VenueKind) -> VenueConfig {
+pub(crate) fn config(kind: VenueKind) -> VenueConfig {
     let mut config = VenueConfig::new(kind);
     config.depth = DEPTH;
     config.publication = Publication::EveryUpdate;
@@ -105,7 +105,7 @@ pub fn config(kind: VenueKind) -> VenueConfig {
 }
 
 impl Simulation {
-    pub fn new(config: VenueConfig, seed: u64) -> Self {
+    pub(crate) fn new(config: VenueConfig, seed: u64) -> Self {
         let kind = config.kind;
         let mut dice = Dice(seed);
         let instruments = NAMES.iter().map(|raw| Instrument {
@@ -117,7 +117,7 @@ impl Simulation {
             quantity: Scale::new(3),
         });
         let venue = Venue::new(config, instruments.collect()).unwrap();
-        let mut markets: Vec<Market> = NAMES.iter().zip(0..).map(|(raw, id)| Market::new(kind, InstrumentId(id), raw, &mut dice)).collect();
+        let mut markets: Vec<Market> = NAMES.iter().map(|raw| Market::new(kind, raw, &mut dice)).collect();
         let old_snapshots = markets.iter_mut().map(|market| market.snapshot(LIMIT)).collect();
         Self {
             venue,
@@ -146,7 +146,7 @@ impl Simulation {
     }
 
     /// Runs the clock for so long; markets move every [`TURN_MS`].
-    pub fn run(&mut self, seconds: u64) {
+    pub(crate) fn run(&mut self, seconds: u64) {
         let end = self.now_ms + seconds * 1_000;
         while self.now_ms < end {
             let tick = (self.now_ms / TURN_MS + 1) * TURN_MS;
@@ -200,7 +200,9 @@ impl Simulation {
     fn ping(&mut self) {
         if self.now_ms.is_multiple_of(20_000) {
             let alive: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| conn.open && !conn.half_open).map(|(id, _)| *id).collect();
-            alive.into_iter().for_each(|conn| self.send(conn, 1, Delivery::Activity));
+            for conn in alive {
+                self.send(conn, 1, Delivery::Activity);
+            }
         }
     }
 
@@ -256,7 +258,7 @@ impl Simulation {
     }
 
     /// The venue's end of a connection closes.
-    pub fn reset(&mut self, id: ConnId) {
+    pub(crate) fn reset(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.open = false;
         }
@@ -264,26 +266,28 @@ impl Simulation {
     }
 
     /// The next delta of this market reaches nobody.
-    pub fn swallow_delta(&mut self, id: InstrumentId) {
+    pub(crate) fn swallow_delta(&mut self, id: InstrumentId) {
         self.swallow = Some(id);
     }
 
     /// This stream dies on the connections there are.
-    pub fn mute(&mut self, stream: &str) {
-        self.conns.values_mut().for_each(|conn| drop(conn.muted.insert(stream.to_owned())));
+    pub(crate) fn mute(&mut self, stream: &str) {
+        for conn in self.conns.values_mut() {
+            conn.muted.insert(stream.to_owned());
+        }
     }
 
     /// Requests with this stream in them are refused.
-    pub fn refuse(&mut self, stream: &str) {
+    pub(crate) fn refuse(&mut self, stream: &str) {
         self.refused = Some(stream.to_owned());
     }
 
-    pub fn open_conns(&self) -> Vec<ConnId> {
+    pub(crate) fn open_conns(&self) -> Vec<ConnId> {
         self.conns.iter().filter(|(_, conn)| conn.open).map(|(id, _)| *id).collect()
     }
 
     /// A frame of the test's own making, to every open connection.
-    pub fn inject(&mut self, text: &str) {
+    pub(crate) fn inject(&mut self, text: &str) {
         for id in self.open_conns() {
             self.send(id, 1, Delivery::Frame(text.to_owned()));
         }
@@ -401,26 +405,26 @@ impl Simulation {
     }
 
     /// The last sequence published of an instrument.
-    pub fn last_book(&self, id: InstrumentId) -> Option<u64> {
+    pub(crate) fn last_book(&self, id: InstrumentId) -> Option<u64> {
         self.last_book.get(&id).copied()
     }
 
-    pub fn last_trade(&self, id: InstrumentId) -> Option<u64> {
+    pub(crate) fn last_trade(&self, id: InstrumentId) -> Option<u64> {
         self.last_trade.get(&id).copied()
     }
 
     /// Words of the resyncs of one instrument since the beginning.
-    pub fn resyncs(&self, id: InstrumentId) -> Vec<&'static str> {
+    pub(crate) fn resyncs(&self, id: InstrumentId) -> Vec<&'static str> {
         self.words(id, |kind| matches!(kind, EventKind::Resync(_)))
     }
 
     /// Words of the events of one instrument that are of some kind.
-    pub fn words(&self, id: InstrumentId, of: impl Fn(&EventKind) -> bool) -> Vec<&'static str> {
+    pub(crate) fn words(&self, id: InstrumentId, of: impl Fn(&EventKind) -> bool) -> Vec<&'static str> {
         self.events.iter().filter(|(who, kind)| *who == Some(id) && of(kind)).map(|(_, kind)| kind.reason()).collect()
     }
 
     /// Events of the venue as a whole, as log lines without connection ids.
-    pub fn venue_events(&self) -> Vec<String> {
+    pub(crate) fn venue_events(&self) -> Vec<String> {
         self.events.iter().filter(|(who, _)| who.is_none()).map(|(_, kind)| kind.to_string()).collect()
     }
 }
