@@ -162,7 +162,44 @@ pub struct Web {
     pub token_file: Option<PathBuf>,
     /// Whether changing requests from loopback need no token.
     pub trust_loopback: bool,
+    /// Links in the page's head: title and URL.
+    pub links: Vec<(String, String)>,
 }
+
+/// The codes of this file's findings: code, English, Chinese.
+pub const CODES: &[(&str, &str, &str)] = &[
+    ("E301", "A value is missing or empty where one is needed. Fill it in.", "此处缺少必需的值，请填写。"),
+    (
+        "E302",
+        "Not a duration, or zero where it must be above. Write units from large to small, each once: 1h30m, 15s, 500ms.",
+        "不是有效的时长，或此处必须大于零。单位从大到小各写一次：1h30m、15s、500ms。",
+    ),
+    (
+        "E303",
+        "Not a size. Write a number and a unit: 16MB, 1GB, 512KB (powers of 1024).",
+        "不是有效的大小。请写数字加单位：16MB、1GB、512KB（按 1024 计）。",
+    ),
+    ("E304", "Not an URL or an address that can be used here.", "此处的 URL 或地址无效。"),
+    ("E305", "A name or target is used twice. Rename or remove one of the two.", "名称或目标重复，请改名或删除其中一个。"),
+    ("E306", "A name refers to an entry of another section that does not exist.", "引用了另一部分中不存在的条目。"),
+    ("E307", "Two values contradict each other, or a method is not known.", "两个值互相矛盾，或方式未知。"),
+    (
+        "E308",
+        "Prometheus knows this key, this version does not. Remove it, or keep a Prometheus beside for it.",
+        "这是 Prometheus 的配置项，此版本尚不支持。请删除，或保留 Prometheus 来处理它。",
+    ),
+    (
+        "E309",
+        "An unknown language or time zone. Languages: zh, en. Time zones: IANA names such as Asia/Shanghai.",
+        "未知的语言或时区。语言：zh、en；时区使用 IANA 名称，例如 Asia/Shanghai。",
+    ),
+    (
+        "E310",
+        "A file cannot be read. Check that it exists and that the watchdog's user may read it.",
+        "文件无法读取，请检查文件是否存在以及运行用户的权限。",
+    ),
+    ("E311", "Not a name: letters, digits, `-`, `_` and `.` are allowed.", "名称无效：只能使用字母、数字、`-`、`_` 和 `.`。"),
+];
 
 // === impl Config ===
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use process::restart::Running;
 use process::{Host, Identity, Look};
 use promql::labels::Labels;
+use rules::Urgency;
 use tokio::sync::mpsc;
 
 pub use find::holder_of_port;
@@ -44,6 +45,8 @@ pub enum Request {
 pub struct Looked {
     /// Name of the process.
     pub name: String,
+    /// When, unix milliseconds.
+    pub at_ms: i64,
     /// Who it is and how long it runs; `None`: no process matches.
     pub running: Option<Running>,
     /// What was read.
@@ -182,13 +185,15 @@ fn look(watched: &mut Watched, host: &Host, out: &Outlets) {
         (figure.label.map_or(labels.clone(), |(label, value)| labels.with(label, value)), figure.value, None)
     });
     let mut observation = watched.source.observe(taken.wall_ms, samples.collect());
-    observation.urgent = watched.was_alive.is_some_and(|was| was != alive);
+    if watched.was_alive.is_some_and(|was| was != alive) {
+        observation.urgency = Urgency::Urgent;
+    }
     watched.was_alive = Some(alive);
     out.sink.send(observation);
     count(name, &look, found.map_or(0, |found| found.matched), &out.metrics);
     out.metrics.set(&list::LOOK_SECONDS, &[name], started.elapsed().as_secs_f64());
     // A full queue drops the look: the next one tells the same.
-    let _ = out.looks.try_send(Looked { name: name.to_owned(), running, look: Arc::new(look) });
+    let _ = out.looks.try_send(Looked { name: name.to_owned(), at_ms: taken.wall_ms, running, look: Arc::new(look) });
 }
 
 fn count(name: &str, look: &Look, matched: usize, metrics: &Registry) {

@@ -1,3 +1,135 @@
-//! watchdog
+//! The watchdog's program: arguments, logs, runtime. Everything else is in the library.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use diagnostics::{EXIT_CONFIG, Format};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use watchdog::clock::SystemClock;
+use watchdog::prepared::{Prepared, prepare};
+use watchdog::routing::Deliver;
+use watchdog::run::{Deps, run};
+use watchdog::{healthcheck, signals};
+
+/// Watches processes: scrapes, probes, evaluates Prometheus rules, routes alerts, restarts.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = "Examples:\n  watchdog run --config watchdog.yml\n  watchdog healthcheck")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the service
+    Run(Run),
+    /// Ask the running watchdog whether it is well: 0 yes, 1 no
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// Configuration: watchdog.yml, or a plain prometheus.yml
+    #[arg(long, default_value = "watchdog.yml")]
+    config: PathBuf,
+    /// Language of errors on the terminal: zh or en
+    #[arg(long)]
+    lang: Option<String>,
+    /// Form of the log
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Who connects first would find no cryptography otherwise; a second installation is refused and harmless.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    match arguments.verb {
+        Verb::Run(arguments) => service(&arguments),
+        Verb::Healthcheck(arguments) => block_on(healthcheck::run(arguments)),
+        Verb::Version => {
+            watchdog::cli::print(concat!("watchdog ", env!("CARGO_PKG_VERSION")));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Exit codes: 0 ended as asked, 1 could not go on, 78 the configuration cannot be used.
+fn service(arguments: &Run) -> ExitCode {
+    log(arguments.log_format);
+    let lang = watchdog::cli::language(arguments.lang.as_deref());
+    let prepared = match prepare(&arguments.config) {
+        Ok(prepared) => prepared,
+        Err(findings) => {
+            watchdog::cli::print_error(findings.render(lang, Format::Text).trim_end());
+            return ExitCode::from(u8::try_from(EXIT_CONFIG).unwrap_or(1));
+        }
+    };
+    let warnings = prepared.findings.render(lang, Format::Text);
+    if !warnings.is_empty() {
+        watchdog::cli::print_error(warnings.trim_end());
+    }
+    block_on(started(prepared))
+}
+
+async fn started(prepared: Prepared) -> ExitCode {
+    let shutdown = CancellationToken::new();
+    let result = match signals::listen(shutdown.clone()) {
+        Ok(hangups) => {
+            let deps = Deps { clock: Arc::new(SystemClock::default()), deliver: Box::new(|base: PathBuf| carrier(&base)), hangups };
+            run(prepared, shutdown, deps).await
+        }
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            watchdog::cli::print_error(&format!("watchdog: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carrier(base: &Path) -> anyhow::Result<Arc<dyn Deliver>> {
+    anyhow::bail!("no carrier for {}", base.display())
+}
+
+fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            // A thread that is stuck in a dead disk or in /proc must not keep us.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            watchdog::cli::print_error(&format!("watchdog: no runtime: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Logging is set up once, here.
+    let _ = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}

@@ -7,24 +7,10 @@ use std::collections::BTreeSet;
 
 use promql::Sample;
 use promql::labels::{Labels, METRIC_NAME};
+use rules::Observation;
 use tokio::sync::mpsc;
 
 use crate::metrics::{Registry, list};
-
-/// One look of one source.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observation {
-    /// When it was taken, unix milliseconds; never before the source's last one.
-    pub at_ms: i64,
-    /// Series and their values at that time.
-    pub samples: Vec<(Labels, f64)>,
-    /// Series whose page states a time of its own.
-    pub stamped: Vec<(Labels, Sample)>,
-    /// Series that ended: they get a stale marker.
-    pub stale: Vec<Labels>,
-    /// Whether the groups that read these series shall run at once.
-    pub urgent: bool,
-}
 
 /// Staleness and time of one source.
 #[derive(Debug, Default)]

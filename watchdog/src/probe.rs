@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use promql::labels::Labels;
+use rules::Urgency;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -105,7 +106,9 @@ pub async fn run(probe: Probe, around: Surroundings, stop: CancellationToken) {
         };
         around.metrics.add(&list::PROBES, &[&probe.name, probed.as_str()], 1.0);
         let mut observation = source.observe(now.wall_ms, probed.samples(&labels));
-        observation.urgent = last.is_some_and(|last| last != probed.success);
+        if last.is_some_and(|last| last != probed.success) {
+            observation.urgency = Urgency::Urgent;
+        }
         last = Some(probed.success);
         around.sink.send(observation);
         let _ = around.results.try_send(probed);

@@ -16,7 +16,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use process::Identity;
 use process::restart::{Cause, Input, Request, Running};
-use router::alert::PostedAlert;
 use router::notification::Notification;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::Restart;
 use crate::inspect::Inspector;
 use crate::metrics::Registry;
+use crate::routing;
 use crate::web::view::RestartView;
 
 /// Messages that may wait for the task; above, looks and probes are dropped (the next one tells the same) and wishes are answered with "try again".
@@ -93,7 +93,7 @@ pub struct Surroundings {
     /// The thread that looks at processes.
     pub inspector: Inspector,
     /// Where outcomes go to be routed, as alerts.
-    pub outcomes: mpsc::Sender<Vec<PostedAlert>>,
+    pub outcomes: mpsc::Sender<routing::Input>,
     /// Evaluates `verify.expr`.
     pub progress: Progress,
     /// What the page shows, newest first.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use promql::exposition::Format;
 use promql::labels::Labels;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use rules::Observation;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -91,7 +92,7 @@ impl ScrapeError {
 
 impl Scraper {
     /// The observation of one scrape: the page, or nothing of it; `up` and its companions always.
-    fn observe(&mut self, at_ms: i64, scraped: Scraped) -> (crate::observe::Observation, TargetView) {
+    fn observe(&mut self, at_ms: i64, scraped: Scraped) -> (Observation, TargetView) {
         let up = scraped.result.is_ok();
         let view = TargetView {
             job: self.target.job.clone(),
@@ -118,7 +119,7 @@ impl Scraper {
     }
 
     /// What remains when the target leaves the configuration: stale markers.
-    fn end(&mut self, at_ms: i64) -> crate::observe::Observation {
+    fn end(&mut self, at_ms: i64) -> Observation {
         self.source.observe(at_ms, Vec::new())
     }
 }

@@ -102,7 +102,12 @@ fn accept<T>(loaded: Result<router::config::Loaded<T>, Vec<Diagnostic>>, path: &
     }
 }
 
-fn read_templates(routes: &Routes, robots: &dingtalk::Config, (base, dingtalk_file): (&Path, Option<&Path>), findings: &mut Findings) -> Vec<(String, String)> {
+fn read_templates(
+    routes: &Routes,
+    robots: &dingtalk::Config,
+    (base, dingtalk_file): (&Path, Option<&Path>),
+    findings: &mut Findings,
+) -> Vec<(String, String)> {
     let robots_base = dingtalk_file.map(directory).unwrap_or_default();
     let patterns = routes.templates.iter().map(|pattern| base.join(pattern)).chain(robots.templates.iter().map(|pattern| robots_base.join(pattern)));
     let files: Vec<PathBuf> = patterns.flat_map(|pattern| expand(&pattern)).collect();

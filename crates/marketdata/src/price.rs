@@ -174,6 +174,7 @@ impl Scale {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a remainder by ten fits a byte")]
 const fn digit(value: u64) -> u8 {
     b'0' + (value % 10) as u8
 }

@@ -1,7 +1,5 @@
 //! `venue-sim`: the command line over the library.
 
-#![forbid(unsafe_code)]
-
 mod cli;
 mod demo;
 

@@ -2,17 +2,13 @@
 //!
 //! Owns: what they print and their exit codes: 0 fine, 1 something was found or failed, 2 wrong use, 78 the configuration cannot be used.
 
-pub mod check;
-pub mod explain;
-pub mod notify;
-
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use diagnostics::Lang;
 
 /// The language asked for, else that of the environment.
-pub(crate) fn language(asked: Option<&str>) -> Lang {
+pub fn language(asked: Option<&str>) -> Lang {
     let environment: Vec<String> = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok()).collect();
     Lang::choose(asked, environment.iter().map(String::as_str))
 }
@@ -24,6 +20,11 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 /// A line on standard output; a reader that has gone away is no error.
-pub(crate) fn print(text: &str) {
+pub fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A line on standard error.
+pub fn print_error(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

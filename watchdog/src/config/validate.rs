@@ -125,7 +125,7 @@ fn processes(written: &[diagnostics::yaml::Spanned<written::Process>], base: &Pa
 }
 
 fn lang(written: Option<&Text>, findings: &mut Findings) -> Lang {
-    let Some(text) = written else { return Lang::default() };
+    let Some(text) = written else { return crate::cli::language(None) };
     Lang::from_tag(&text.value).unwrap_or_else(|| {
         findings.unknown_value("E309", text, "`zh` or `en`");
         Lang::default()
@@ -159,10 +159,12 @@ fn web(written: &written::Web, base: &Path, findings: &mut Findings) -> Web {
     if let Some(url) = written.external_url.as_ref().filter(|url| !url.value.is_empty()) {
         findings.http_url(url);
     }
+    written.links.iter().for_each(|link| findings.http_url(&link.url));
     Web {
         listen,
         external_url: written.external_url.as_ref().map(|url| url.value.clone()).unwrap_or_default(),
         token_file: written.token_file.as_ref().filter(|file| !file.value.is_empty()).map(|file| base.join(&file.value)),
         trust_loopback: written.trust_loopback,
+        links: written.links.iter().map(|link| (link.title.clone(), link.url.value.clone())).collect(),
     }
 }

@@ -187,4 +187,12 @@ pub(super) struct Web {
     pub(super) external_url: Option<Text>,
     pub(super) token_file: Option<Text>,
     pub(super) trust_loopback: bool,
+    pub(super) links: Vec<Link>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    pub(super) title: String,
+    pub(super) url: Text,
 }

@@ -45,9 +45,9 @@ metrics! {
     SERIES: Gauge "watchdog_series" [] "series in memory";
     STORE_BYTES: Gauge "watchdog_store_bytes" [] "bytes of samples in memory";
     SERIES_REFUSED: Counter "watchdog_series_refused_total" [] "samples of new series refused because a ceiling is reached";
-    RULE_EVALUATIONS: Counter "watchdog_rule_evaluations_total" ["group"] "rule evaluations";
-    RULE_FAILURES: Counter "watchdog_rule_evaluation_failures_total" ["group"] "rule evaluations that failed";
-    RULE_MISSED: Counter "watchdog_rule_group_iterations_missed_total" ["group"] "group evaluations missed because an earlier one took too long";
+    RULE_EVALUATIONS: Counter "watchdog_rule_evaluations_total" [] "rule evaluations";
+    RULE_FAILURES: Counter "watchdog_rule_evaluation_failures_total" [] "rule evaluations that failed";
+    RULE_MISSED: Counter "watchdog_rule_group_iterations_missed_total" [] "group evaluations missed because an earlier one took too long";
     TURN_SECONDS: Gauge "watchdog_turn_seconds" ["engine"] "how long the last turn of an engine took";
     ALERTS: Gauge "watchdog_alerts" ["state"] "alerts by state: pending, firing";
 

@@ -15,6 +15,7 @@ use crate::config::Restart;
 use crate::inspect::{Request as Look, host};
 use crate::metrics::list;
 use crate::pidfd;
+use crate::routing;
 use crate::web::view::RestartView;
 
 /// Entries the page shows.
@@ -282,7 +283,7 @@ impl Service {
         let quiet = report.request.cause == Cause::FirstStart && report.stage == Stage::Verified;
         if report.stage.is_news() && !quiet {
             let alerts = outcome::alerts(&report, &process, now_ms, self.around.lang);
-            if self.around.outcomes.try_send(alerts).is_err() {
+            if self.around.outcomes.try_send(routing::Input::Alerts(alerts)).is_err() {
                 tracing::error!(restart = report.target, stage, "the outcome could not be handed to the router");
             }
         }

@@ -2,9 +2,8 @@
 //!
 //! Owns: write, sync, rename, sync of the directory. Must not know: what the state means.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -99,20 +98,10 @@ impl Store {
 
 fn work(inbox: &Receiver<Job>) {
     while let Ok(job) = inbox.recv() {
-        let result = replace(&job.path, &job.bytes);
+        let result = segments::write_atomic(&segments::SystemDisk, &job.path, &job.bytes);
         // The writer may have given up waiting.
         let _ = job.done.send(result);
     }
-}
-
-/// Replaces a file so that a crash leaves the old or the new one: write beside, sync, rename, sync the directory.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ async fn up_tells_at_once_and_the_page_ends_after_the_tolerated_failures() {
     let page = vec![(Labels::from_pairs([(promql::labels::METRIC_NAME, "a"), ("job", "t")]), 1.0, None)];
     let good = Scraped { result: Ok(page), took: Duration::ZERO };
     let bad = || Scraped { result: Err(ScrapeError::Status(500)), took: Duration::ZERO };
-    let read = |(observation, _): (crate::observe::Observation, TargetView)| -> (BTreeMap<String, f64>, usize) {
+    let read = |(observation, _): (Observation, TargetView)| -> (BTreeMap<String, f64>, usize) {
         (observation.samples.iter().map(|(labels, value)| (labels.metric_name().to_owned(), *value)).collect(), observation.stale.len())
     };
     let (first, _) = read(scraper.observe(1_000, good));

@@ -17,8 +17,6 @@ use super::config::LimitsConfig;
 use super::engine::{Command, ConnectionId, Moment, ToConnection};
 use super::kind::VenueKind;
 
-/// Frames sent with one flush.
-const BATCH: usize = 256;
 /// Life of a connection at Binance.
 const MAX_LIFE: Duration = Duration::from_hours(24);
 /// How long a half-open connection stays when the fault does not say.
@@ -110,11 +108,10 @@ impl Connection {
         }
     }
 
-    /// Sends one item and those that wait behind it, with one flush; not without end, since the client must be heard too.
+    /// Sends one item and all that wait behind it, with one flush.
     async fn deliver(&mut self, first: ToConnection, timers: &mut Timers, shutdown: &CancellationToken) -> Option<Reason> {
         let mut next = Some(first);
-        for _ in 0..BATCH {
-            let Some(item) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
+        while let Some(item) = next {
             match item {
                 ToConnection::Text(text) => {
                     if self.socket.feed(Message::Text(text)).await.is_err() {
@@ -127,6 +124,7 @@ impl Connection {
                 ToConnection::Cut => return self.cut().await,
                 ToConnection::HalfOpen(lasts) => return self.half_open(lasts.unwrap_or(HALF_OPEN), shutdown).await,
             }
+            next = self.queue.try_recv().ok();
         }
         self.socket.flush().await.is_err().then_some("error")
     }

@@ -36,7 +36,8 @@ pub(super) fn restarts(
                 process: restart.process.value.clone(),
                 policy: policy(restart, method, findings),
                 command: restart.command.clone(),
-                workdir: restart.workdir.as_ref().map(|dir| base.join(dir)),
+                workdir: Some(restart.workdir.as_ref().map_or_else(|| base.to_path_buf(), |dir| base.join(dir)))
+                    .filter(|dir| !dir.as_os_str().is_empty()),
                 environment: restart.environment.clone(),
                 verify_probe: restart.verify.probe.as_ref().map(|probe| probe.value.clone()),
                 verify_expr: restart.verify.expr.as_ref().map(|expr| expr.value.clone()),

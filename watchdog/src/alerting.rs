@@ -1,0 +1,273 @@
+//! The rule engine's task: observations in, alerts out, in the order "on disk, then handed on".
+//!
+//! Owns: the turn and its timer, the journal of alert states, the questions of others (does this expression have a result?), what the page shows of rules.
+//! Must not know: what a rule means (`crates/rules`), who is told (`routing`).
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use promql::eval::Value;
+use promql::series::{Ceilings, Store};
+use router::alert::PostedAlert;
+use rules::{Alert, Effects, EngineOptions, Event, Observation, Record, RuleEngine, RuleSet};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::metrics::{Registry, list};
+use crate::restarts::{self, Message};
+use crate::routing;
+use crate::web::Board;
+use crate::web::view::{AlertView, RuleView};
+
+/// Observations that may wait; above, one is dropped and counted, as a missed scrape is.
+pub const OBSERVATIONS: usize = 256;
+/// Questions that may wait.
+pub const QUESTIONS: usize = 32;
+/// Observations taken in between two turns.
+const AT_ONCE: usize = 64;
+/// Between two views of the rules on the page.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// What the task is asked besides observations.
+#[derive(Debug)]
+pub enum Question {
+    /// Whether the expression has a result now; `None` when it cannot be evaluated.
+    HasResult(String, oneshot::Sender<Option<bool>>),
+    /// These rules and options from now on.
+    Configure(RuleSet, Box<EngineOptions>),
+}
+
+/// What the task needs.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Registry>,
+    /// Where the journal lives.
+    pub data_dir: PathBuf,
+    /// Where alerts go.
+    pub router: mpsc::Sender<routing::Input>,
+    /// Who is told that an incident is over.
+    pub restarts: mpsc::Sender<Message>,
+    /// The page.
+    pub board: Arc<Board>,
+}
+
+/// The rules at the start.
+#[derive(Debug)]
+pub struct Start {
+    /// Rules.
+    pub rules: RuleSet,
+    /// Intervals, labels, links.
+    pub options: EngineOptions,
+    /// Bounds of the series in memory.
+    pub ceilings: Ceilings,
+}
+
+struct Task {
+    around: Surroundings,
+    journal: Journal,
+    engine: RuleEngine,
+    shown: Option<Instant>,
+    counted: (u64, u64, u64),
+}
+
+/// Runs until `stop`; the last state of every alert is then on disk.
+///
+/// # Errors
+/// When no thread can be had for the journal.
+pub async fn run(
+    start: Start,
+    around: Surroundings,
+    mut observations: mpsc::Receiver<Observation>,
+    mut questions: mpsc::Receiver<Question>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let (journal, records) = Journal::open::<Record>("alerts", around.data_dir.join("alerts"), around.metrics.clone())?;
+    let now = around.clock.now();
+    let mut engine = RuleEngine::new(start.rules, Store::new(start.ceilings), start.options, now);
+    engine.restore(now, records);
+    let mut task = Task { around, journal, engine, shown: None, counted: (0, 0, 0) };
+    let mut waiting = Vec::with_capacity(AT_ONCE);
+    loop {
+        let more = task.turn().await;
+        let wait = if more { Duration::ZERO } else { task.until_wake() };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            count = observations.recv_many(&mut waiting, AT_ONCE) => {
+                if count == 0 {
+                    break;
+                }
+            }
+            Some(question) = questions.recv() => task.answer(question),
+            () = tokio::time::sleep(wait) => {}
+        }
+        for observation in waiting.drain(..) {
+            task.observe(observation);
+        }
+    }
+    let state = task.engine.snapshot(task.around.clock.now());
+    task.journal.snapshot(&state).await;
+    Ok(())
+}
+
+// === impl Task ===
+
+impl Task {
+    fn observe(&mut self, observation: Observation) {
+        let observed = self.engine.observe(self.around.clock.now(), observation);
+        if observed.over_limit > 0 {
+            self.around.metrics.add(&list::SERIES_REFUSED, &[], observed.over_limit as f64);
+        }
+    }
+
+    fn answer(&mut self, question: Question) {
+        let now = self.around.clock.now();
+        match question {
+            Question::HasResult(expr, answer) => {
+                let result = self.engine.query(now, &expr, None);
+                let result = result.inspect_err(|error| tracing::warn!(expr, error, "an expression cannot be evaluated")).ok();
+                // Who asked may have stopped waiting.
+                let _ = answer.send(result.map(|answer| has_result(&answer.value)));
+            }
+            Question::Configure(rules, options) => {
+                self.engine.set_options(*options);
+                self.engine.reload(now, rules);
+            }
+        }
+    }
+
+    /// One turn and its effects in order; whether there is more to do at once.
+    async fn turn(&mut self) -> bool {
+        let started = Instant::now();
+        let effects = self.engine.turn(self.around.clock.now());
+        self.around.metrics.set(&list::TURN_SECONDS, &["rules"], started.elapsed().as_secs_f64());
+        let more = effects.more;
+        self.perform(effects).await;
+        self.measure();
+        self.show();
+        more
+    }
+
+    async fn perform(&mut self, effects: Effects) {
+        self.journal.append(&effects.persist).await;
+        if self.journal.wants_snapshot() {
+            let state = self.engine.snapshot(self.around.clock.now());
+            self.journal.snapshot(&state).await;
+        }
+        effects.events.iter().for_each(tell);
+        if effects.alerts.is_empty() {
+            return;
+        }
+        let posted: Vec<PostedAlert> = effects.alerts.iter().map(posted).collect();
+        let over: BTreeSet<String> =
+            effects.alerts.iter().zip(&posted).filter(|(alert, _)| alert.resolved).map(|(alert, posted)| incident(alert, posted)).collect();
+        if !over.is_empty() {
+            // A full inbox drops it; a waiting restart then finds its alert gone only by the process's new age.
+            let _ = self.around.restarts.try_send(Message::Settled(over));
+        }
+        // The router's task has ended when nobody listens.
+        let _ = self.around.router.send(routing::Input::Alerts(posted)).await;
+    }
+
+    fn until_wake(&self) -> Duration {
+        let now = self.around.clock.now().mono;
+        self.engine.next_wake().map_or(SHOW_EVERY, |at| at.saturating_sub(now)).min(SHOW_EVERY)
+    }
+
+    fn measure(&mut self) {
+        let (figures, metrics) = (self.engine.figures(), &self.around.metrics);
+        let (evaluations, failures, missed) = self.counted;
+        metrics.add(&list::RULE_EVALUATIONS, &[], figures.evaluations.saturating_sub(evaluations) as f64);
+        metrics.add(&list::RULE_FAILURES, &[], figures.failures.saturating_sub(failures) as f64);
+        metrics.add(&list::RULE_MISSED, &[], figures.missed.saturating_sub(missed) as f64);
+        self.counted = (figures.evaluations, figures.failures, figures.missed);
+        metrics.set(&list::ALERTS, &["pending"], figures.pending as f64);
+        metrics.set(&list::ALERTS, &["firing"], figures.firing as f64);
+        metrics.set(&list::QUEUE_LENGTH, &["alerts"], figures.queued as f64);
+        let held = self.engine.store().stats();
+        metrics.set(&list::SERIES, &[], held.series as f64);
+        metrics.set(&list::STORE_BYTES, &[], held.memory_bytes as f64);
+    }
+
+    /// The page looks every selector up, so it is drawn once a second at most.
+    fn show(&mut self) {
+        if self.shown.is_some_and(|shown| shown.elapsed() < SHOW_EVERY) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let groups = self.engine.view(self.around.clock.now());
+        let views = groups.iter().flat_map(|group| group.rules.iter().map(|rule| rule_view(&group.name, rule)));
+        self.around.board.rules.store(Arc::new(views.collect()));
+    }
+}
+
+fn has_result(value: &Value) -> bool {
+    match value {
+        Value::Vector(elements) => !elements.is_empty(),
+        Value::Matrix(series) => !series.is_empty(),
+        Value::Scalar(sample) => sample.v != 0.0 && !sample.v.is_nan(),
+        Value::Text(text) => !text.is_empty(),
+    }
+}
+
+fn posted(alert: &Alert) -> PostedAlert {
+    PostedAlert {
+        labels: router::labels::Labels::from_pairs(alert.labels.iter()),
+        annotations: router::labels::Labels::from_pairs(alert.annotations.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+        starts_at: Some(alert.starts_at_ms),
+        ends_at: Some(alert.ends_at_ms),
+        generator_url: alert.generator_url.clone(),
+    }
+}
+
+/// The name that the restart receiver gives the same alert.
+fn incident(alert: &Alert, posted: &PostedAlert) -> String {
+    restarts::incident(&posted.labels.fingerprint().to_string(), alert.starts_at_ms)
+}
+
+fn tell(event: &Event) {
+    let word = event.as_str();
+    match event {
+        Event::WallClockStepped { by_ms } => tracing::warn!(event = word, by_ms, "rules"),
+        Event::RuleFailed { group, rule, error } => tracing::error!(event = word, group, rule, error, "rules"),
+        Event::RuleRecovered { group, rule } => tracing::info!(event = word, group, rule, "rules"),
+        Event::IterationsMissed { group, missed } => tracing::warn!(event = word, group, missed, "rules"),
+        Event::SamplesRefused { rule, error } => tracing::error!(event = word, rule, error, "rules"),
+        Event::AlertChanged { labels, state, reason } => tracing::info!(event = word, %labels, state, reason, "rules"),
+    }
+}
+
+fn rule_view(group: &str, rule: &rules::RuleView) -> RuleView {
+    let label = |name: &str| rule.labels.iter().find(|(have, _)| have == name).map(|(_, value)| value.clone()).unwrap_or_default();
+    let state = match rule.kind {
+        rules::RuleKind::Recording => rule.kind.as_str(),
+        rules::RuleKind::Alerting => rule.state.as_str(),
+    };
+    RuleView {
+        group: group.to_owned(),
+        name: rule.name.clone(),
+        severity: label("severity"),
+        expr: rule.query.clone(),
+        for_seconds: rule.for_ms as f64 / 1000.0,
+        state: state.to_owned(),
+        error: rule.last_error.clone().unwrap_or_default(),
+        missing: rule.missing.iter().map(|missing| missing.selector.clone()).collect(),
+        alerts: rule.alerts.iter().map(alert_view).collect(),
+    }
+}
+
+fn alert_view(alert: &rules::AlertView) -> AlertView {
+    AlertView {
+        state: alert.state.as_str().to_owned(),
+        labels: alert.labels.filtered(|name| name != router::labels::ALERTNAME).to_string(),
+        value: alert.value,
+        active_ms: alert.active_at_ms,
+        summary: alert.annotations.iter().find(|(name, _)| name == "summary").map(|(_, text)| text.clone()).unwrap_or_default(),
+    }
+}
