@@ -40,3 +40,9 @@ pub fn zone(name: &str, local: &TimeZone) -> Result<TimeZone, String> {
         _ => TimeZone::get(name).map_err(|_| format!("unknown time zone {name}")),
     }
 }
+
+/// Unix milliseconds of an RFC 3339 time such as `2024-03-05T07:08:09Z`.
+pub fn rfc3339_ms(text: &str) -> Option<i64> {
+    let time = parse("2006-01-02T15:04:05Z07:00", text, &TimeZone::UTC).ok()?;
+    Some(time.timestamp().as_millisecond())
+}

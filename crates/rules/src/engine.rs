@@ -331,6 +331,13 @@ impl RuleEngine {
         self.timeline.shown(&self.store)
     }
 
+    /// What happened since the last look; the records are dropped: for rule tests.
+    pub(crate) fn drain_events(&mut self) -> Vec<Event> {
+        self.persist.clear();
+        self.outbox.clear();
+        std::mem::take(&mut self.events)
+    }
+
     /// What must be added to steady times (those of [`store`](Self::store) and its snapshots) to get unix milliseconds.
     pub fn shown_offset_ms(&self) -> i64 {
         self.timeline.shown_ms(0)

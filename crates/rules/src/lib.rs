@@ -6,6 +6,7 @@
 //! # Layout, in the order of the data
 //! [`check()`] reads rule files into a [`RuleSet`] or says everything that is wrong with them; [`RuleEngine`] takes an [`Observation`] at a time,
 //! and at each [`turn`](RuleEngine::turn) evaluates what is due and hands out [`Effects`]: alerts for the router, records to make durable.
+//! [`unittest`] runs promtool's rule tests on the same engine; [`explain`] says what each code means.
 #![forbid(unsafe_code)]
 
 mod alert;
@@ -24,6 +25,7 @@ mod render;
 mod scalar;
 mod schedule;
 mod timeline;
+pub mod unittest;
 mod view;
 
 pub use alert::AlertState;

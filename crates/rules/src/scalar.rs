@@ -20,14 +20,10 @@ pub(crate) fn place_inside(source: &str, at: usize, (value, offset): (&str, usiz
     let wanted = before.chars().filter(|c| !c.is_whitespace()).count();
     let at_end = value.get(before.len()..)?.chars().all(char::is_whitespace);
     let (style, start) = content(source, at)?;
-    let mut last_end = start;
-    for (seen, (position, end)) in solid(source.get(start..)?, style).enumerate() {
-        if seen == wanted && !at_end {
-            return Some(Place::of_offset(source, start + position, len));
-        }
-        last_end = start + end;
-    }
-    Some(Place::of_offset(source, last_end, len))
+    let mut characters = solid(source.get(start..)?, style);
+    let behind = wanted.checked_sub(1).and_then(|last| characters.nth(last)).map_or(0, |(_, end)| end);
+    let next = characters.next().filter(|_| !at_end).map_or(behind, |(position, _)| position);
+    Some(Place::of_offset(source, start + next, len))
 }
 
 /// The text of a plain scalar at the start of `rest`: up to a comment, a flow sign or the end of the line.
@@ -107,8 +103,9 @@ mod tests {
 
     #[test]
     fn the_end_of_a_text_is_behind_its_last_character() {
-        let source = "expr: sum(\n";
-        let found = place_inside(source, 6, ("sum(", 4), 1).unwrap();
-        assert_eq!((found.line, found.column), (1, 11));
+        for source in ["expr: sum(\n", "expr: sum(\nnext: 1\n"] {
+            let found = place_inside(source, 6, ("sum(", 4), 1).unwrap();
+            assert_eq!((found.line, found.column), (1, 11), "{source:?}");
+        }
     }
 }

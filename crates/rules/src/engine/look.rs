@@ -6,6 +6,7 @@ use promql::labels::{METRIC_NAME, MatchOp, Matcher};
 use promql::parse::inspect::{Read, reads};
 
 use super::RuleEngine;
+use crate::alert::AlertState;
 use crate::group::{GroupRun, RuleRun};
 use crate::model::Rule;
 use crate::render::Subject;
@@ -107,6 +108,12 @@ impl RuleEngine {
             (have + self.options.evaluation_interval_ms < need).then_some((have.max(0), need))
         });
         short.max_by_key(|(have, need)| need - have)
+    }
+
+    /// Alerts of the rules named `alert` that fire, for rule tests: labels and rendered annotations.
+    pub(crate) fn firing(&self, alert: &str) -> Vec<AlertView> {
+        let rules = self.groups.iter().flat_map(|group| &group.rules).filter(|run| run.rule.name() == alert);
+        rules.flat_map(|run| self.alert_views(run)).filter(|view| view.state == AlertState::Firing).collect()
     }
 }
 

@@ -52,6 +52,10 @@ impl Outbox {
         self.limit = limit;
     }
 
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -122,8 +126,6 @@ impl RuleEngine {
             external_labels: &self.options.external_labels,
             external_url: &self.options.external_url,
         };
-        let rendered = rule.annotations.iter().map(|(name, field)| (name.clone(), field.render(&rule.name, subject, around)));
-        // Prometheus drops an annotation that is empty, as it drops an empty label.
-        rendered.filter(|(_, text)| !text.is_empty()).collect()
+        rule.annotations.iter().map(|(name, field)| (name.clone(), field.render(&rule.name, subject, around))).collect()
     }
 }

@@ -52,6 +52,16 @@ impl RuleEngine {
         false
     }
 
+    /// Runs one group at steady time `at`, whatever its schedule: for rule tests.
+    pub(crate) fn run_group(&mut self, group: usize, at: i64) {
+        if let Some(run) = self.groups.get_mut(group) {
+            run.pass = Some(Pass { at, next_rule: 0, kind: PassKind::Grid });
+        }
+        while let Some(spot) = self.next_spot(group) {
+            self.run_rule(spot);
+        }
+    }
+
     /// The next rule of the group's pass; ends the pass behind the last.
     fn next_spot(&mut self, group: usize) -> Option<Spot> {
         let run = self.groups.get_mut(group)?;

@@ -125,7 +125,7 @@ fn is_self_reported(name: &str) -> bool {
         return false;
     }
     let own = ["process_", "go_", "python_", "jvm_"];
-    own.iter().any(|prefix| name.starts_with(prefix)) || ["memory", "rss", "connections", "file_descriptors", "_fds", "gc_pause", "_cpu_"].iter().any(|word| name.contains(word))
+    own.iter().any(|prefix| name.starts_with(prefix)) || ["memory", "rss", "connections", "file_descriptors", "_fds"].iter().any(|word| name.contains(word))
 }
 
 fn vanishing_metric(binary: &Binary, whole: &Expr) -> Option<Finding> {

@@ -1,0 +1,36 @@
+//! Rule files with what the check finds: `check/NAME.yml`, and what is said of it in `check/NAME.txt` as `LINE:COLUMN CODE MESSAGE`; a new case is two new files.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use diagnostics::Lang;
+use rules::{CheckOptions, RuleSource, check};
+
+#[test]
+fn each_file_is_said_to_have_what_it_has() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check");
+    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "yml")).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    let options = CheckOptions {
+        scrape_interval_ms: Some(30_000),
+        known_metrics: None,
+        ..CheckOptions::default()
+    };
+    let mut wrong = String::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let checked = check(&[RuleSource { file: "r.yml", text: &text }], &options);
+        let mut got = String::new();
+        for found in &checked.diagnostics {
+            let place = found.place.unwrap_or_default();
+            writeln!(got, "{}:{} {} {}", place.line, place.column, found.code, found.message.get(Lang::En)).unwrap();
+            assert_ne!(found.message.en, found.message.zh, "{}: not translated", path.display());
+        }
+        let want = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
+        if got != want {
+            writeln!(wrong, "{}:\n--- wanted\n{want}--- got\n{got}", path.file_name().unwrap().to_string_lossy()).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
