@@ -1,9 +1,20 @@
 //! `alertmanager.yml`, validated: what the router works with.
 //!
-//! Owns: the meaning of the file. As written it is in `written`, the checks that turn one into the other are in `check`.
+//! Owns: the meaning of the file. As written it is in [`written`], the checks that turn one into the other are in `check`.
 //! Must not know: how files are read; a shell passes their text, reads the secret files that are named, and expands the template globs.
 
+mod check;
+pub(crate) mod findings;
 mod http;
+mod intervals;
+pub(crate) mod masked;
+mod matchers;
+mod payload;
+mod receivers;
+mod routes;
+pub mod scalars;
+pub(crate) mod url;
+pub mod written;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +24,8 @@ use std::time::Duration;
 
 use diagnostics::{Diagnostic, Place};
 
-pub use http::{Auth, HttpConfig, TlsConfig};
+pub use http::{Auth, HttpConfig, OAuth2, TlsConfig};
+pub use payload::Payload;
 
 use crate::inhibit::InhibitRule;
 use crate::interval::TimeInterval;
@@ -75,6 +87,8 @@ pub struct Webhook {
     pub timeout: Option<Duration>,
     /// How to connect.
     pub http: HttpConfig,
+    /// A body of the user's own, in place of the standard one.
+    pub payload: Option<Payload>,
     /// Where the URL is written.
     pub place: Place,
 }
@@ -112,6 +126,8 @@ pub struct Email {
     pub html: Option<String>,
     /// Text body template; `None`: our default (Alertmanager has none). Empty: no text part.
     pub text: Option<String>,
+    /// Threading of messages of one group: `Some(true)` a thread a day, `Some(false)` one thread, `None` off.
+    pub threading: Option<bool>,
 }
 
 /// A secret in memory: never shown by `Debug` or `Display`.
@@ -132,8 +148,8 @@ pub enum SecretSource {
 /// # Errors
 /// A form error alone (codes `E001`–`E006`), or all semantic errors at once (codes `E2xx`), each with its place, in the order of the file.
 pub fn load(file: &str, text: &str) -> Result<Loaded<Config>, Vec<Diagnostic>> {
-    let _ = text;
-    Err(vec![Diagnostic::error("E001", diagnostics::Text::same("alertmanager.yml is not read yet")).in_file(file)])
+    let written = diagnostics::yaml::read::<written::Config>(file, text).map_err(|one| vec![*one])?;
+    check::check(file, text, &written)
 }
 
 // === impl Secret ===
