@@ -7,5 +7,5 @@ mod reply;
 mod sign;
 
 pub use config::{Config, Target, load};
-pub use reply::{Judgement, classify};
+pub use reply::{Judgement, PENALTY, classify};
 pub use sign::{sign, signed_url};

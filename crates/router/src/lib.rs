@@ -27,5 +27,5 @@ pub mod silence;
 pub mod time;
 
 pub use effects::{Effects, Event, EventKind, Received};
-pub use router::{HandOverError, Limits, Load, Router};
+pub use router::{ChannelExplanation, Explanation, HandOverError, Limits, Load, RouteExplanation, Router};
 pub use setup::{Setup, Surroundings};

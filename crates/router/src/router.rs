@@ -2,18 +2,52 @@
 //!
 //! Owns: alerts, groups, the notification log, silences, robots' buckets, what is in flight. One owner, no locks; every method takes `now`.
 //! Must not know: how messages look or travel.
+//!
+//! The way of one alert, in the order of [`Router::turn`]: placed in its groups (`place`) → its group becomes due → silenced, inhibited, muted alerts
+//! are put aside (`view`) → each integration is asked what is new to it (`flush`, `ledger`) → sent, or queued at its robot (`send`, `robots`) →
+//! reported back (`report`) → alerts that ended and that everybody knows of are dropped (`settle`).
 
+mod explain;
+mod flush;
+mod groups;
+mod handed;
+mod inhibitor;
+mod ledger;
+mod place;
+mod report;
+mod restore;
+mod robots;
+mod sample;
+mod send;
+mod settle;
+mod silences;
+mod store;
+mod tick;
+mod view;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clock::Now;
 
-use crate::alert::PostedAlert;
-use crate::delivery::{DeliveryId, Outcome};
-use crate::effects::{Effects, Received};
-use crate::notification::Notification;
+pub use explain::{ChannelExplanation, Explanation, RouteExplanation};
+pub use handed::HandOverError;
+
+use crate::alert::{AlertError, PostedAlert};
+use crate::delivery::{Delivery, DeliveryId, Outcome};
+use crate::effects::{Effects, Event, EventKind, Received};
 use crate::record::Record;
 use crate::setup::Setup;
 use crate::silence::{PostedSilence, Silence, SilenceError};
+use groups::{Due, Groups, Timers};
+use handed::Handed;
+use inhibitor::Inhibitor;
+use ledger::{ChannelKey, Entry};
+use robots::{Robot, RobotKey};
+use send::Flight;
+use silences::Silences;
+use store::{PostTerms, Store};
+use tick::{Tick, tick};
 
 /// Bounds of everything the router holds; each is also a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +81,8 @@ pub struct Load {
     pub in_flight: usize,
     /// Notifications from another Alertmanager waiting for a robot.
     pub queued: usize,
+    /// Messages waiting for a robot's free place.
+    pub waiting: usize,
 }
 
 /// See the module.
@@ -54,6 +90,27 @@ pub struct Load {
 pub struct Router {
     setup: Arc<Setup>,
     limits: Limits,
+    /// When this router began: a new group waits its whole `group_wait` for a while after that.
+    started: Tick,
+    store: Store,
+    groups: Groups,
+    log: BTreeMap<ChannelKey, Entry>,
+    silences: Silences,
+    inhibitor: Inhibitor,
+    robots: BTreeMap<RobotKey, Robot>,
+    handed: BTreeMap<Arc<str>, Handed>,
+    flights: BTreeMap<DeliveryId, Flight>,
+    last_id: u64,
+    timers: Timers,
+    out: Out,
+}
+
+/// What the next turn will return.
+#[derive(Debug, Default)]
+struct Out {
+    persist: Vec<Record>,
+    deliveries: Vec<Delivery>,
+    events: Vec<Event>,
 }
 
 // === impl Limits ===
@@ -69,14 +126,24 @@ impl Default for Limits {
 impl Router {
     /// A router with the state that `records` (a snapshot and the journal after it, oldest first) fold to; none for a first start.
     pub fn new(setup: Arc<Setup>, limits: Limits, records: impl IntoIterator<Item = Record>, now: Now) -> Self {
-        let _ = (records.into_iter().count(), now);
-        Self { setup, limits }
-    }
-
-    /// Puts another configuration in force. Alerts, log, silences and messages in flight stay; timers of groups that still exist go on.
-    pub fn reload(&mut self, now: Now, setup: Arc<Setup>) {
-        let _ = now;
-        self.setup = setup;
+        let mut router = Self {
+            inhibitor: Inhibitor::new(&setup.config.inhibit_rules),
+            setup,
+            limits,
+            started: tick(now),
+            store: Store::default(),
+            groups: Groups::default(),
+            log: BTreeMap::new(),
+            silences: Silences::default(),
+            robots: BTreeMap::new(),
+            handed: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            last_id: 0,
+            timers: Timers::default(),
+            out: Out::default(),
+        };
+        router.restore(now, records);
+        router
     }
 
     /// The configuration in force.
@@ -91,41 +158,72 @@ impl Router {
 
     /// How full everything is.
     pub fn load(&self) -> Load {
-        Load::default()
+        Load {
+            alerts: self.store.len(),
+            firing: self.store.firing(),
+            groups: self.groups.all.len(),
+            silences: self.silences.len(),
+            log: self.log.len(),
+            in_flight: self.flights.len(),
+            queued: self.handed.len(),
+            waiting: self.robots.values().map(Robot::waiting).sum(),
+        }
     }
 
     /// Takes a batch of posted alerts; the effects come with the next [`turn`](Self::turn).
     pub fn receive(&mut self, now: Now, alerts: &[PostedAlert]) -> Received {
-        let _ = now;
-        Received { accepted: alerts.len(), refused: Vec::new() }
+        let resolve_timeout = crate::time::millis(self.setup.config.resolve_timeout);
+        let terms = PostTerms { resolve_timeout, limit: self.limits.alerts };
+        let mut received = Received::default();
+        for (at, posted) in alerts.iter().enumerate() {
+            match self.store.post(now, posted, terms) {
+                Ok(done) => {
+                    received.accepted += 1;
+                    self.posted(now, done);
+                }
+                Err(error) => received.refused.push((at, error)),
+            }
+        }
+        let over = received.refused.iter().filter(|(_, error)| *error == AlertError::TooMany).count();
+        if over > 0 {
+            self.event(EventKind::AlertLimit, String::new(), format!("{over} refused, {} held", self.store.len()));
+        }
+        received
     }
 
     /// Does what is due at `now`, up to the bound.
     pub fn turn(&mut self, now: Now) -> Effects {
-        let _ = now;
-        Effects::default()
+        for id in self.silences.refresh(now.wall_ms) {
+            self.out.persist.push(Record::SilenceGone { id });
+        }
+        let mut budget = self.limits.alerts_per_turn;
+        let mut more = false;
+        while let Some(due) = self.timers.pop(tick(now)) {
+            let cost = self.handle(now, due);
+            budget = budget.saturating_sub(cost);
+            if budget == 0 {
+                more = self.timers.next().is_some_and(|at| at <= tick(now));
+                break;
+            }
+        }
+        self.serve_robots(now);
+        let Out { persist, deliveries, events } = std::mem::take(&mut self.out);
+        let next = self.timers.next().map(|at| std::time::Duration::from_millis(at.saturating_sub(tick(now)).max(0).unsigned_abs()));
+        Effects { persist, deliveries, events, next, more }
     }
 
-    /// How a delivery ended. Unknown ids (of before a restart) are ignored. The effects come with the next [`turn`](Self::turn).
-    pub fn delivered(&mut self, now: Now, id: DeliveryId, outcome: Outcome) {
-        let _ = (now, id, outcome);
-    }
-
-    /// Accepts a notification that another Alertmanager posted to `/dingtalk/<target>/send`. Answer 200 only after the next turn's records are on disk;
-    /// the same notification again (a retry of the peer) while it is queued is accepted and kept once.
-    ///
-    /// # Errors
-    /// Unknown target (answer 404) or a full queue (answer 503, the peer retries).
-    pub fn hand_over(&mut self, now: Now, target: &str, notification: Notification) -> Result<(), HandOverError> {
-        let _ = (now, notification);
-        Err(HandOverError::UnknownTarget(target.to_owned()))
-    }
-
-    /// Deliveries of a sample notification to every integration of a receiver, without touching any state; their outcome need not be reported.
-    /// `None` when there is no such receiver.
-    pub fn sample(&self, now: Now, receiver: &str) -> Option<Vec<crate::delivery::Delivery>> {
-        let _ = now;
-        self.setup.config.receiver(receiver).map(|_| Vec::new())
+    /// Does one due thing; returns how many alerts it looked at, at least 1.
+    fn handle(&mut self, now: Now, due: Due) -> usize {
+        match due {
+            Due::Expire(fingerprint) => self.expire(now, fingerprint),
+            Due::Flush(group) => return self.flush(now, &group),
+            Due::Retry(waiter) => return self.retry(now, &waiter),
+            // Robots are served at the end of each turn: the timer only had to make one.
+            Due::Robot(_) => {}
+            Due::Lost(id) => self.delivered(now, id, Outcome::retry("the attempt was never reported back")),
+            Due::Forget(channel) => self.forget(now, &channel),
+        }
+        1
     }
 
     /// Makes or changes a silence; returns its id.
@@ -133,8 +231,9 @@ impl Router {
     /// # Errors
     /// Why it was refused.
     pub fn set_silence(&mut self, now: Now, silence: PostedSilence) -> Result<String, SilenceError> {
-        let _ = (now, silence);
-        Err(SilenceError::NotFound)
+        let changed = self.silences.set(now.wall_ms, silence, self.limits.silences)?;
+        self.out.persist.extend(changed.silences.into_iter().map(Record::Silence));
+        Ok(changed.id)
     }
 
     /// Ends a silence now; ending an ended one is fine.
@@ -142,30 +241,29 @@ impl Router {
     /// # Errors
     /// No such id.
     pub fn expire_silence(&mut self, now: Now, id: &str) -> Result<(), SilenceError> {
-        let _ = (now, id);
-        Err(SilenceError::NotFound)
+        let changed = self.silences.expire(now.wall_ms, id)?;
+        self.out.persist.extend(changed.silences.into_iter().map(Record::Silence));
+        Ok(())
     }
 
     /// A silence by id.
     pub fn silence(&self, id: &str) -> Option<&Silence> {
-        let _ = id;
-        None
+        self.silences.get(id)
     }
 
-    /// The shortest list of records that folds to the present state: what a compacted journal starts with.
-    pub fn snapshot(&self, now: Now) -> Vec<Record> {
-        let _ = now;
-        Vec::new()
+    /// All silences held, by id.
+    pub fn silences(&self) -> impl Iterator<Item = &Silence> {
+        self.silences.iter()
     }
-}
 
-/// Why a handed-over notification was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HandOverError {
-    /// No such robot.
-    #[error("no DingTalk target named {0:?}")]
-    UnknownTarget(String),
-    /// [`Limits::queued`].
-    #[error("the queue of messages for DingTalk is full")]
-    Full,
+    fn event(&mut self, kind: EventKind, subject: String, detail: String) {
+        self.out.events.push(Event { kind, subject, detail });
+    }
+
+    /// Persists what a channel knows now.
+    fn persist_entry(&mut self, now: Now, channel: &str) {
+        if let Some(entry) = self.log.get(channel) {
+            self.out.persist.push(Record::Log(entry.record(channel, now)));
+        }
+    }
 }
