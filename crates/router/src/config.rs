@@ -126,6 +126,8 @@ pub struct Email {
     pub html: Option<String>,
     /// Text body template; `None`: our default (Alertmanager has none). Empty: no text part.
     pub text: Option<String>,
+    /// Where the entry stands.
+    pub place: Place,
     /// Threading of messages of one group: `Some(true)` a thread a day, `Some(false)` one thread, `None` off.
     pub threading: Option<bool>,
 }

@@ -208,7 +208,9 @@ impl Router {
         }
         self.serve_robots(now);
         let Out { persist, deliveries, events } = std::mem::take(&mut self.out);
-        let next = self.timers.next().map(|at| std::time::Duration::from_millis(at.saturating_sub(tick(now)).max(0).unsigned_abs()));
+        let silence = self.silences.next_change(now.wall_ms).map(|at| tick(now).saturating_add(at.saturating_sub(now.wall_ms)));
+        let next = [self.timers.next(), silence].into_iter().flatten().min();
+        let next = next.map(|at| std::time::Duration::from_millis(at.saturating_sub(tick(now)).max(0).unsigned_abs()));
         Effects { persist, deliveries, events, next, more }
     }
 

@@ -152,6 +152,7 @@ fn email(written: &Spanned<written::Email>, global: &Global, findings: &mut Find
         html: config.html.clone(),
         text: config.text.clone(),
         threading: threading(config, findings),
+        place: place_of(written),
     }
 }
 
