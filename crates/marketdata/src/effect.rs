@@ -132,7 +132,7 @@ pub enum EventKind {
     Disconnected(ConnId, Reason),
     /// A book became exact: first synchronisation or after a resync.
     Synced,
-    /// A book stopped being exact; it is not published until the next `Synced`.
+    /// A book is built anew: it stopped being exact, or the deltas that wait for its snapshot are of no use. It is not published until the next `Synced`.
     Resync(Reason),
     /// A snapshot could not be used; another will be fetched.
     SnapshotRetry(SnapshotTrouble),

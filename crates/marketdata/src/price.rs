@@ -63,7 +63,8 @@ impl Scale {
     /// From a venue's step and maximum, as listed (`"0.00001000"`, `"9000.00000000"`): shows as many decimals as `step` is written with, holds as many
     /// of them as leave room for [`HEADROOM`](Self::HEADROOM) times `max`, but never fewer than `step` needs.
     ///
-    /// Holding more than the step needs lets through orders that are older than a coarser step.
+    /// Venues print finer quantities than their step now and then (a spot level of 244.56630400 BTC was seen at a step of 0.00001), so as many
+    /// decimals are held as there is room for.
     pub fn from_listing(step: &str, max: &str) -> Result<Self, NumberError> {
         let shown = decimals_written(step).min(MAX_DIGITS);
         let needed = decimals_needed(step).min(MAX_DIGITS);
@@ -75,8 +76,8 @@ impl Scale {
     }
 
     /// A level may gather many orders: room for this many times the largest single order.
-    pub const HEADROOM: u64 = 10_000;
-    const HEADROOM_DIGITS: usize = 4;
+    pub const HEADROOM: u64 = 100;
+    const HEADROOM_DIGITS: usize = 2;
 
     /// Decimals held.
     pub const fn digits(self) -> u8 {
@@ -174,7 +175,6 @@ impl Scale {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a remainder by ten fits a byte")]
 const fn digit(value: u64) -> u8 {
     b'0' + (value % 10) as u8
 }
@@ -258,7 +258,7 @@ mod tests {
         let rows = [
             ("0.00001000", "9000.00000000", 8, 8),
             ("1.00", "92141578736.00", 2, 2),
-            ("1.00000000", "92141578736.00000000", 3, 8),
+            ("1.00000000", "92141578736.00000000", 5, 8),
             ("0.00000001", "92141578736.00000000", 8, 8),
             ("0.10", "4529764", 2, 2),
             ("1", "1000000000", 0, 0),
@@ -268,7 +268,7 @@ mod tests {
             assert_eq!((scale.digits(), scale.shown()), (digits, shown), "{step} {max}");
         }
         let meme = Scale::from_listing("1.00000000", "92141578736.00000000").unwrap();
-        assert!(meme.parse("921415787360000.00000000").is_ok(), "10,000 of the largest orders in one level");
+        assert!(meme.parse("9214157873600.00000000").is_ok(), "100 of the largest orders in one level");
         assert!(Scale::from_listing("x", "1").is_err());
     }
 

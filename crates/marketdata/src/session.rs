@@ -17,7 +17,7 @@ use crate::feed::{Frame, SnapshotFrame, TradeFrame};
 use crate::instrument::{Catalog, Instrument, InstrumentId};
 use crate::message::Trade;
 use crate::price::{Price, Quantity};
-use crate::sync::{Outcome, Snapshot};
+use crate::sync::{Delta, Outcome, Snapshot};
 use crate::venue::Tuning;
 use crate::venue::dialect::Dialect;
 
@@ -236,15 +236,12 @@ impl Session {
         if let Some(lane) = self.lane_mut(id) {
             lane.heard(scene, StreamKind::Book, steps);
             let now = scene.now;
-            let outcome = match read {
-                Ok(()) => {
-                    let (ids, event_ts_ms) = (frame.ids, frame.event_ts_ms);
-                    lane.sync.delta(now.mono, crate::sync::Delta { ids, event_ts_ms, received_ms: now.wall_ms, bids: &bids, asks: &asks })
-                }
-                Err(_) => {
-                    steps.push(Step::Malformed(Some(id)));
-                    lane.sync.lose(now.mono, Reason::Malformed)
-                }
+            let outcome = if read.is_ok() {
+                let (ids, event_ts_ms) = (frame.ids, frame.event_ts_ms);
+                lane.sync.delta(now.mono, Delta { ids, event_ts_ms, received_ms: now.wall_ms, bids: &bids, asks: &asks })
+            } else {
+                steps.push(Step::Malformed(Some(id)));
+                lane.sync.lose(now.mono, Reason::Malformed)
             };
             self.settle(scene, id, outcome, steps);
         }
@@ -281,7 +278,10 @@ impl Session {
         let event = |kind| Step::Event(Event { instrument: Some(id), kind });
         match outcome {
             Outcome::Quiet => {}
-            Outcome::Updated => steps.push(Step::Book(id)),
+            Outcome::Updated => {
+                steps.push(Step::Book(id));
+                lane.refresh_if_shallow(now, steps);
+            }
             Outcome::Synced => steps.push(Step::Synced(id)),
             Outcome::Resync(reason) => steps.push(event(EventKind::Resync(reason))),
             Outcome::Retry(trouble) => steps.push(event(EventKind::SnapshotRetry(trouble))),
@@ -325,7 +325,7 @@ impl Session {
         id.index().checked_sub(first.index())
     }
 
-    fn lane_mut(&mut self, id: InstrumentId) -> Option<&mut Lane> {
+    pub(crate) fn lane_mut(&mut self, id: InstrumentId) -> Option<&mut Lane> {
         self.place(id).and_then(|place| self.lanes.get_mut(place))
     }
 }

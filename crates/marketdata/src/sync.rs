@@ -33,7 +33,7 @@ pub(crate) struct BookRules {
     pub(crate) bounds: DepthBounds,
     /// Levels a side that a snapshot is asked for.
     pub(crate) snapshot_limit: usize,
-    /// Published levels; a refresh is due when a side that goes on holds fewer than 1.5 times as many.
+    /// Published levels; a refresh is due when a side that goes on holds fewer than twice as many.
     pub(crate) depth: usize,
     /// Most deltas and most levels buffered.
     pub(crate) buffer: BufferBounds,
@@ -104,12 +104,14 @@ pub(crate) struct BookSync {
     rebuild: Option<Rebuild>,
     /// Snapshots that failed since the book was last exact for a while.
     attempts: u32,
+    /// Snapshots below the floor in a row.
+    below_floor: u32,
     synced_at: Duration,
     refresh_after: Duration,
 }
 
 /// A book that stayed exact this long has earned a fresh back-off.
-const TRUSTED_AFTER: Duration = Duration::from_secs(60);
+const TRUSTED_AFTER: Duration = Duration::from_mins(1);
 /// A book that broke sooner than this after it was built waits longer before the next snapshot.
 const BROKE_SOON: Duration = Duration::from_secs(5);
 /// After this many snapshots in a row below the floor the venue has evidently restarted its ids: the floor falls.
@@ -141,6 +143,7 @@ impl BookSync {
             floor,
             rebuild: None,
             attempts: 0,
+            below_floor: 0,
             synced_at: Duration::ZERO,
             refresh_after: Duration::ZERO,
         }
@@ -148,6 +151,11 @@ impl BookSync {
 
     pub(crate) const fn state(&self) -> SyncState {
         self.state
+    }
+
+    /// Exact, and not older than what has been published.
+    pub(crate) const fn publishable(&self) -> bool {
+        matches!(self.state, SyncState::Synced) && self.stamp.sequence >= self.floor
     }
 
     pub(crate) const fn stamp(&self) -> Stamp {
@@ -160,6 +168,11 @@ impl BookSync {
 
     pub(crate) const fn floor(&self) -> u64 {
         self.floor
+    }
+
+    /// Something this new was published elsewhere; nothing older may follow.
+    pub(crate) fn raise_floor(&mut self, floor: u64) {
+        self.floor = self.floor.max(floor);
     }
 
     pub(crate) const fn book(&self) -> &Book {
@@ -244,7 +257,8 @@ impl BookSync {
             book.apply(delta.bids, delta.asks);
             stamp = stamp_of(&delta);
         }
-        if stamp.sequence < self.floor && self.attempts < FLOOR_TRIES {
+        if stamp.sequence < self.floor && self.below_floor < FLOOR_TRIES {
+            self.below_floor += 1;
             return self.retry(now, rebuild, SnapshotTrouble::TooOld);
         }
         if book.is_crossed() {
@@ -255,6 +269,7 @@ impl BookSync {
         self.book = book;
         self.stamp = stamp;
         self.floor = stamp.sequence;
+        self.below_floor = 0;
         self.synced_at = now;
         self.refresh_after = now + self.rules.refresh_every;
         self.state = SyncState::Synced;
@@ -271,7 +286,7 @@ impl BookSync {
 
     /// Starts a refresh if few levels are left that the venue vouched for. True when one was started.
     pub(crate) fn refresh_if_shallow(&mut self, now: Duration) -> bool {
-        let wanted = self.rules.depth.saturating_add(self.rules.depth / 2).min(self.rules.snapshot_limit);
+        let wanted = self.rules.depth.saturating_mul(2).min(self.rules.snapshot_limit);
         let due = self.state == SyncState::Synced && self.rebuild.is_none() && now >= self.refresh_after && !self.book.complete(wanted);
         if due {
             self.refresh_after = now + self.rules.refresh_every;

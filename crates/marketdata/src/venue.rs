@@ -24,8 +24,7 @@ use clock::Now;
 use crate::effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Response, SnapshotTrouble};
 use crate::instrument::{Catalog, Instrument, InstrumentId};
 use crate::message::BookView;
-use crate::session::Step;
-use crate::sync::SyncState;
+use crate::session::{Session, Step};
 use crate::venue::budget::Budget;
 use crate::venue::dialect::Dialect;
 use crate::venue::fetches::{Ask, Fetches};
@@ -83,7 +82,7 @@ impl Venue {
             slots: slots.collect(),
             per_slot,
             fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, tuning.weight_per_minute),
-            connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_secs(300)),
+            connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_mins(5)),
             outlets: Outlets::new(count, config.publication),
             counters: vec![Counters::default(); count],
             stats: VenueStats::default(),
@@ -111,6 +110,7 @@ impl Venue {
 
     /// Takes one input; appends what is to be done.
     pub fn handle(&mut self, now: Now, input: Input<'_>, effects: &mut Vec<Effect>) {
+        let start = effects.len();
         match input {
             Input::Frame { conn, text } => self.frame(now, conn, text, effects),
             Input::Activity { conn } => {
@@ -131,6 +131,7 @@ impl Venue {
             Input::Timeout => self.timeout(now, effects),
         }
         self.pump(now, effects);
+        self.settle_books(start, effects);
     }
 
     /// When [`Input::Timeout`] is due (monotonic).
@@ -143,7 +144,7 @@ impl Venue {
     pub fn book(&self, id: InstrumentId) -> Option<BookView<'_>> {
         let instrument = self.catalog.get(id)?;
         let sync = &self.slot_of(id)?.active.as_ref()?.session.lane(id)?.sync;
-        let publishable = sync.state() == SyncState::Synced && !sync.book().has_empty_side();
+        let publishable = sync.publishable() && !sync.book().has_empty_side();
         let view = BookView { instrument, book: sync.book(), depth: self.config.depth, stamp: sync.stamp(), confirmed: sync.confirmed() };
         publishable.then_some(view)
     }
@@ -211,7 +212,7 @@ impl Venue {
         }
         for place in 0..self.slots.len() {
             for role in [slot::Role::Active, slot::Role::Standby] {
-                self.with_session(now, (place, role), effects, |session, scene, steps| session.handle_timeout(scene, steps));
+                self.with_session(now, (place, role), effects, Session::handle_timeout);
             }
             self.connect_if_due(now, place, effects);
         }
@@ -237,6 +238,22 @@ impl Venue {
         let Some(sequence) = self.book(id).map(|view| view.stamp.sequence) else { return };
         if self.outlets.changed(now.mono, id, sequence) {
             effects.push(Effect::Book { instrument: id });
+        }
+    }
+
+    /// A book effect names a state to be read after this call, so each book is named once, and only if it is still publishable then.
+    fn settle_books(&self, start: usize, effects: &mut Vec<Effect>) {
+        let mut at = start;
+        while let Some(effect) = effects.get(at) {
+            let keep = match effect {
+                Effect::Book { instrument } => self.book(*instrument).is_some() && !effects.iter().skip(at + 1).any(|later| later == effect),
+                _ => true,
+            };
+            if keep {
+                at += 1;
+            } else {
+                effects.remove(at);
+            }
         }
     }
 

@@ -54,6 +54,12 @@ impl StreamHealth {
         self.told
     }
 
+    /// The stream was silent on the connection before: stays told until data comes. True if it has come already.
+    pub(super) const fn inherit_silence(&mut self) -> bool {
+        self.told = self.last.is_none();
+        !self.told
+    }
+
     /// Data came; the event if that ends a silence.
     pub(super) const fn heard(&mut self, now: Duration) -> Option<EventKind> {
         self.last = Some(now);
@@ -83,7 +89,7 @@ impl StreamHealth {
 mod tests {
     use super::*;
 
-    const BOUNDS: SilenceBounds = SilenceBounds { first_data: Duration::from_secs(30), stale_after: Duration::from_secs(60) };
+    const BOUNDS: SilenceBounds = SilenceBounds { first_data: Duration::from_secs(30), stale_after: Duration::from_mins(1) };
 
     #[test]
     fn silence_is_told_once_and_its_end_too() {

@@ -2,6 +2,8 @@
 //!
 //! Owns: the pair of book and stream health, reading levels at the instrument's scales. Must not know: frames, other instruments.
 
+use std::time::Duration;
+
 use crate::book::Level;
 use crate::effect::{Event, EventKind, Reason, StreamKind};
 use crate::feed::{Malformed, Rows};
@@ -91,21 +93,39 @@ impl Lane {
         steps.extend(told.map(|kind| self.event(kind)));
     }
 
+    /// Takes over from a lane of an older connection: what is silent stays told until it speaks. Streams that speak here and were silent there are
+    /// returned: the replacement helped.
+    pub(crate) fn inherit(&mut self, old: &Lane) -> impl Iterator<Item = StreamKind> + use<> {
+        let helped = StreamKind::ALL.map(|kind| {
+            let silent = old.health(kind).is_some_and(StreamHealth::is_silent);
+            let health = self.health_mut(kind).filter(|_| silent)?;
+            health.inherit_silence().then_some(kind)
+        });
+        self.sync.raise_floor(old.sync.floor());
+        helped.into_iter().flatten()
+    }
+
     /// Time has passed.
     pub(super) fn look(&mut self, scene: &Scene<'_>, steps: &mut Vec<Step>) {
         let now = scene.now.mono;
-        if let Some(kind) = self.book.look(now, scene.tuning.book_silence) {
-            steps.push(self.event(kind));
-            steps.push(Step::Replace(Reason::NoData));
+        let bounds = [(StreamKind::Book, scene.tuning.book_silence), (StreamKind::Trade, scene.tuning.trade_silence)];
+        for (kind, bounds) in bounds {
+            let told = self.health_mut(kind).and_then(|health| health.look(now, bounds));
+            steps.extend(told.map(|kind| self.event(kind)));
+            if self.health(kind).is_some_and(StreamHealth::is_silent) {
+                steps.push(Step::Replace(Reason::NoData));
+            }
         }
-        if let Some(kind) = self.trade.as_mut().and_then(|health| health.look(now, scene.tuning.trade_silence)) {
-            steps.push(self.event(kind));
-        }
-        if self.sync.refresh_if_shallow(now) {
-            steps.push(self.event(EventKind::Refresh));
-        }
+        self.refresh_if_shallow(now, steps);
         if self.sync.take_wish(now) {
             steps.push(Step::Wish(self.id));
+        }
+    }
+
+    /// Asks for a deeper snapshot when few levels are left that the venue vouched for.
+    pub(super) fn refresh_if_shallow(&mut self, now: Duration, steps: &mut Vec<Step>) {
+        if self.sync.refresh_if_shallow(now) {
+            steps.push(self.event(EventKind::Refresh));
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     rest_url: "https://api.binance.com",
     rule: Rule::Range,
     // The server pings every 20 s and drops us without a pong within 60 s.
-    idle: Duration::from_secs(60),
+    idle: Duration::from_mins(1),
     // 5 a second, pongs included; passing it disconnects, repeating it bans the address.
     messages_per_second: 3,
     streams_per_connection: 1_024,

@@ -20,7 +20,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     rest_url: "https://fapi.binance.com",
     rule: Rule::Previous,
     // The server pings every 3 minutes and drops us without a pong within 10.
-    idle: Duration::from_secs(7 * 60),
+    idle: Duration::from_mins(7),
     // 10 a second.
     messages_per_second: 5,
     // The page says 1,024; an older copy 200, which other collectors keep to.

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn what_was_spent_comes_back_evenly() {
         let ms = Duration::from_millis;
-        let mut budget = Budget::new(100, Duration::from_secs(60));
+        let mut budget = Budget::new(100, Duration::from_mins(1));
         assert!(budget.take(ms(0), 60) && budget.take(ms(0), 40));
         assert!(!budget.take(ms(599), 1));
         assert_eq!(budget.available_at(1), ms(600), "100 a minute is one in 600 ms");
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_venues_own_count_wins() {
-        let mut budget = Budget::new(100, Duration::from_secs(60));
+        let mut budget = Budget::new(100, Duration::from_mins(1));
         budget.used(Duration::ZERO, 95);
         assert_eq!(budget.left(), 5);
         budget.used(Duration::ZERO, 10);
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_cost_over_the_budget_is_delayed_not_blocked() {
-        let mut budget = Budget::new(10, Duration::from_secs(60));
+        let mut budget = Budget::new(10, Duration::from_mins(1));
         assert!(budget.take(Duration::ZERO, 250));
-        assert_eq!(budget.available_at(250), Duration::from_secs(60));
+        assert_eq!(budget.available_at(250), Duration::from_mins(1));
     }
 }

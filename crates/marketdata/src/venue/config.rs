@@ -88,6 +88,8 @@ pub struct Tuning {
     pub snapshot_backoff: (Duration, Duration),
     /// Back-off of connections: first wait, doubled up to the second.
     pub connect_backoff: (Duration, Duration),
+    /// Replacing a connection for the silence of a book stream, which may be nothing but a quiet market: first wait, doubled up to the second.
+    pub replace_backoff: (Duration, Duration),
     /// Snapshots under way at once.
     pub fetches_in_flight: usize,
     /// REST weight spent in a minute; below the venue's limit.
@@ -236,10 +238,11 @@ impl Tuning {
             snapshot_limit: 1_000,
             levels: DepthBounds { most: 1_500, kept: 1_000 },
             buffer: BufferBounds { deltas: 4_096, levels: 131_072 },
-            refresh_every: seconds(30),
+            refresh_every: seconds(5),
             quiet: seconds(2),
             snapshot_backoff: (Duration::from_millis(250), seconds(30)),
             connect_backoff: (Duration::from_millis(500), seconds(60)),
+            replace_backoff: (seconds(60), seconds(1_800)),
             fetches_in_flight: 4,
             weight_per_minute: dialect.weight_per_minute,
             connects_per_5_minutes: dialect.connects_per_5_minutes,

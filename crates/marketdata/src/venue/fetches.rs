@@ -29,10 +29,10 @@ pub(super) struct Ask {
 }
 
 /// The venue's minute.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Pauses when the venue names none: 429 asks to slow down, 418 is a ban of at least two minutes, 403 the firewall.
-const PAUSE_LIMITED: Duration = Duration::from_secs(60);
-const PAUSE_BANNED: Duration = Duration::from_secs(180);
+const PAUSE_LIMITED: Duration = Duration::from_mins(1);
+const PAUSE_BANNED: Duration = Duration::from_mins(3);
 
 // === impl Fetches ===
 

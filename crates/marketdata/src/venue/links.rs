@@ -59,7 +59,7 @@ impl Venue {
                 self.book_changed(now, id, effects);
             }
             Step::Trade(trade) => self.outlets.trade(trade, effects),
-            Step::Event(event) => self.tell(at.0, event, effects),
+            Step::Event(event) => self.tell(event, effects),
         }
     }
 
@@ -70,16 +70,11 @@ impl Venue {
         }
     }
 
-    fn tell(&mut self, place: usize, event: Event, effects: &mut Vec<Effect>) {
+    fn tell(&mut self, event: Event, effects: &mut Vec<Effect>) {
         if let Some(id) = event.instrument {
             match event.kind {
                 EventKind::Resync(reason) => self.invalidated(id, reason),
                 EventKind::SnapshotRetry(trouble) => self.count(id, |counters| bump(&mut counters.snapshot_troubles, trouble.index())),
-                EventKind::Fresh(_) => {
-                    if let Some(slot) = self.slots.get_mut(place) {
-                        slot.fresh();
-                    }
-                }
                 _ => {}
             }
         }
@@ -114,7 +109,7 @@ impl Venue {
         let Some(slot) = self.slots.get(place) else { return };
         let rules = self.book_rules();
         let lane = |id: InstrumentId| {
-            let lane = Lane::new(id, BookSync::new(rules, self.counters.get(id.index()).map_or(0, |counters| counters.floor)));
+            let lane = Lane::new(id, BookSync::new(rules, self.floor(id)));
             if self.config.trades { lane.with_trades() } else { lane }
         };
         let session = Session::new(now.mono, slot.ids().map(lane).collect(), &self.config.tuning);
@@ -130,6 +125,13 @@ impl Venue {
                 Role::Standby => slot.standby = link,
             }
         }
+    }
+
+    /// The newest sequence any connection has had of a book.
+    fn floor(&self, id: InstrumentId) -> u64 {
+        let running = self.slot_of(id).and_then(|slot| slot.active.as_ref()?.session.lane(id));
+        let before = self.counters.get(id.index()).map_or(0, |counters| counters.floor);
+        running.map_or(before, |lane| lane.sync.floor().max(before))
     }
 
     fn book_rules(&self) -> BookRules {
@@ -150,7 +152,7 @@ impl Venue {
     pub(super) fn connected(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
         let Some(at) = self.find(conn) else { return };
         effects.push(Event::venue(EventKind::Connected(conn)));
-        self.with_session(now, at, effects, |session, scene, steps| session.connected(scene, steps));
+        self.with_session(now, at, effects, Session::connected);
     }
 
     pub(super) fn closed(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
@@ -214,8 +216,7 @@ impl Venue {
                     }
                 }
             });
-            let new = self.slots.get(place).and_then(|slot| slot.active.as_ref()?.session.lane(id));
-            let goes_on = new.is_some_and(|lane| lane.sync.state() == SyncState::Synced);
+            let goes_on = self.inherit(place, lane, effects);
             if lane.sync.state() == SyncState::Synced && !goes_on {
                 self.invalidated(id, reason);
                 effects.push(Event::of(id, EventKind::Resync(reason)));
@@ -223,6 +224,22 @@ impl Venue {
             self.outlets.release(id, effects);
             self.book_changed(now, id, effects);
         }
+    }
+
+    /// The new connection's lane takes over from `old`; whether its book is exact.
+    fn inherit(&mut self, place: usize, old: &Lane, effects: &mut Vec<Effect>) -> bool {
+        let Some(slot) = self.slots.get_mut(place) else { return false };
+        let Some(lane) = slot.active.as_mut().and_then(|link| link.session.lane_mut(old.id)) else { return false };
+        let mut helped = false;
+        for kind in lane.inherit(old) {
+            helped = true;
+            effects.push(Event::of(old.id, EventKind::Fresh(kind)));
+        }
+        let exact = lane.sync.state() == SyncState::Synced;
+        if helped {
+            slot.replacement_helped();
+        }
+        exact
     }
 
     fn replace(&mut self, now: Now, (place, role): At, reason: Reason, effects: &mut Vec<Effect>) {

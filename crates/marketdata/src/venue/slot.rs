@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::effect::{ConnId, Reason};
 use crate::instrument::InstrumentId;
 use crate::session::{Lane, Session};
-use crate::sync::SyncState;
 use crate::venue::backoff;
 use crate::venue::config::Tuning;
 
@@ -45,8 +44,6 @@ pub(super) enum Role {
 
 /// A connection that held this long earned a fresh back-off.
 const HELD: Duration = Duration::from_secs(30);
-/// First and longest wait between two replacements for silence, which may be nothing but a quiet market.
-const REPLACE_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(1_800));
 
 // === impl Slot ===
 
@@ -104,15 +101,16 @@ impl Slot {
             if now < self.replace_after {
                 return false;
             }
-            self.replacements = self.replacements.saturating_add(1);
-            self.replace_after = now + backoff::wait(self.replacements, REPLACE_BACKOFF, tuning.jitter_seed, 1);
+            let long_ago = now >= self.replace_after + tuning.replace_backoff.1;
+            self.replacements = if long_ago { 1 } else { self.replacements.saturating_add(1) };
+            self.replace_after = now + backoff::wait(self.replacements, tuning.replace_backoff, tuning.jitter_seed, 1);
         }
         self.hand_over = (reason, now + tuning.hand_over_timeout);
         true
     }
 
-    /// A silent stream spoke again.
-    pub(super) const fn fresh(&mut self) {
+    /// A stream that was silent speaks on the replacement: the silence was no quiet market.
+    pub(super) const fn replacement_helped(&mut self) {
         self.replacements = 0;
     }
 
@@ -128,12 +126,7 @@ impl Slot {
         if standby.session.open_since().is_none() {
             return false;
         }
-        let level = |lane: &Lane| {
-            active
-                .session
-                .lane(lane.id)
-                .is_none_or(|old| old.sync.state() != SyncState::Synced || old.sync.stamp().sequence <= lane.sync.stamp().sequence)
-        };
+        let level = |lane: &Lane| active.session.lane(lane.id).is_none_or(|old| lane.sync.stamp().sequence >= old.sync.floor());
         now >= self.hand_over.1 || (standby.session.all_synced() && standby.session.lanes().iter().all(level))
     }
 

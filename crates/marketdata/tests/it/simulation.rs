@@ -1,0 +1,430 @@
+//! A model venue on a virtual clock: connections, subscriptions, REST, and the faults of all of them. Everything published is checked against the truth.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::time::Duration;
+
+use clock::Now;
+use marketdata::{
+    BufferBounds, ConnId, DepthBounds, Effect, EventKind, FetchId, Input, Instrument, InstrumentId, Publication, Response, Scale, Side,
+    SilenceBounds, SnapshotTrouble, Venue, VenueConfig, VenueKind,
+};
+
+use crate::market::{Dice, Market};
+
+/// Chances in 1,000, of every frame or request, while faults are on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) drop: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) reorder: u64,
+    pub(crate) malformed: u64,
+    pub(crate) garbled_levels: u64,
+    pub(crate) reset: u64,
+    pub(crate) half_open: u64,
+    pub(crate) mute_stream: u64,
+    pub(crate) shutdown: u64,
+    pub(crate) refuse_connect: u64,
+    pub(crate) stale_snapshot: u64,
+    pub(crate) slow_snapshot: u64,
+    pub(crate) rest_error: u64,
+    pub(crate) rest_limited: u64,
+    pub(crate) rest_silence: u64,
+    pub(crate) malformed_snapshot: u64,
+}
+
+enum Delivery {
+    Connected,
+    Frame(String),
+    Activity,
+    Closed,
+    Answer(FetchId, u16, Option<Duration>, String),
+    NoAnswer(FetchId),
+}
+
+#[derive(Default)]
+struct Conn {
+    open: bool,
+    half_open: bool,
+    streams: BTreeSet<String>,
+    muted: BTreeSet<String>,
+    /// Frames held back to arrive after the next one of their stream.
+    late: BTreeMap<String, String>,
+}
+
+pub(crate) struct Simulation {
+    pub(crate) venue: Venue,
+    pub(crate) markets: Vec<Market>,
+    pub(crate) faults: Faults,
+    pub(crate) dice: Dice,
+    /// Every event, in order.
+    pub(crate) events: Vec<(Option<InstrumentId>, EventKind)>,
+    /// Books published, trades published.
+    pub(crate) published: (u64, u64),
+    last_book: BTreeMap<InstrumentId, u64>,
+    last_trade: BTreeMap<InstrumentId, u64>,
+    conns: BTreeMap<ConnId, Conn>,
+    wire: BinaryHeap<Reverse<(u64, u64)>>,
+    deliveries: BTreeMap<u64, (ConnId, Delivery)>,
+    now_ms: u64,
+    timeouts: u64,
+    /// Requests for snapshots so far.
+    pub(crate) fetches: u64,
+    /// Markets stand still.
+    pub(crate) frozen: bool,
+    swallow: Option<InstrumentId>,
+    refused: Option<String>,
+    /// An old snapshot of each market, to be served as a stale one.
+    old_snapshots: Vec<String>,
+}
+
+pub(crate) const DEPTH: usize = 10;
+const LIMIT: usize = 30;
+const TURN_MS: u64 = 200;
+const NAMES: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
+
+/// Bounds small enough that a minute reaches them all.
+pub(crate) fn config(kind: VenueKind) -> VenueConfig {
+    let mut config = VenueConfig::new(kind);
+    config.depth = DEPTH;
+    config.publication = Publication::EveryUpdate;
+    let tuning = &mut config.tuning;
+    tuning.snapshot_limit = LIMIT;
+    tuning.levels = DepthBounds { most: 45, kept: 30 };
+    tuning.buffer = BufferBounds { deltas: 60, levels: 2_000 };
+    tuning.refresh_every = Duration::from_secs(2);
+    tuning.book_silence = SilenceBounds { first_data: Duration::from_secs(5), stale_after: Duration::from_secs(10) };
+    tuning.trade_silence = SilenceBounds { first_data: Duration::from_secs(20), stale_after: Duration::from_secs(20) };
+    tuning.idle = Duration::from_secs(30);
+    tuning.fetch_timeout = Duration::from_secs(8);
+    tuning.snapshot_backoff.1 = Duration::from_secs(4);
+    tuning.connect_backoff.1 = Duration::from_secs(4);
+    tuning.replace_backoff = (Duration::from_secs(4), Duration::from_secs(16));
+    tuning.connects_per_5_minutes = 1_000;
+    config
+}
+
+impl Simulation {
+    pub(crate) fn new(config: VenueConfig, seed: u64) -> Self {
+        let kind = config.kind;
+        let mut dice = Dice(seed);
+        let instruments = NAMES.iter().map(|raw| Instrument {
+            exchange: kind.exchange(),
+            market_type: kind.market_type(),
+            raw: (*raw).into(),
+            symbol: raw.replace("USDT", "-USDT").into(),
+            price: Scale::new(2),
+            quantity: Scale::new(3),
+        });
+        let venue = Venue::new(config, instruments.collect()).unwrap();
+        let mut markets: Vec<Market> = NAMES.iter().map(|raw| Market::new(kind, raw, &mut dice)).collect();
+        let old_snapshots = markets.iter_mut().map(|market| market.snapshot(LIMIT)).collect();
+        Self {
+            venue,
+            markets,
+            faults: Faults::default(),
+            dice,
+            events: Vec::new(),
+            published: (0, 0),
+            last_book: BTreeMap::new(),
+            last_trade: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            wire: BinaryHeap::new(),
+            deliveries: BTreeMap::new(),
+            now_ms: 0,
+            timeouts: 0,
+            fetches: 0,
+            frozen: false,
+            swallow: None,
+            refused: None,
+            old_snapshots,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now::new(Duration::from_millis(self.now_ms), 1_700_000_000_000 + i64::try_from(self.now_ms).unwrap())
+    }
+
+    /// Runs the clock for so long; markets move every [`TURN_MS`].
+    pub(crate) fn run(&mut self, seconds: u64) {
+        let end = self.now_ms + seconds * 1_000;
+        while self.now_ms < end {
+            let tick = (self.now_ms / TURN_MS + 1) * TURN_MS;
+            loop {
+                let timeout = self.venue.next_timeout().map_or(u64::MAX, |at| u64::try_from(at.as_nanos().div_ceil(1_000_000)).unwrap());
+                let delivery = self.wire.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
+                let next = timeout.min(delivery);
+                if next > tick {
+                    break;
+                }
+                self.now_ms = self.now_ms.max(next);
+                if delivery <= timeout { self.deliver() } else { self.timeout() }
+            }
+            self.now_ms = tick;
+            if !self.frozen {
+                self.turn();
+            }
+            self.ping();
+        }
+    }
+
+    fn timeout(&mut self) {
+        self.timeouts += 1;
+        assert!(self.timeouts < 100 + self.now_ms, "more than a timeout a millisecond: the core spins");
+        self.input(Input::Timeout);
+    }
+
+    fn turn(&mut self) {
+        for place in 0..self.markets.len() {
+            let wall = self.now().wall_ms;
+            let Self { markets, dice, .. } = self;
+            let market = &mut markets[place];
+            market.turn(dice);
+            let mut frames = Vec::new();
+            if !dice.chance(100) {
+                frames.extend(market.delta(wall).map(|text| (format!("{}@depth@100ms", NAMES[place].to_lowercase()), text)));
+            }
+            if dice.chance(200) {
+                frames.push((format!("{}@trade", NAMES[place].to_lowercase()), market.trade(wall, dice)));
+            }
+            for (stream, text) in frames {
+                if stream.contains("depth") && self.swallow == Some(InstrumentId(u16::try_from(place).unwrap())) {
+                    self.swallow = None;
+                    continue;
+                }
+                self.broadcast(&stream, &text);
+            }
+        }
+    }
+
+    fn ping(&mut self) {
+        if self.now_ms.is_multiple_of(20_000) {
+            let alive: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| conn.open && !conn.half_open).map(|(id, _)| *id).collect();
+            for conn in alive {
+                self.send(conn, 1, Delivery::Activity);
+            }
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, after_ms: u64, delivery: Delivery) {
+        let order = self.deliveries.last_key_value().map_or(0, |(order, _)| order + 1);
+        self.deliveries.insert(order, (conn, delivery));
+        self.wire.push(Reverse((self.now_ms + after_ms, order)));
+    }
+
+    /// One frame to everyone who subscribed, through the faults.
+    fn broadcast(&mut self, stream: &str, text: &str) {
+        let ids: Vec<ConnId> = self.conns.keys().copied().collect();
+        for id in ids {
+            let Self { conns, dice, faults, .. } = self;
+            let Some(conn) = conns.get_mut(&id) else { continue };
+            if dice.chance(faults.half_open) {
+                conn.half_open = true;
+            }
+            if dice.chance(faults.mute_stream) {
+                conn.muted.insert(stream.to_owned());
+            }
+            if !conn.open || conn.half_open || !conn.streams.contains(stream) || conn.muted.contains(stream) || dice.chance(faults.drop) {
+                continue;
+            }
+            let mut frames = vec![text.to_owned()];
+            if dice.chance(faults.duplicate) {
+                frames.push(text.to_owned());
+            }
+            if dice.chance(faults.malformed) {
+                let cut = usize::try_from(dice.below(text.len() as u64)).unwrap();
+                frames = vec![text[..cut].to_owned()];
+            }
+            if dice.chance(faults.garbled_levels) {
+                frames = vec![text.replacen("[\"", "[\"x", 1)];
+            }
+            if dice.chance(faults.shutdown) {
+                frames.push(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#.to_owned());
+            }
+            match conn.late.remove(stream) {
+                None if dice.chance(faults.reorder) => {
+                    conn.late.extend(frames.pop().map(|frame| (stream.to_owned(), frame)));
+                }
+                late => frames.extend(late),
+            }
+            let reset = dice.chance(faults.reset);
+            for frame in frames {
+                self.send(id, 2, Delivery::Frame(frame));
+            }
+            if reset {
+                self.reset(id);
+            }
+        }
+    }
+
+    /// The venue's end of a connection closes.
+    pub(crate) fn reset(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.open = false;
+        }
+        self.send(id, 3, Delivery::Closed);
+    }
+
+    /// The next delta of this market reaches nobody.
+    pub(crate) fn swallow_delta(&mut self, id: InstrumentId) {
+        self.swallow = Some(id);
+    }
+
+    /// This stream dies on the connections there are.
+    pub(crate) fn mute(&mut self, stream: &str) {
+        for conn in self.conns.values_mut() {
+            conn.muted.insert(stream.to_owned());
+        }
+    }
+
+    /// Requests with this stream in them are refused.
+    pub(crate) fn refuse(&mut self, stream: &str) {
+        self.refused = Some(stream.to_owned());
+    }
+
+    pub(crate) fn open_conns(&self) -> Vec<ConnId> {
+        self.conns.iter().filter(|(_, conn)| conn.open).map(|(id, _)| *id).collect()
+    }
+
+    /// A frame of the test's own making, to every open connection.
+    pub(crate) fn inject(&mut self, text: &str) {
+        for id in self.open_conns() {
+            self.send(id, 1, Delivery::Frame(text.to_owned()));
+        }
+    }
+
+    fn deliver(&mut self) {
+        let Some(Reverse((_, order))) = self.wire.pop() else { return };
+        let Some((conn, delivery)) = self.deliveries.remove(&order) else { return };
+        match &delivery {
+            Delivery::Connected => {
+                if let Some(state) = self.conns.get_mut(&conn) {
+                    state.open = true;
+                    self.input(Input::Connected { conn });
+                }
+            }
+            Delivery::Frame(text) => self.input(Input::Frame { conn, text }),
+            Delivery::Activity => self.input(Input::Activity { conn }),
+            Delivery::Closed => {
+                self.conns.remove(&conn);
+                self.input(Input::Closed { conn });
+            }
+            Delivery::Answer(fetch, status, retry_after, body) => {
+                let response = Response { status: *status, retry_after: *retry_after, used_weight: None, body };
+                self.input(Input::Fetched { fetch: *fetch, response });
+            }
+            Delivery::NoAnswer(fetch) => self.input(Input::FetchFailed { fetch: *fetch, trouble: SnapshotTrouble::Network }),
+        }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        let mut effects = Vec::new();
+        let now = self.now();
+        self.venue.handle(now, input, &mut effects);
+        for effect in effects {
+            self.perform(effect);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { conn, .. } => {
+                self.conns.insert(conn, Conn::default());
+                let refused = self.dice.chance(self.faults.refuse_connect);
+                self.send(conn, 20, if refused { Delivery::Closed } else { Delivery::Connected });
+            }
+            Effect::Send { conn, text } => self.subscribe(conn, &text),
+            Effect::Close { conn, .. } => drop(self.conns.remove(&conn)),
+            Effect::Fetch { fetch, url } => self.fetch(fetch, &url),
+            Effect::Book { instrument } => self.check_book(instrument),
+            Effect::Trade(trade) => {
+                self.published.1 += 1;
+                let last = self.last_trade.insert(trade.instrument, trade.id);
+                assert!(last.is_none_or(|last| trade.id > last), "trade {} after {last:?}", trade.id);
+            }
+            Effect::Event(event) => self.events.push((event.instrument, event.kind)),
+        }
+    }
+
+    fn subscribe(&mut self, conn: ConnId, text: &str) {
+        let request: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(request["method"], "SUBSCRIBE");
+        let names: Vec<String> = request["params"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+        let id = &request["id"];
+        if self.refused.as_ref().is_some_and(|refused| names.contains(refused)) {
+            return self.send(conn, 10, Delivery::Frame(format!(r#"{{"code":2,"msg":"Invalid request: unknown stream","id":{id}}}"#)));
+        }
+        let Some(state) = self.conns.get_mut(&conn) else { return };
+        state.streams.extend(names);
+        self.send(conn, 10, Delivery::Frame(format!(r#"{{"result":null,"id":{id}}}"#)));
+    }
+
+    fn fetch(&mut self, fetch: FetchId, url: &str) {
+        self.fetches += 1;
+        let place = NAMES.iter().position(|name| url.contains(name)).unwrap();
+        assert!(url.contains(&format!("limit={LIMIT}")), "{url}");
+        let Self { dice, faults, markets, old_snapshots, .. } = self;
+        let mut body = markets[place].snapshot(LIMIT);
+        if dice.chance(faults.stale_snapshot) {
+            body.clone_from(&old_snapshots[place]);
+        } else if dice.chance(300) {
+            old_snapshots[place].clone_from(&body);
+        }
+        if dice.chance(faults.malformed_snapshot) {
+            body.truncate(usize::try_from(dice.below(body.len() as u64)).unwrap());
+        }
+        let latency = if dice.chance(faults.slow_snapshot) { 1_000 + dice.below(9_000) } else { 20 + dice.below(200) };
+        let answer = if dice.chance(faults.rest_silence) {
+            if dice.chance(500) { None } else { Some(Delivery::NoAnswer(fetch)) }
+        } else if dice.chance(faults.rest_error) {
+            Some(Delivery::Answer(fetch, 500, None, "<html>".into()))
+        } else if dice.chance(faults.rest_limited) {
+            Some(Delivery::Answer(fetch, 429, Some(Duration::from_secs(1 + dice.below(5))), r#"{"code":-1003,"msg":"x"}"#.into()))
+        } else {
+            Some(Delivery::Answer(fetch, 200, None, body))
+        };
+        if let Some(answer) = answer {
+            self.send(ConnId(0), latency, answer);
+        }
+    }
+
+    /// The invariant: what is published is the venue's own first levels at that sequence, and says truly whether all of them are there.
+    fn check_book(&mut self, id: InstrumentId) {
+        let view = self.venue.book(id).expect("a book effect names a publishable book");
+        let sequence = view.stamp.sequence;
+        let market = &self.markets[id.index()];
+        let truth = market.truth_at(sequence).unwrap_or_else(|| panic!("{id:?}: the venue never told of {sequence}"));
+        for (side, levels, size) in [(Side::Bid, &truth.bids, truth.sizes.0), (Side::Ask, &truth.asks, truth.sizes.1)] {
+            let held: Vec<(i64, i64)> = view.levels(side).map(|level| (level.price.0, level.quantity.0)).collect();
+            assert_eq!(held, levels[..held.len()], "{id:?} {side:?} at {sequence}");
+            assert!(!view.complete() || held.len() == DEPTH.min(size), "{id:?} {side:?} at {sequence} is not complete");
+        }
+        let last = self.last_book.insert(id, sequence);
+        assert!(last.is_none_or(|last| sequence >= last), "{id:?}: {sequence} published after {last:?}");
+        self.published.0 += 1;
+    }
+
+    /// The last sequence published of an instrument.
+    pub(crate) fn last_book(&self, id: InstrumentId) -> Option<u64> {
+        self.last_book.get(&id).copied()
+    }
+
+    pub(crate) fn last_trade(&self, id: InstrumentId) -> Option<u64> {
+        self.last_trade.get(&id).copied()
+    }
+
+    /// Words of the resyncs of one instrument since the beginning.
+    pub(crate) fn resyncs(&self, id: InstrumentId) -> Vec<&'static str> {
+        self.words(id, |kind| matches!(kind, EventKind::Resync(_)))
+    }
+
+    /// Words of the events of one instrument that are of some kind.
+    pub(crate) fn words(&self, id: InstrumentId, of: impl Fn(&EventKind) -> bool) -> Vec<&'static str> {
+        self.events.iter().filter(|(who, kind)| *who == Some(id) && of(kind)).map(|(_, kind)| kind.reason()).collect()
+    }
+
+    /// Events of the venue as a whole, as log lines without connection ids.
+    pub(crate) fn venue_events(&self) -> Vec<String> {
+        self.events.iter().filter(|(who, _)| who.is_none()).map(|(_, kind)| kind.to_string()).collect()
+    }
+}
