@@ -34,7 +34,7 @@ pub(crate) fn run(bin_dir: &Path, length: Duration) -> Result<()> {
     let (spot, usdm, metrics, health) = (address("binance_spot")?, address("binance_usdm")?, free_address()?, free_address()?);
     let symbols = SYMBOLS.join(", ");
     let config = format!(
-        "venues:\n  - {{exchange: binance, market_type: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  - {{exchange: binance, market_type: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\nrecorder: {{dir: '{}/recorded'}}\nhttp: {{metrics_listen: '{metrics}', health_listen: '{health}'}}\n",
+        "venues:\n  - {{name: binance, market: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  - {{name: binance, market: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\nrecorder: {{dir: '{}/recorded'}}\nhttp: {{metrics: '{metrics}', health: '{health}'}}\n",
         dir.display()
     );
     fs::write(dir.join("collector.yml"), config)?;

@@ -91,10 +91,10 @@ impl Stage {
         format!(
             "lang: zh\n\
              venues:\n  \
-               - {{exchange: binance, market_type: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  \
-               - {{exchange: binance, market_type: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\n\
+               - {{name: binance, market: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  \
+               - {{name: binance, market: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\n\
              recorder: {{dir: '{}/recorded'}}\n\
-             http: {{metrics_listen: '{collector_metrics}', health_listen: '{collector_health}'}}\n",
+             http: {{metrics: '{collector_metrics}', health: '{collector_health}'}}\n",
             dir.display()
         )
     }
