@@ -44,7 +44,8 @@ pub fn start(config: &LogConfig, dropped: Counter) -> anyhow::Result<Log> {
     let (lines, waiting) = sync_channel(WAITING);
     let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&waiting, io::stderr()))?;
     let log = Log { lines: lines.clone(), thread: Some(thread) };
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&config.filter)?).with_ansi(false).with_writer(Entrance { lines, dropped });
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&config.filter)?).with_ansi(false).with_writer(Entrance { lines, dropped });
     let started = match config.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -89,7 +89,10 @@ fn start_sinks(config: &Config, state: &State, registry: &Arc<Registry>, clock: 
         let dir = recorder.dir.display();
         let started = sink::recorder::start(recorder, &state.streams, registry, Arc::clone(clock)).map_err(|error| {
             let message = Text::new(format!("cannot record into {dir}: {error}"), format!("无法记录到 {dir}：{error}"));
-            Box::new(Diagnostic::error("E312", message).hint(Text::new("change `recorder.dir`, or make room there", "请修改 `recorder.dir`，或处理该目录")))
+            Box::new(
+                Diagnostic::error("E312", message)
+                    .hint(Text::new("change `recorder.dir`, or make room there", "请修改 `recorder.dir`，或处理该目录")),
+            )
         })?;
         sinks.push(started);
     }
@@ -123,7 +126,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>, deps: Deps)
     let intake_stop = CancellationToken::new();
     let deadline = config.shutdown_deadline;
     let (ended, data_done) = oneshot::channel();
-    let data = DataThread { config, state: Arc::clone(&state), registry: Arc::clone(&registry), network, sinks: fronts, stop: intake_stop.clone(), ended };
+    let data =
+        DataThread { config, state: Arc::clone(&state), registry: Arc::clone(&registry), network, sinks: fronts, stop: intake_stop.clone(), ended };
     let thread = data.spawn().map_err(RunError::Thread)?;
     state.enter(Phase::Running);
 
@@ -156,7 +160,8 @@ struct Stopping<'a, S> {
 
 async fn supervise<S: Future<Output = ()>>(stopping: Stopping<'_, S>) -> Outcome {
     let Stopping { shutdown, intake_stop, mut data_done, workers, state, registry, deadline } = stopping;
-    let mut ends: FuturesUnordered<_> = workers.into_iter().map(|worker| async move { (worker.name, worker.done.await.is_ok(), worker.thread) }).collect();
+    let mut ends: FuturesUnordered<_> =
+        workers.into_iter().map(|worker| async move { (worker.name, worker.done.await.is_ok(), worker.thread) }).collect();
     tokio::pin!(shutdown);
     let broken = loop {
         tokio::select! {

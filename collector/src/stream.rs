@@ -85,7 +85,10 @@ impl Stream {
     /// What is known.
     pub fn state(&self) -> StreamState {
         let stored = self.state.load(Ordering::Relaxed);
-        [StreamState::Unknown, StreamState::Waiting, StreamState::Live].into_iter().find(|state| *state as u8 == stored).unwrap_or(StreamState::Starting)
+        [StreamState::Unknown, StreamState::Waiting, StreamState::Live]
+            .into_iter()
+            .find(|state| *state as u8 == stored)
+            .unwrap_or(StreamState::Starting)
     }
 
     /// Since the last good record; `None`: none came yet.
@@ -128,8 +131,14 @@ mod tests {
     fn the_subject_is_the_one_the_core_writes() {
         let stream = Stream::new((Exchange::Binance, MarketType::Perpetual), "BTC-USDT", StreamKind::Trade);
         let scale = Scale::new(8);
-        let instrument =
-            Instrument { exchange: stream.exchange, market_type: stream.market_type, raw: "BTCUSDT".into(), symbol: "BTC-USDT".into(), price: scale, quantity: scale };
+        let instrument = Instrument {
+            exchange: stream.exchange,
+            market_type: stream.market_type,
+            raw: "BTCUSDT".into(),
+            symbol: "BTC-USDT".into(),
+            price: scale,
+            quantity: scale,
+        };
         let mut subject = Vec::new();
         message::subject(StreamKind::Trade, &instrument, &mut subject);
         assert_eq!(subject, stream.subject.as_bytes());

@@ -7,6 +7,7 @@ pub mod alerting;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod deliver;
 pub mod doors;
 pub mod findings;
 pub mod healthcheck;

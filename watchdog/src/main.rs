@@ -1,7 +1,7 @@
 //! The watchdog's program: arguments, logs, runtime. Everything else is in the library.
 #![forbid(unsafe_code)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use diagnostics::{EXIT_CONFIG, Format};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use watchdog::cli::{check, explain, notify};
 use watchdog::clock::SystemClock;
+use watchdog::deliver::Courier;
 use watchdog::prepared::{Prepared, prepare};
 use watchdog::routing::Deliver;
 use watchdog::run::{Deps, run};
@@ -17,7 +19,7 @@ use watchdog::{healthcheck, signals};
 
 /// Watches processes: scrapes, probes, evaluates Prometheus rules, routes alerts, restarts.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Examples:\n  watchdog run --config watchdog.yml\n  watchdog healthcheck")]
+#[command(version, about, after_help = "Examples:\n  watchdog run --config watchdog.yml\n  watchdog check rules rules/*.yml\n  watchdog healthcheck")]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -27,10 +29,24 @@ struct Arguments {
 enum Verb {
     /// Run the service
     Run(Run),
+    /// Find everything that is wrong in rule files or a configuration
+    #[command(subcommand)]
+    Check(check::Check),
+    /// Try a receiver
+    #[command(subcommand)]
+    Notify(Notify),
+    /// Say what an error code means
+    Explain(explain::Explain),
     /// Ask the running watchdog whether it is well: 0 yes, 1 no
     Healthcheck(healthcheck::Healthcheck),
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum Notify {
+    /// Send a test message to a receiver, or show what would be sent
+    Test(notify::NotifyTest),
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +76,9 @@ fn main() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default());
     match arguments.verb {
         Verb::Run(arguments) => service(&arguments),
+        Verb::Check(what) => check::run(what),
+        Verb::Notify(Notify::Test(arguments)) => block_on(notify::run(arguments)),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Healthcheck(arguments) => block_on(healthcheck::run(arguments)),
         Verb::Version => {
             watchdog::cli::print(concat!("watchdog ", env!("CARGO_PKG_VERSION")));
@@ -90,7 +109,7 @@ async fn started(prepared: Prepared) -> ExitCode {
     let shutdown = CancellationToken::new();
     let result = match signals::listen(shutdown.clone()) {
         Ok(hangups) => {
-            let deps = Deps { clock: Arc::new(SystemClock::default()), deliver: Box::new(|base: PathBuf| carrier(&base)), hangups };
+            let deps = Deps { clock: Arc::new(SystemClock::default()), deliver: Box::new(|base: PathBuf| carrier(base)), hangups };
             run(prepared, shutdown, deps).await
         }
         Err(error) => Err(error.into()),
@@ -104,8 +123,8 @@ async fn started(prepared: Prepared) -> ExitCode {
     }
 }
 
-fn carrier(base: &Path) -> anyhow::Result<Arc<dyn Deliver>> {
-    anyhow::bail!("no carrier for {}", base.display())
+fn carrier(base: PathBuf) -> anyhow::Result<Arc<dyn Deliver>> {
+    Ok(Arc::new(Courier::new(base)?))
 }
 
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {

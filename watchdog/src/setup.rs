@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diagnostics::{Diagnostic, Text};
-use router::config::Config as Routes;
+use router::config::{Config as Routes, SecretSource};
 use router::{Setup, Surroundings, dingtalk};
 
 use crate::config::Config;
@@ -39,8 +39,9 @@ pub fn load(config: &Config) -> Result<Option<Linked>, Findings> {
         }),
         None => Some(dingtalk::Config::default()),
     };
-    let (Some(routes), Some(robots)) = (routes, robots) else { return Err(findings) };
+    let (Some(routes), Some(mut robots)) = (routes, robots) else { return Err(findings) };
     let base = directory(path);
+    config.dingtalk_file.iter().for_each(|path| anchor_secrets(&mut robots, &directory(path)));
     let templates = read_templates(&routes, &robots, (&base, config.dingtalk_file.as_deref()), &mut findings);
     if findings.has_errors() {
         return Err(findings);
@@ -112,6 +113,16 @@ fn read_templates(
     let patterns = routes.templates.iter().map(|pattern| base.join(pattern)).chain(robots.templates.iter().map(|pattern| robots_base.join(pattern)));
     let files: Vec<PathBuf> = patterns.flat_map(|pattern| expand(&pattern)).collect();
     files.iter().filter_map(|path| read(path, findings).map(|text| (name(path), text))).collect()
+}
+
+/// Secret files of robots are relative to dingtalk.yml, not to alertmanager.yml as all others.
+fn anchor_secrets(robots: &mut dingtalk::Config, base: &Path) {
+    let sources = robots.targets.values_mut().flat_map(|target| [Some(&mut target.url), target.secret.as_mut()]).flatten();
+    for source in sources {
+        if let SecretSource::File(path) = source {
+            *path = std::path::absolute(base.join(&path)).unwrap_or_else(|_| base.join(&path));
+        }
+    }
 }
 
 fn name(path: &Path) -> String {

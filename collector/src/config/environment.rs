@@ -46,7 +46,8 @@ const ONE_PROCESS: Fate = Fate::Gone {
     zh: "只有一个进程，没有模式之分；端口与记录目录的锁防止重复启动",
 };
 const PROXY: Fate = Fate::Gone { en: "proxies are not used: connections go direct", zh: "不使用代理：直接连接" };
-const PUBLIC_DATA: Fate = Fate::Gone { en: "only public data is collected: keys are not needed and not read", zh: "只采集公开数据：不需要也不读取密钥" };
+const PUBLIC_DATA: Fate =
+    Fate::Gone { en: "only public data is collected: keys are not needed and not read", zh: "只采集公开数据：不需要也不读取密钥" };
 
 /// Every variable of the old collector. Where two set one key, the earlier wins.
 pub const TABLE: &[Variable] = &[
@@ -59,10 +60,7 @@ pub const TABLE: &[Variable] = &[
     Variable { name: "MARKETPRISM_LOG_LEVEL", fate: Fate::Sets("log.level") },
     Variable { name: "LOG_LEVEL", fate: Fate::Sets("log.level") },
     Variable { name: "MARKETPRISM_LOG_JSON", fate: Fate::Sets("log.format") },
-    Variable {
-        name: "COLLECTOR_ENABLE_HTTP",
-        fate: Fate::Gone { en: "the HTTP pages are always on", zh: "HTTP 页面始终开启" },
-    },
+    Variable { name: "COLLECTOR_ENABLE_HTTP", fate: Fate::Gone { en: "the HTTP pages are always on", zh: "HTTP 页面始终开启" } },
     Variable {
         name: "MARKETPRISM_LOG_FILE",
         fate: Fate::Gone { en: "the log goes to standard error: redirect it there", zh: "日志写到标准错误：请在那里重定向" },

@@ -45,10 +45,14 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_need_a_unit_that_is_known() {
-        for (text, milliseconds) in [("100ms", Some(100)), ("10s", Some(10_000)), ("2 h", Some(7_200_000)), ("10", None), ("s", None), ("-1s", None), ("1.5s", None)] {
+        for (text, milliseconds) in
+            [("100ms", Some(100)), ("10s", Some(10_000)), ("2 h", Some(7_200_000)), ("10", None), ("s", None), ("-1s", None), ("1.5s", None)]
+        {
             assert_eq!(duration(text), milliseconds.map(Duration::from_millis), "{text}");
         }
-        for (text, bytes) in [("256MB", Some(256_000_000)), ("1 KiB", Some(1024)), ("7", Some(7)), ("7 MBit", None), ("", None), ("99999999999999GB", None)] {
+        for (text, bytes) in
+            [("256MB", Some(256_000_000)), ("1 KiB", Some(1024)), ("7", Some(7)), ("7 MBit", None), ("", None), ("99999999999999GB", None)]
+        {
             assert_eq!(size(text), bytes, "{text}");
         }
     }

@@ -64,7 +64,8 @@ impl Reader<'_> {
     /// A word that is none of `known`.
     fn unknown(&mut self, word: &Spanned<String>, what: (&str, &str), known: &[&str]) {
         let list = known.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
-        let near = closest(&word.value, known.iter().copied()).map(|near| Text::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？")));
+        let near =
+            closest(&word.value, known.iter().copied()).map(|near| Text::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？")));
         let message = Text::new(format!("unknown {} `{}`", what.0, word.value), format!("未知的{} `{}`", what.1, word.value));
         let mut found = Diagnostic::error("E303", message).expected(Text::new(format!("one of {list}"), format!("以下之一：{list}")));
         found.hint = near;
@@ -101,7 +102,10 @@ impl Reader<'_> {
             let (name, market) = (exchange.as_str(), market_type.as_str());
             let known = VENUES.map(|(e, m)| format!("{} {}", e.as_str(), m.as_str())).join(", ");
             let message = Text::new(format!("`{name}` `{market}` cannot be collected"), format!("无法采集 `{name}` `{market}`"));
-            self.error(place_of(&venue.name), Diagnostic::error("E303", message).expected(Text::new(format!("one of: {known}"), format!("以下之一：{known}"))));
+            self.error(
+                place_of(&venue.name),
+                Diagnostic::error("E303", message).expected(Text::new(format!("one of: {known}"), format!("以下之一：{known}"))),
+            );
             return None;
         }
         if !seen.insert((exchange, market_type)) {
@@ -277,7 +281,10 @@ impl Reader<'_> {
             self.overridden(variable, grace_place);
         }
         if http.health == http.metrics && http.health.port() != 0 {
-            let message = Text::new(format!("`http.health` and `http.metrics` are both {}", http.health), format!("`http.health` 与 `http.metrics` 同为 {}", http.health));
+            let message = Text::new(
+                format!("`http.health` and `http.metrics` are both {}", http.health),
+                format!("`http.health` 与 `http.metrics` 同为 {}", http.health),
+            );
             self.findings.push(Diagnostic::error("E304", message).in_file(self.file));
         }
         http
@@ -291,7 +298,8 @@ impl Reader<'_> {
             match written.value.parse() {
                 Ok(parsed) => address = parsed,
                 Err(_) => {
-                    let message = Text::new(format!("`{}` is not an address to listen on", written.value), format!("`{}` 不是监听地址", written.value));
+                    let message =
+                        Text::new(format!("`{}` is not an address to listen on", written.value), format!("`{}` 不是监听地址", written.value));
                     self.error(place_of(&written), Diagnostic::error("E301", message).expected(Text::same(format!("IP:PORT, `{default}`"))));
                 }
             }
@@ -353,7 +361,10 @@ impl Reader<'_> {
     /// Warns at a key of the file whose value the environment replaces.
     fn overridden(&mut self, variable: &str, place: Option<Place>) {
         if let Some(place) = place {
-            let message = Text::new(format!("environment variable `{variable}` is set and wins over this value"), format!("环境变量 `{variable}` 已设置，优先于此值"));
+            let message = Text::new(
+                format!("environment variable `{variable}` is set and wins over this value"),
+                format!("环境变量 `{variable}` 已设置，优先于此值"),
+            );
             self.findings.push(Diagnostic::warning("W302", message).in_file(self.file).at(place));
         }
     }

@@ -121,7 +121,9 @@ impl Link for WebSocket {
         }
         Pin::new(&mut self.stream).poll_next(context).map(|next| match next {
             Some(Ok(Message::Text(text))) => Wire::Text(text),
-            Some(Ok(Message::Close(frame))) => Wire::Ended(frame.map_or_else(|| "closed by the peer".to_owned(), |frame| format!("closed by the peer: {frame}"))),
+            Some(Ok(Message::Close(frame))) => {
+                Wire::Ended(frame.map_or_else(|| "closed by the peer".to_owned(), |frame| format!("closed by the peer: {frame}")))
+            }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Wire::Activity,
             Some(Err(error)) => Wire::Ended(error.to_string()),
             None => Wire::Ended("ended".to_owned()),

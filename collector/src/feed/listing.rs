@@ -75,8 +75,14 @@ mod tests {
 
     fn listing(symbol: &str, trading: bool) -> Listing {
         let (price, quantity) = (Scale::new(8), Scale::new(8));
-        let instrument =
-            Instrument { exchange: Exchange::Binance, market_type: MarketType::Spot, raw: symbol.replace('-', "").into(), symbol: symbol.into(), price, quantity };
+        let instrument = Instrument {
+            exchange: Exchange::Binance,
+            market_type: MarketType::Spot,
+            raw: symbol.replace('-', "").into(),
+            symbol: symbol.into(),
+            price,
+            quantity,
+        };
         Listing { instrument, trading }
     }
 

@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Aborted, LocalBoxFuture, abortable};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use marketdata::{
-    ConnId, Effect, Event, EventKind, FetchId, Input, InstrumentId, Publication, Response, SnapshotTrouble, StreamKind, SyncState, Trade, Tuning, Venue,
-    VenueKind, message,
+    ConnId, Effect, Event, EventKind, FetchId, Input, InstrumentId, Publication, Response, SnapshotTrouble, StreamKind, SyncState, Trade, Tuning,
+    Venue, VenueKind, message,
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -440,7 +440,8 @@ impl Outlet {
     fn new(shared: &Shared, config: &VenueConfig, symbol: &str) -> Option<Self> {
         let find = |kind| {
             let streams = &shared.state.streams;
-            let place = (0..streams.len()).find(|place| is_of(shared, *place, config) && streams.get(*place).is_some_and(|s| s.symbol == symbol && s.kind == kind))?;
+            let place = (0..streams.len())
+                .find(|place| is_of(shared, *place, config) && streams.get(*place).is_some_and(|s| s.symbol == symbol && s.kind == kind))?;
             Some((place, StreamMetrics::new(streams, place, &shared.registry)?))
         };
         Some(Self { book: find(StreamKind::Book)?, trade: find(StreamKind::Trade), owed: 0 })

@@ -235,7 +235,11 @@ impl Check {
             n if n < books.len() => Verdict::Degraded,
             _ => Verdict::Unhealthy,
         };
-        Self::new(verdict, format!("{} of {} books are not fresh", stale.len(), books.len()), json!({"active_symbols": books.len() - stale.len(), "stale": stale}))
+        Self::new(
+            verdict,
+            format!("{} of {} books are not fresh", stale.len(), books.len()),
+            json!({"active_symbols": books.len() - stale.len(), "stale": stale}),
+        )
     }
 
     fn to_json(&self, name: &str, now: Now) -> Value {
@@ -288,7 +292,12 @@ fn coverage(streams: &Streams, now: Now) -> Value {
             "status": if fresh == streams.len() { "healthy" } else if fresh > 0 { "degraded" } else { "unhealthy" },
         })
     };
-    by_kind.iter().map(|(kind, exchanges)| ((*kind).to_owned(), exchanges.iter().map(|(name, streams)| ((*name).to_owned(), exchange(streams))).collect::<Value>())).collect()
+    by_kind
+        .iter()
+        .map(|(kind, exchanges)| {
+            ((*kind).to_owned(), exchanges.iter().map(|(name, streams)| ((*name).to_owned(), exchange(streams))).collect::<Value>())
+        })
+        .collect()
 }
 
 fn rounded(value: f64) -> f64 {

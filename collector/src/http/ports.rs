@@ -36,7 +36,8 @@ impl Listeners {
 fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Diagnostic> {
     TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => taken(address, option),
-        _ => Diagnostic::error("E311", Text::new(format!("cannot listen on {address}: {error}"), format!("无法监听 {address}：{error}"))).hint(change(option)),
+        _ => Diagnostic::error("E311", Text::new(format!("cannot listen on {address}: {error}"), format!("无法监听 {address}：{error}")))
+            .hint(change(option)),
     })
 }
 

@@ -80,11 +80,7 @@ struct Float(f64);
 
 impl std::fmt::Display for Float {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_infinite() {
-            f.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" })
-        } else {
-            write!(f, "{}", self.0)
-        }
+        if self.0.is_infinite() { f.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" }) } else { write!(f, "{}", self.0) }
     }
 }
 

@@ -94,7 +94,12 @@ impl StreamOut {
 // === impl Publisher ===
 
 impl Publisher {
-    async fn connect(addresses: Vec<ServerAddr>, registry: Arc<Registry>, clock: SharedClock, streams: Vec<StreamOut>) -> Result<Self, async_nats::ConnectError> {
+    async fn connect(
+        addresses: Vec<ServerAddr>,
+        registry: Arc<Registry>,
+        clock: SharedClock,
+        streams: Vec<StreamOut>,
+    ) -> Result<Self, async_nats::ConnectError> {
         let (says, link) = watch::channel(Link::Down);
         let (up, connected) = (registry.gauge(&names::SINK_UP, &[NAME]), registry.gauge(&names::NATS_CONNECTED, &[]));
         let events = Arc::clone(&registry);

@@ -236,8 +236,18 @@ fn digest(name: &str, (interval, offset, limit): (Option<i64>, Option<i64>, usiz
     for rule in rules {
         text.push_str(&match &**rule {
             Rule::Alert(rule) => {
-                let fields = |fields: &BTreeMap<String, crate::model::Field>| fields.iter().map(|(name, field)| format!("{name}={:?},", field.text)).collect::<String>();
-                format!("|A{}|{}|{}|{}|{}|{}", rule.name, rule.query, rule.for_ms, rule.keep_firing_for_ms, fields(&rule.labels), fields(&rule.annotations))
+                let fields = |fields: &BTreeMap<String, crate::model::Field>| {
+                    fields.iter().map(|(name, field)| format!("{name}={:?},", field.text)).collect::<String>()
+                };
+                format!(
+                    "|A{}|{}|{}|{}|{}|{}",
+                    rule.name,
+                    rule.query,
+                    rule.for_ms,
+                    rule.keep_firing_for_ms,
+                    fields(&rule.labels),
+                    fields(&rule.annotations)
+                )
             }
             Rule::Record(rule) => format!("|R{}|{}|{:?}", rule.name, rule.query, rule.labels),
         });
@@ -249,7 +259,9 @@ fn digest(name: &str, (interval, offset, limit): (Option<i64>, Option<i64>, usiz
 fn say_lints(document: &mut Document<'_>, found: Vec<lint::Finding>, expr: &Written) {
     for finding in found {
         let place = match finding.at {
-            lint::At::Expr(span) => expr.inside(document.source, span.start, expr.text.get(span.start..span.end).map_or(1, |text| text.chars().count())),
+            lint::At::Expr(span) => {
+                expr.inside(document.source, span.start, expr.text.get(span.start..span.end).map_or(1, |text| text.chars().count()))
+            }
             lint::At::Place(place) => place,
         };
         let mut diagnostic = Diagnostic::warning(finding.code, finding.message);
@@ -257,4 +269,3 @@ fn say_lints(document: &mut Document<'_>, found: Vec<lint::Finding>, expr: &Writ
         document.say(diagnostic, place);
     }
 }
-

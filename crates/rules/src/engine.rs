@@ -2,10 +2,10 @@
 //!
 //! A turn spells the whole way: follow the wall clock, begin what is due, evaluate rules within a budget, hand out alerts.
 
+mod look;
 mod outbox;
 mod pass;
 mod reload;
-mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -310,7 +310,8 @@ impl RuleEngine {
     fn set_retention(&mut self) {
         let lookback = self.options.eval.lookback_ms;
         let offset = |group: &GroupRun| group.group.query_offset_ms.unwrap_or(self.options.query_offset_ms);
-        let asked = self.groups.iter().flat_map(|group| group.rules.iter().map(|run| inspect::look_back_ms(run.rule.expr(), lookback) + offset(group)));
+        let asked =
+            self.groups.iter().flat_map(|group| group.rules.iter().map(|run| inspect::look_back_ms(run.rule.expr(), lookback) + offset(group)));
         let retention_ms = asked.max().unwrap_or(0).max(lookback).max(self.options.keep_ms) + self.options.evaluation_interval_ms;
         let ceilings = self.store.ceilings();
         self.store.set_ceilings(promql::series::Ceilings { retention_ms, ..ceilings });
@@ -375,4 +376,3 @@ impl NameRun {
         same
     }
 }
-

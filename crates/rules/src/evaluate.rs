@@ -60,7 +60,8 @@ pub(crate) fn alerts(rule: &AlertRule, at_ms: i64, elements: Vec<Element>, aroun
         let subject = Subject { labels: &element.labels, value, at_ms };
         let own: Vec<(&str, String)> = rule.labels.iter().map(|(name, field)| (name.as_str(), field.render(&rule.name, subject, around))).collect();
         let own = own.iter().map(|(name, value)| (*name, value.as_str()));
-        let labels = Labels::from_pairs(element.labels.iter().filter(|(name, _)| *name != METRIC_NAME).chain(own).chain([(ALERT_NAME, rule.name.as_str())]));
+        let labels =
+            Labels::from_pairs(element.labels.iter().filter(|(name, _)| *name != METRIC_NAME).chain(own).chain([(ALERT_NAME, rule.name.as_str())]));
         if !seen.insert(labels.clone()) {
             return Err("vector contains metrics with the same labelset after applying alert labels".to_owned());
         }

@@ -12,14 +12,26 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A number, duration, time or quoted text in the expression cannot be read. Durations are whole numbers with units in the order y w d h m s ms, such as 1h30m.",
         "表达式中的数字、时长、时间或引号文本无法读取。时长为整数加单位，单位顺序为 y w d h m s ms，例如 1h30m。",
     ),
-    ("E103", "The expression calls a function that does not exist. Compare its spelling with the documentation of PromQL functions.", "表达式调用了不存在的函数，请与 PromQL 函数文档核对拼写。"),
+    (
+        "E103",
+        "The expression calls a function that does not exist. Compare its spelling with the documentation of PromQL functions.",
+        "表达式调用了不存在的函数，请与 PromQL 函数文档核对拼写。",
+    ),
     (
         "E104",
         "A function or operator was given a value of the wrong type, or too many or too few. rate(), increase() and the like need a range such as [5m]; comparisons need vectors or `bool`.",
         "函数或运算符得到的值类型不对，或参数个数不对。rate()、increase() 等需要 [5m] 这样的区间；比较需要向量或 `bool`。",
     ),
-    ("E105", "on(), ignoring(), group_left() or group_right() is used where it has no meaning.", "on()、ignoring()、group_left() 或 group_right() 用在了没有意义的地方。"),
-    ("E106", "A selector is wrong: a pattern that is not RE2, a name given twice, a modifier in the wrong place, or no condition at all.", "选择器有误：正则不是 RE2、名称重复、修饰符位置不对，或没有任何条件。"),
+    (
+        "E105",
+        "on(), ignoring(), group_left() or group_right() is used where it has no meaning.",
+        "on()、ignoring()、group_left() 或 group_right() 用在了没有意义的地方。",
+    ),
+    (
+        "E106",
+        "A selector is wrong: a pattern that is not RE2, a name given twice, a modifier in the wrong place, or no condition at all.",
+        "选择器有误：正则不是 RE2、名称重复、修饰符位置不对，或没有任何条件。",
+    ),
     ("E107", "The expression is too long or too deeply nested. Split it with recording rules.", "表达式过长或嵌套过深，请用记录规则拆分。"),
     (
         "E108",
@@ -33,19 +45,35 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A duration cannot be read: whole numbers with units in the order y w d h m s ms, such as 30s or 1h30m. An interval must be above zero.",
         "时长无法读取：应为整数加单位，顺序为 y w d h m s ms，例如 30s 或 1h30m。interval 必须大于零。",
     ),
-    ("E113", "A recording rule has no `for`, `keep_firing_for` or `annotations`: it records a value and has no alert.", "记录规则没有 `for`、`keep_firing_for` 或 `annotations`：它只记录数值，不产生告警。"),
+    (
+        "E113",
+        "A recording rule has no `for`, `keep_firing_for` or `annotations`: it records a value and has no alert.",
+        "记录规则没有 `for`、`keep_firing_for` 或 `annotations`：它只记录数值，不产生告警。",
+    ),
     (
         "E114",
         "The name of a recorded metric is not a metric name: letters, digits, `_` and `:`, not beginning with a digit, without braces (labels go under `labels`).",
         "记录的指标名无效：只能是字母、数字、`_`、`:`，不能以数字开头，不能带花括号（标签写在 `labels` 下）。",
     ),
-    ("E115", "The name of a label or annotation is not one: letters, digits and `_`, not beginning with a digit; a label cannot be `__name__`.", "标签或注解的名称无效：只能是字母、数字和 `_`，不能以数字开头；标签不能是 `__name__`。"),
+    (
+        "E115",
+        "The name of a label or annotation is not one: letters, digits and `_`, not beginning with a digit; a label cannot be `__name__`.",
+        "标签或注解的名称无效：只能是字母、数字和 `_`，不能以数字开头；标签不能是 `__name__`。",
+    ),
     ("E116", "The template of a label or annotation cannot be parsed. The caret shows the place.", "标签或注解的模板无法解析，插入符标出位置。"),
     ("E117", "`limit` is a whole number, 0 for none.", "`limit` 是整数，0 表示不限制。"),
     ("E130", "A rule test is incomplete or wrong: see the message for the key.", "规则测试不完整或有误：消息中指明了具体的键。"),
-    ("E131", "The values of an input series cannot be read: items are `v`, `vxN`, `a+bxN`, `a-bxN`, `_`, `_xN`, `stale`.", "输入序列的值无法读取：可用的形式为 `v`、`vxN`、`a+bxN`、`a-bxN`、`_`、`_xN`、`stale`。"),
+    (
+        "E131",
+        "The values of an input series cannot be read: items are `v`, `vxN`, `a+bxN`, `a-bxN`, `_`, `_xN`, `stale`.",
+        "输入序列的值无法读取：可用的形式为 `v`、`vxN`、`a+bxN`、`a-bxN`、`_`、`_xN`、`stale`。",
+    ),
     ("W110", "The file has more than one YAML document; only the first is used.", "文件包含多个 YAML 文档，只使用第一个。"),
-    ("W111", "Two rules have the same name and labels: their alerts or series are the same, and one hides the other.", "两条规则的名称和标签相同：它们的告警或序列也相同，会互相覆盖。"),
+    (
+        "W111",
+        "Two rules have the same name and labels: their alerts or series are the same, and one hides the other.",
+        "两条规则的名称和标签相同：它们的告警或序列也相同，会互相覆盖。",
+    ),
     (
         "W112",
         "A label holds the value of the expression. Each new value makes a new alert, so with `for` it never fires, and without it messages multiply. Put the value into an annotation.",
@@ -71,7 +99,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "absent() has only the labels that its selector fixes with `=`; any other label is empty in the texts of the alert.",
         "absent() 只带有选择器中用 `=` 固定的标签；告警文本中的其他标签都是空的。",
     ),
-    ("W117", "The range is shorter than two scrapes, so it often holds fewer than two samples and the function returns nothing. Use at least four times the scrape interval.", "区间短于两次抓取，其中常常不足两个样本，函数没有结果。请至少使用抓取间隔的四倍。"),
+    (
+        "W117",
+        "The range is shorter than two scrapes, so it often holds fewer than two samples and the function returns nothing. Use at least four times the scrape interval.",
+        "区间短于两次抓取，其中常常不足两个样本，函数没有结果。请至少使用抓取间隔的四倍。",
+    ),
     ("W118", "No target exposes this metric now, so the rule cannot alarm.", "目前没有任何目标暴露该指标，规则无法告警。"),
     (
         "W119",

@@ -140,4 +140,3 @@ fn path_of(url: &str) -> &str {
     let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or_default();
     path.trim_end_matches('/')
 }
-

@@ -9,14 +9,11 @@ use rules::{CheckOptions, RuleSource, check};
 #[test]
 fn each_file_is_said_to_have_what_it_has() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check");
-    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "yml")).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "yml")).collect();
     paths.sort();
     assert!(!paths.is_empty());
-    let options = CheckOptions {
-        scrape_interval_ms: Some(30_000),
-        known_metrics: None,
-        ..CheckOptions::default()
-    };
+    let options = CheckOptions { scrape_interval_ms: Some(30_000), known_metrics: None, ..CheckOptions::default() };
     let mut wrong = String::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).unwrap();

@@ -124,7 +124,8 @@ impl World {
             "urgent" => {
                 let (labels, v) = series_and_value(rest);
                 self.scraped.insert(labels.clone(), v);
-                self.engine.observe(now, Observation { at_ms: now.wall_ms, samples: vec![(labels, v)], urgency: Urgency::Urgent, ..Observation::default() });
+                self.engine
+                    .observe(now, Observation { at_ms: now.wall_ms, samples: vec![(labels, v)], urgency: Urgency::Urgent, ..Observation::default() });
                 self.turn();
             }
             "pause" => self.scraping = false,

@@ -7,7 +7,8 @@ use rules::unittest::{self, Outcome, TestFile};
 use rules::{CheckOptions, RuleSource, check};
 
 fn test_files(dir: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(".test.yml")).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(".test.yml")).collect();
     paths.sort();
     assert!(!paths.is_empty(), "no tests in {}", dir.display());
     paths
@@ -19,7 +20,9 @@ fn run(path: &Path) -> (TestFile, Vec<Outcome>) {
     let texts: Vec<(String, String)> = file
         .rule_files
         .iter()
-        .map(|(pattern, _)| (pattern.clone(), std::fs::read_to_string(path.parent().unwrap().join(pattern)).unwrap_or_else(|e| panic!("{pattern}: {e}"))))
+        .map(|(pattern, _)| {
+            (pattern.clone(), std::fs::read_to_string(path.parent().unwrap().join(pattern)).unwrap_or_else(|e| panic!("{pattern}: {e}")))
+        })
         .collect();
     let sources: Vec<RuleSource<'_>> = texts.iter().map(|(file, text)| RuleSource { file, text }).collect();
     let checked = check(&sources, &CheckOptions::default());

@@ -86,23 +86,26 @@ pub fn run(check: Check) -> ExitCode {
 /// Findings in rule files, and how many rules there are.
 fn check_rules(files: &[PathBuf]) -> (Findings, usize) {
     let mut findings = Findings::default();
-    let sources: Vec<RuleSource> = files.iter().filter_map(|path| source(path, &mut findings)).collect();
+    let sources: Vec<(String, String)> = files.iter().filter_map(|path| source(path, &mut findings)).collect();
     let counted = add_rules(&sources, &mut findings);
     (findings, counted)
 }
 
-fn add_rules(sources: &[RuleSource], findings: &mut Findings) -> usize {
-    let checked = rules::check(sources, &rules::CheckOptions::default());
-    for source in sources {
-        findings.add(&source.file, &source.text, checked.diagnostics.iter().filter(|found| found.file == source.file).cloned());
+/// Checks files given as name and text together: a group or a lint may concern two of them.
+fn add_rules(files: &[(String, String)], findings: &mut Findings) -> usize {
+    let sources: Vec<RuleSource<'_>> = files.iter().map(|(file, text)| RuleSource { file, text }).collect();
+    let checked = rules::check(&sources, &rules::CheckOptions::default());
+    for (file, text) in files {
+        findings.add(file, text, checked.diagnostics.iter().filter(|found| found.file == *file).cloned());
     }
-    checked.rules.rule_count()
+    checked.rules.groups.iter().map(|group| group.rules.len()).sum()
 }
 
-fn source(path: &Path, findings: &mut Findings) -> Option<RuleSource> {
+/// Name and text of a file; a finding when it cannot be read.
+fn source(path: &Path, findings: &mut Findings) -> Option<(String, String)> {
     let file = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => Some(RuleSource { file, text }),
+        Ok(text) => Some((file, text)),
         Err(error) => {
             let text = Text::new(format!("cannot read {file}: {error}"), format!("无法读取 {file}：{error}"));
             findings.list.push(Diagnostic::error("E310", text).in_file(file));
@@ -122,7 +125,7 @@ fn check_config(path: &Path, findings: &mut Findings) -> usize {
     };
     findings.add(&loaded.source.name, &loaded.source.text, loaded.warnings);
     let files: Vec<PathBuf> = loaded.config.rule_files.iter().flat_map(|pattern| expand(pattern)).collect();
-    let sources: Vec<RuleSource> = files.iter().filter_map(|path| source(path, findings)).collect();
+    let sources: Vec<(String, String)> = files.iter().filter_map(|path| source(path, findings)).collect();
     let counted = add_rules(&sources, findings);
     let linked = match setup::load(&loaded.config) {
         Ok(linked) => linked.map(|linked| linked.findings).unwrap_or_default(),

@@ -2,6 +2,10 @@
 //!
 //! Owns: what they print and their exit codes: 0 fine, 1 something was found or failed, 2 wrong use, 78 the configuration cannot be used.
 
+pub mod check;
+pub mod explain;
+pub mod notify;
+
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 

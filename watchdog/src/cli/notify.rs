@@ -149,7 +149,7 @@ async fn send(linked: &setup::Linked, delivery: &Delivery, lang: Lang) -> bool {
         return true;
     }
     let outcome = match Courier::new(linked.base.clone()) {
-        Ok(courier) => courier.deliver(&linked.setup, delivery, now_ms()).await,
+        Ok(courier) => courier.carry(&linked.setup, delivery, now_ms()).await,
         Err(error) => Outcome::Permanent { reason: error.to_string() },
     };
     let (accepted, reason) = match outcome {

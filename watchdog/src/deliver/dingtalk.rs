@@ -1,15 +1,17 @@
 //! A signed POST to a robot. Its answer is judged by `router::dingtalk::classify`.
 
+use std::path::Path;
+
 use reqwest::header::CONTENT_TYPE;
 use router::delivery::Outcome;
 use router::dingtalk::{Message, classify, signed_url};
 
-use super::{read_reply, without_url};
+use super::{read_reply, secret, without_url};
 
-pub(super) async fn send(http: &reqwest::Client, message: &Message, now_ms: i64) -> Outcome {
-    let url = match &message.secret {
-        Some(secret) => signed_url(message.url.reveal(), secret.reveal(), now_ms),
-        None => message.url.reveal().to_owned(),
+pub(super) async fn send(http: &reqwest::Client, base: &Path, message: &Message, now_ms: i64) -> Outcome {
+    let url = match address(base, message, now_ms) {
+        Ok(url) => url,
+        Err(reason) => return Outcome::Permanent { reason },
     };
     let sent = http.post(url).header(CONTENT_TYPE, "application/json; charset=utf-8").body(message.body.clone()).send().await;
     let reply = match sent {
@@ -21,5 +23,14 @@ pub(super) async fn send(http: &reqwest::Client, message: &Message, now_ms: i64)
     match read_reply(reply).await {
         Ok(body) => classify(status, &body).outcome,
         Err(error) => Outcome::retry(without_url(error)),
+    }
+}
+
+/// The robot's URL, signed at this moment where it has a secret.
+fn address(base: &Path, message: &Message, now_ms: i64) -> Result<String, String> {
+    let url = secret::read(&message.url, base)?;
+    match &message.secret {
+        Some(key) => Ok(signed_url(&url, &secret::read(key, base)?, now_ms)),
+        None => Ok(url),
     }
 }

@@ -5,16 +5,20 @@
 
 mod dingtalk;
 mod email;
+mod oauth2;
 mod secret;
 mod tls;
 mod webhook;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use router::delivery::{Delivery, Integration, Outcome};
 use router::{Setup, notification::Notification};
 
+use crate::routing::Deliver;
 pub use secret::SecretError;
 
 /// Longest wait for one attempt, whatever its kind.
@@ -53,7 +57,7 @@ impl Courier {
     }
 
     /// One attempt. Never fails otherwise than by its outcome, never takes much longer than ten seconds.
-    pub async fn deliver(&self, setup: &Setup, delivery: &Delivery, now_ms: i64) -> Outcome {
+    pub async fn carry(&self, setup: &Setup, delivery: &Delivery, now_ms: i64) -> Outcome {
         let attempt = async {
             match &*delivery.integration {
                 Integration::DingTalk { target, .. } => self.send_dingtalk(setup, target, &delivery.notification, now_ms).await,
@@ -71,7 +75,7 @@ impl Courier {
     /// A message to a robot, for a delivery, for `notify test`, or handed over by another Alertmanager.
     pub async fn send_dingtalk(&self, setup: &Setup, target: &str, notification: &Notification, now_ms: i64) -> Outcome {
         match setup.dingtalk_message(target, notification, now_ms) {
-            Some(message) => dingtalk::send(&self.http, &message, now_ms).await,
+            Some(message) => dingtalk::send(&self.http, &self.base, &message, now_ms).await,
             None => Outcome::Permanent { reason: format!("no robot `{target}` in dingtalk.yml") },
         }
     }
@@ -85,6 +89,13 @@ impl Courier {
             Ok(mail) => email::send(&self.base, email, &mail, &delivery.idempotency_key).await,
             Err(reason) => Outcome::Permanent { reason },
         }
+    }
+}
+
+impl Deliver for Courier {
+    fn deliver(&self, setup: Arc<Setup>, delivery: Delivery, now_ms: i64) -> BoxFuture<'static, Outcome> {
+        let courier = self.clone();
+        Box::pin(async move { courier.carry(&setup, &delivery, now_ms).await })
     }
 }
 

@@ -9,13 +9,13 @@ use router::config::{Auth, HttpConfig, Webhook};
 use router::delivery::Outcome;
 use router::notification::{Notification, payload_v4};
 
-use super::{read_reply, secret, tls, without_url};
+use super::{oauth2, read_reply, secret, tls, without_url};
 
 /// Longest `Retry-After` that is obeyed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 
 pub(super) async fn send(shared: &reqwest::Client, base: &Path, webhook: &Webhook, notification: &Notification) -> Outcome {
-    let request = match request(shared, base, webhook) {
+    let request = match request(shared, base, webhook).await {
         Ok(request) => request,
         Err(reason) => return Outcome::Permanent { reason },
     };
@@ -44,7 +44,7 @@ pub(super) async fn send(shared: &reqwest::Client, base: &Path, webhook: &Webhoo
     }
 }
 
-fn request(shared: &reqwest::Client, base: &Path, webhook: &Webhook) -> Result<reqwest::RequestBuilder, String> {
+async fn request(shared: &reqwest::Client, base: &Path, webhook: &Webhook) -> Result<reqwest::RequestBuilder, String> {
     let url = secret::read(&webhook.url, base)?;
     let client = if needs_own_client(&webhook.http) { own_client(base, &webhook.http)? } else { shared.clone() };
     let mut request = client.post(url);
@@ -54,6 +54,7 @@ fn request(shared: &reqwest::Client, base: &Path, webhook: &Webhook) -> Result<r
             let password = password.as_ref().map(|source| secret::read(source, base)).transpose()?;
             request.basic_auth(secret::read(username, base)?, password)
         }
+        Auth::OAuth2(settings) => request.bearer_auth(oauth2::token(&client, base, settings).await?),
         Auth::Header { kind, credentials } => request.header("authorization", format!("{kind} {}", secret::read(credentials, base)?)),
     };
     for (name, values) in &webhook.http.headers {

@@ -43,7 +43,8 @@ impl Reader<'_> {
     }
 
     fn kind(&mut self, fields: Fields<'_>) -> Option<Kind> {
-        let text = |reader: &mut Self, key| fields.get(key).and_then(|node| reader.document.text(node)).filter(|name: &Written| !name.text.is_empty());
+        let text =
+            |reader: &mut Self, key| fields.get(key).and_then(|node| reader.document.text(node)).filter(|name: &Written| !name.text.is_empty());
         let (alert, record) = (text(self, "alert"), text(self, "record"));
         let place = fields.key_place("record").or_else(|| fields.key_place("alert")).unwrap_or(Place { len: 1, ..fields.place });
         match (alert, record) {
@@ -53,7 +54,11 @@ impl Reader<'_> {
                 Some(Kind::Record(name))
             }
             (Some(_), Some(_)) => {
-                self.error("E111", Text::new("a rule has either `alert` or `record`, not both", "规则只能有 `alert` 或 `record` 之一，不能同时有"), place);
+                self.error(
+                    "E111",
+                    Text::new("a rule has either `alert` or `record`, not both", "规则只能有 `alert` 或 `record` 之一，不能同时有"),
+                    place,
+                );
                 None
             }
             (None, None) => {

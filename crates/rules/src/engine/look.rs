@@ -51,7 +51,13 @@ impl RuleEngine {
             annotations,
             for_ms,
             keep_firing_for_ms,
-            health: if run.error.is_some() { Health::Err } else if evaluated { Health::Ok } else { Health::Unknown },
+            health: if run.error.is_some() {
+                Health::Err
+            } else if evaluated {
+                Health::Ok
+            } else {
+                Health::Unknown
+            },
             last_error: run.error.clone(),
             last_evaluation_ms: run.last_at.map(|at| self.timeline.shown_ms(at)),
             state: if evaluated { RuleState::Known(run.alerts.state()) } else { RuleState::Unknown },
@@ -92,7 +98,11 @@ impl RuleEngine {
             }
             let metric = read.selector.metric_name().map(str::to_owned);
             let by_name = metric.as_ref().map(|name| Matcher::new(METRIC_NAME, MatchOp::Equal, name, None));
-            missing.push(MissingSeries { name_exists: by_name.is_some_and(|matcher| exists(&[matcher], reach)), selector: selector_text(&read), metric });
+            missing.push(MissingSeries {
+                name_exists: by_name.is_some_and(|matcher| exists(&[matcher], reach)),
+                selector: selector_text(&read),
+                metric,
+            });
         }
         missing
     }

@@ -44,7 +44,11 @@ impl Outbox {
     /// Whether there was room; one that is refused is tried again at the rule's next evaluation.
     pub(super) fn push(&mut self, outgoing: Outgoing) -> bool {
         let room = self.waiting.len() < self.limit;
-        if room { self.waiting.push_back(outgoing) } else { self.refused += 1 }
+        if room {
+            self.waiting.push_back(outgoing)
+        } else {
+            self.refused += 1
+        }
         room
     }
 

@@ -129,10 +129,17 @@ impl RuleEngine {
     }
 
     /// Brings the rule's alerts to what its expression gave, queues what is to be sent; the series that tell of them.
-    fn update_alerts(&mut self, spot: Spot, rule: &AlertRule, moment: Moment, elements: Vec<promql::eval::Element>) -> Result<Vec<(Labels, f64)>, String> {
+    fn update_alerts(
+        &mut self,
+        spot: Spot,
+        rule: &AlertRule,
+        moment: Moment,
+        elements: Vec<promql::eval::Element>,
+    ) -> Result<Vec<(Labels, f64)>, String> {
         let source = self.timeline.shown(&self.store);
         let options: &Options = &self.options.eval;
-        let around = Surroundings { source: &source, options, external_labels: &self.options.external_labels, external_url: &self.options.external_url };
+        let around =
+            Surroundings { source: &source, options, external_labels: &self.options.external_labels, external_url: &self.options.external_url };
         let found = evaluate::alerts(rule, moment.shown_ms, elements, around)?;
         let absence = if self.waits_for_data(spot, moment.at) { Absence::Unknown } else { Absence::Ended };
         let terms = Terms { for_ms: rule.for_ms, keep_firing_for_ms: rule.keep_firing_for_ms, limit: moment.limit, absence };

@@ -136,7 +136,8 @@ impl RuleEngine {
         let shown = |at| self.timeline.shown_ms(at);
         let alive = Record::Alive { at_ms: shown(self.timeline.steady_ms(now)) };
         let rules = self.groups.iter().flat_map(|group| &group.rules);
-        let alerts = rules.flat_map(|run| run.alerts.active.iter().map(|(labels, alert)| Record::Alert(AlertRecord::of(&run.key, labels, alert, shown))));
+        let alerts =
+            rules.flat_map(|run| run.alerts.active.iter().map(|(labels, alert)| Record::Alert(AlertRecord::of(&run.key, labels, alert, shown))));
         std::iter::once(alive).chain(alerts).collect()
     }
 }

@@ -43,7 +43,23 @@ fn selector_of(expr: &Expr) -> Option<&Selector> {
 /// Names that by custom are gauges: they go down without having been reset.
 fn is_gauge(name: &str) -> bool {
     let counter = ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
-    let words = ["open_fds", "file_descriptors", "_fds", "memory", "rss", "connections", "sockets", "threads", "queue_size", "queue_length", "depth", "temperature", "_ratio", "goroutines", "objects"];
+    let words = [
+        "open_fds",
+        "file_descriptors",
+        "_fds",
+        "memory",
+        "rss",
+        "connections",
+        "sockets",
+        "threads",
+        "queue_size",
+        "queue_length",
+        "depth",
+        "temperature",
+        "_ratio",
+        "goroutines",
+        "objects",
+    ];
     !counter && (words.iter().any(|word| name.contains(word)) || name.ends_with("_bytes") || name.ends_with("_percent") || name == "up")
 }
 
@@ -67,7 +83,10 @@ fn counter_function_on_gauge(call: &Call, node: &Expr) -> Option<Finding> {
 
 fn short_range(call: &Call, node: &Expr, surroundings: &Surroundings<'_>) -> Option<Finding> {
     let scrape = surroundings.scrape_interval_ms?;
-    if !matches!(call.function.kind, FunctionKind::Rate | FunctionKind::Increase | FunctionKind::Irate | FunctionKind::Delta | FunctionKind::Idelta | FunctionKind::Deriv) {
+    if !matches!(
+        call.function.kind,
+        FunctionKind::Rate | FunctionKind::Increase | FunctionKind::Irate | FunctionKind::Delta | FunctionKind::Idelta | FunctionKind::Deriv
+    ) {
         return None;
     }
     let range = call.args.iter().find_map(|arg| if let ExprKind::Range(range) = &arg.unwrapped().kind { Some(range.range_ms) } else { None })?;
@@ -94,7 +113,9 @@ fn quantile_without_buckets(call: &Call, node: &Expr) -> Option<Finding> {
     let mut has_rate = false;
     let mut loses_le = false;
     inspect::walk(buckets, &mut |inner| match &inner.kind {
-        ExprKind::Call(call) => has_rate |= matches!(call.function.kind, FunctionKind::Rate | FunctionKind::Increase | FunctionKind::Irate | FunctionKind::Delta),
+        ExprKind::Call(call) => {
+            has_rate |= matches!(call.function.kind, FunctionKind::Rate | FunctionKind::Increase | FunctionKind::Irate | FunctionKind::Delta)
+        }
         ExprKind::Aggregate(aggregate) => {
             loses_le |= match &aggregate.grouping {
                 Grouping::By(labels) => !labels.iter().any(|label| label == "le"),
@@ -107,7 +128,10 @@ fn quantile_without_buckets(call: &Call, node: &Expr) -> Option<Finding> {
     let (en, zh) = if loses_le {
         ("the aggregation drops the label `le`, so there is no result".to_owned(), "聚合丢掉了标签 `le`，不会有结果".to_owned())
     } else if !recorded && !metric.is_empty() && !metric.ends_with("_bucket") {
-        (format!("`{metric}` is no bucket series: without the label `le` there is no result, and the alert never fires"), format!("`{metric}` 不是桶序列：没有标签 `le` 就没有结果，告警永远不会触发"))
+        (
+            format!("`{metric}` is no bucket series: without the label `le` there is no result, and the alert never fires"),
+            format!("`{metric}` 不是桶序列：没有标签 `le` 就没有结果，告警永远不会触发"),
+        )
     } else if !recorded && !has_rate {
         ("the buckets are counted since the start of the process, not lately".to_owned(), "这些桶是自进程启动以来的累计，而不是近期的分布".to_owned())
     } else {
@@ -125,7 +149,8 @@ fn is_self_reported(name: &str) -> bool {
         return false;
     }
     let own = ["process_", "go_", "python_", "jvm_"];
-    own.iter().any(|prefix| name.starts_with(prefix)) || ["memory", "rss", "connections", "file_descriptors", "_fds"].iter().any(|word| name.contains(word))
+    own.iter().any(|prefix| name.starts_with(prefix))
+        || ["memory", "rss", "connections", "file_descriptors", "_fds"].iter().any(|word| name.contains(word))
 }
 
 fn vanishing_metric(binary: &Binary, whole: &Expr) -> Option<Finding> {
@@ -166,7 +191,10 @@ fn up_alone(binary: &Binary, whole: &Expr) -> Option<Finding> {
                 "`up == 0` looks the same for a process that hangs and for one that is gone, and is silent when the target is no longer configured",
                 "`up == 0` 无法区分进程卡死与进程不存在；目标不再被配置时也不会告警",
             ),
-            Text::new("combine it with proc_up: `up == 0 and on (process) proc_up == 1`", "请与 proc_up 组合：`up == 0 and on (process) proc_up == 1`"),
+            Text::new(
+                "combine it with proc_up: `up == 0 and on (process) proc_up == 1`",
+                "请与 proc_up 组合：`up == 0 and on (process) proc_up == 1`",
+            ),
         )
     })
 }
@@ -175,6 +203,7 @@ fn unknown_metric(selector: &Selector, node: &Expr, surroundings: &Surroundings<
     let known = surroundings.known_metrics?;
     let name = selector.metric_name().filter(|name| !known.contains(*name) && !name.starts_with("ALERTS"))?;
     let message = Text::new(format!("no target exposes `{name}`: the rule cannot alarm"), format!("没有目标暴露 `{name}`：规则无法告警"));
-    let hint = closest(name, known.iter().map(String::as_str)).map(|near| Text::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？")));
+    let hint =
+        closest(name, known.iter().map(String::as_str)).map(|near| Text::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？")));
     Some(Finding { code: "W118", at: At::Expr(node.span), message, hint })
 }

@@ -70,7 +70,9 @@ fn labels_of(expr: &Expr) -> Option<(BTreeSet<String>, &'static str)> {
             (Grouping::By(labels), _) => Some((labels.iter().cloned().collect(), "W120")),
             _ => None,
         },
-        ExprKind::Binary(binary) if binary.op.is_comparison() && binary.rhs.value_type() == promql::parse::ValueType::Scalar => labels_of(&binary.lhs),
+        ExprKind::Binary(binary) if binary.op.is_comparison() && binary.rhs.value_type() == promql::parse::ValueType::Scalar => {
+            labels_of(&binary.lhs)
+        }
         _ => None,
     }
 }

@@ -39,7 +39,8 @@ impl Reader<'_> {
         let tree = self.document.tree()?;
         let fields = self.document.fields(&tree, FILE_KEYS)?;
         let evaluation_interval_ms = self.duration(fields, "evaluation_interval").filter(|ms| *ms > 0).unwrap_or(60_000);
-        let rule_files = self.document.list(fields.get("rule_files")).iter().filter_map(|node| self.document.text(node)).map(|text| (text.text, text.place));
+        let rule_files =
+            self.document.list(fields.get("rule_files")).iter().filter_map(|node| self.document.text(node)).map(|text| (text.text, text.place));
         let rule_files = rule_files.collect();
         let group_eval_order = self.group_order(fields);
         let fuzzy_compare = fields.get("fuzzy_compare").and_then(|node| self.document.text(node)).is_some_and(|text| text.text == "true");
@@ -62,7 +63,8 @@ impl Reader<'_> {
 
     fn test(&mut self, node: &Spanned<Node>, evaluation_interval_ms: i64) -> Option<Test> {
         let fields = self.document.fields(node, TEST_KEYS)?;
-        let text = |reader: &mut Self, key: &str| fields.get(key).and_then(|node| reader.document.text(node)).map(|text| text.text).unwrap_or_default();
+        let text =
+            |reader: &mut Self, key: &str| fields.get(key).and_then(|node| reader.document.text(node)).map(|text| text.text).unwrap_or_default();
         Some(Test {
             name: text(self, "name"),
             place: place_of(node),

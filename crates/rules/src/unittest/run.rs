@@ -26,7 +26,8 @@ pub fn run(file: &TestFile, rules: &RuleSet, wanted: impl Fn(&str) -> bool) -> V
     let mut rules = rules.clone();
     // Listed groups in the order of the list, behind those that are not listed.
     rules.groups.sort_by_key(|group| file.group_eval_order.iter().position(|name| *name == group.name).unwrap_or(0));
-    let numbered = file.tests.iter().enumerate().map(|(at, test)| (if test.name.is_empty() { format!("#{}", at + 1) } else { test.name.clone() }, test));
+    let numbered =
+        file.tests.iter().enumerate().map(|(at, test)| (if test.name.is_empty() { format!("#{}", at + 1) } else { test.name.clone() }, test));
     let chosen = numbered.filter(|(name, _)| wanted(name));
     chosen.map(|(name, test)| Outcome { name, place: test.place, failures: Bench::new(file, test, &rules).run() }).collect()
 }
