@@ -127,7 +127,7 @@ fn processes(written: &[diagnostics::yaml::Spanned<written::Process>], base: &Pa
 fn lang(written: Option<&Text>, findings: &mut Findings) -> Lang {
     let Some(text) = written else { return crate::cli::language(None) };
     Lang::from_tag(&text.value).unwrap_or_else(|| {
-        findings.unknown_value("E309", text, "`zh` or `en`");
+        findings.unknown_value("E309", text, ("`zh` or `en`", "`zh` 或 `en`"));
         Lang::default()
     })
 }
@@ -135,7 +135,7 @@ fn lang(written: Option<&Text>, findings: &mut Findings) -> Lang {
 fn timezone(written: Option<&Text>, findings: &mut Findings) -> jiff::tz::TimeZone {
     let Some(text) = written else { return jiff::tz::TimeZone::UTC };
     jiff::tz::TimeZone::get(&text.value).unwrap_or_else(|_| {
-        findings.unknown_value("E309", text, "an IANA time zone such as `Asia/Shanghai`");
+        findings.unknown_value("E309", text, ("an IANA time zone such as `Asia/Shanghai`", "IANA 时区名称，例如 `Asia/Shanghai`"));
         jiff::tz::TimeZone::UTC
     })
 }
@@ -152,7 +152,7 @@ fn web(written: &written::Web, base: &Path, findings: &mut Findings) -> Web {
     let default = SocketAddr::from(([127, 0, 0, 1], 9099));
     let listen = written.listen.as_ref().map_or(default, |text| {
         text.value.parse().unwrap_or_else(|_| {
-            findings.unknown_value("E304", text, "an address and port such as `127.0.0.1:9099`");
+            findings.unknown_value("E304", text, ("an address and port such as `127.0.0.1:9099`", "地址和端口，例如 `127.0.0.1:9099`"));
             default
         })
     });

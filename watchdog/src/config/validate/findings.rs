@@ -69,13 +69,13 @@ impl Findings {
         let host = written.value.strip_prefix("http://").or_else(|| written.value.strip_prefix("https://"));
         let good = host.is_some_and(|host| !host.is_empty() && !host.starts_with('/')) && reqwest::Url::parse(&written.value).is_ok();
         if !good {
-            self.unknown_value("E304", written, "http://HOST[:PORT]/PATH");
+            self.unknown_value("E304", written, ("http://HOST[:PORT]/PATH", "http://主机[:端口]/路径"));
         }
     }
 
-    pub(super) fn unknown_value(&mut self, code: &'static str, written: &Text, expected: &str) {
+    pub(super) fn unknown_value(&mut self, code: &'static str, written: &Text, (en, zh): (&str, &str)) {
         let message = Bilingual::new(format!("`{}` cannot be used here", written.value), format!("此处不能使用 `{}`", written.value));
-        self.add(place_of(written), Diagnostic::error(code, message).expected(Bilingual::same(expected)));
+        self.add(place_of(written), Diagnostic::error(code, message).expected(Bilingual::new(en, zh)));
     }
 
     pub(super) fn contradiction(&mut self, written: &Text, en: &str, zh: &str) {

@@ -1,5 +1,6 @@
 //! `restarts:`: methods, guards and what a restart is verified by.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub(super) fn restarts(
     findings: &mut Findings,
 ) -> Vec<Restart> {
     findings.unique(written.iter().map(|restart| &restart.value.name));
+    one_each(written, findings);
     written
         .iter()
         .map(|entry| {
@@ -46,16 +48,28 @@ pub(super) fn restarts(
         .collect()
 }
 
+/// Two that restart one process would fight.
+fn one_each(written: &[Spanned<written::Restart>], findings: &mut Findings) {
+    let mut seen = BTreeMap::new();
+    for restart in written.iter().map(|entry| &entry.value) {
+        if let Some(first) = seen.insert(restart.process.value.as_str(), restart.name.value.as_str()) {
+            let process = &restart.process.value;
+            let (en, zh) = (format!("`{process}` is restarted by `{first}` already"), format!("`{process}` 已由 `{first}` 负责重启"));
+            findings.contradiction(&restart.process, &en, &zh);
+        }
+    }
+}
+
 fn method(written: &Text, findings: &mut Findings) -> Method {
     match written.value.as_str() {
         "child" => Method::Child,
         "signal" => Method::Signal,
         later if LATER.contains(&later) => {
-            findings.unknown_value("E307", written, "`child` or `signal` (the others come with a later version)");
+            findings.unknown_value("E307", written, ("`child` or `signal` (the others come with a later version)", "`child` 或 `signal`（其余方式将在后续版本提供）"));
             Method::Signal
         }
         _ => {
-            findings.unknown_value("E307", written, "`child` or `signal`");
+            findings.unknown_value("E307", written, ("`child` or `signal`", "`child` 或 `signal`"));
             Method::Signal
         }
     }

@@ -85,7 +85,7 @@ fn one(
     let path = config.metrics_path.as_ref().map_or("/metrics", |path| path.value.as_str());
     let url = reqwest::Url::parse(&format!("{scheme}://{}{path}", address.value));
     let Some(mut url) = url.ok().filter(|_| matches!(scheme, "http" | "https") && !address.value.contains('/') && path.starts_with('/')) else {
-        findings.unknown_value("E304", address, "HOST:PORT");
+        findings.unknown_value("E304", address, ("HOST:PORT", "主机:端口"));
         return None;
     };
     for (name, value) in config.params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value))) {
