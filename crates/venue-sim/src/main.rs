@@ -1,5 +1,7 @@
 //! `venue-sim`: the command line over the library.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod demo;
 

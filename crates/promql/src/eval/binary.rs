@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::EvalError;
-use super::step::{Evaluation, Operand, Point, distinct};
+use super::step::{Evaluation, Point, StepValue, distinct};
 use crate::labels::Labels;
 use crate::parse::{Binary, BinaryOp, Group, MatchLabels, Matching};
 
@@ -16,14 +16,14 @@ enum Outcome {
 }
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn binary(&mut self, binary: &'a Binary, t_ms: i64) -> Result<Operand<'a>, EvalError> {
+    pub(super) fn binary(&mut self, binary: &'a Binary, t_ms: i64) -> Result<StepValue<'a>, EvalError> {
         let lhs = self.eval(&binary.lhs, t_ms)?;
         let rhs = self.eval(&binary.rhs, t_ms)?;
-        Ok(Operand::Vector(match (lhs, rhs) {
-            (Operand::Scalar(a), Operand::Scalar(b)) => return Ok(Operand::Scalar(scalars(binary.op, a, b))),
-            (Operand::Vector(points), Operand::Scalar(number)) => with_number(binary, points, |value| (value, number))?,
-            (Operand::Scalar(number), Operand::Vector(points)) => with_number(binary, points, |value| (number, value))?,
-            (Operand::Vector(lhs), Operand::Vector(rhs)) => {
+        Ok(StepValue::Vector(match (lhs, rhs) {
+            (StepValue::Scalar(a), StepValue::Scalar(b)) => return Ok(StepValue::Scalar(scalars(binary.op, a, b))),
+            (StepValue::Vector(points), StepValue::Scalar(number)) => with_number(binary, points, |value| (value, number))?,
+            (StepValue::Scalar(number), StepValue::Vector(points)) => with_number(binary, points, |value| (number, value))?,
+            (StepValue::Vector(lhs), StepValue::Vector(rhs)) => {
                 self.charge(lhs.len() + rhs.len())?;
                 match binary.op {
                     BinaryOp::And => intersection(&binary.matching, lhs, &rhs),
@@ -32,7 +32,7 @@ impl<'a> Evaluation<'a> {
                     _ => matched(binary, lhs, rhs)?,
                 }
             }
-            (Operand::Text(_), _) | (_, Operand::Text(_)) => Vec::new(),
+            (StepValue::Text(_), _) | (_, StepValue::Text(_)) => Vec::new(),
         }))
     }
 }

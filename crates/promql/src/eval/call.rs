@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::EvalError;
-use super::step::{Evaluation, Operand, Point, distinct, mapped};
+use super::step::{Evaluation, Point, StepValue, distinct, mapped};
 use crate::functions::{FunctionKind, pointwise, range};
 use crate::labels::{Labels, METRIC_NAME, MatchOp, Matcher};
 use crate::parse::{Call, Expr, ExprKind, ValueType};
@@ -13,21 +13,21 @@ use crate::regex;
 const COUNTER_ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn call(&mut self, call: &'a Call, t_ms: i64) -> Result<Operand<'a>, EvalError> {
+    pub(super) fn call(&mut self, call: &'a Call, t_ms: i64) -> Result<StepValue<'a>, EvalError> {
         let kind = call.function.kind;
         let args = call.args.as_slice();
         if let Some(function) = pointwise::unary(kind) {
-            return self.pointwise(function, args, t_ms).map(Operand::Vector);
+            return self.pointwise(function, args, t_ms).map(StepValue::Vector);
         }
         if kind != FunctionKind::AbsentOverTime && call.function.args.contains(&ValueType::RangeVector) {
-            return self.over_range(call, t_ms).map(Operand::Vector);
+            return self.over_range(call, t_ms).map(StepValue::Vector);
         }
-        Ok(Operand::Vector(match (kind, args) {
-            (FunctionKind::Time, _) => return Ok(Operand::Scalar(t_ms as f64 / 1000.0)),
-            (FunctionKind::Pi, _) => return Ok(Operand::Scalar(std::f64::consts::PI)),
+        Ok(StepValue::Vector(match (kind, args) {
+            (FunctionKind::Time, _) => return Ok(StepValue::Scalar(t_ms as f64 / 1000.0)),
+            (FunctionKind::Pi, _) => return Ok(StepValue::Scalar(std::f64::consts::PI)),
             (FunctionKind::Scalar, [arg]) => {
                 let points = self.vector(arg, t_ms)?;
-                return Ok(Operand::Scalar(if let [only] = points.as_slice() { only.v } else { f64::NAN }));
+                return Ok(StepValue::Scalar(if let [only] = points.as_slice() { only.v } else { f64::NAN }));
             }
             (FunctionKind::Vector, [arg]) => vec![Point { labels: Labels::default(), v: self.scalar(arg, t_ms)? }],
             (FunctionKind::Absent, [arg]) => {

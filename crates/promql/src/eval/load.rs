@@ -72,7 +72,11 @@ impl Loader<'_> {
     fn read(&mut self, selector: &Selector, times: Times, stretch_ms: i64, stale: KeepStale) -> Result<(), EvalError> {
         let start_ms = reference_ms(selector.shift, times.first_ms, self.grid).saturating_sub(stretch_ms);
         let end_ms = reference_ms(selector.shift, times.last_ms, self.grid);
-        let mut series = self.source.select(&selector.matchers, start_ms, end_ms).map_err(EvalError::Source)?;
+        // Evaluated at one time only, an instant selector needs no sample but the newest.
+        let newest_only = stale == KeepStale::Yes && times.first_ms == times.last_ms;
+        let matchers = &selector.matchers;
+        let read = if newest_only { self.source.latest(matchers, start_ms, end_ms) } else { self.source.select(matchers, start_ms, end_ms) };
+        let mut series = read.map_err(EvalError::Source)?;
         if stale == KeepStale::No {
             for one in &mut series {
                 one.samples.retain(|sample| !is_stale(sample.v));

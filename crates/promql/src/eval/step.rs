@@ -27,7 +27,7 @@ pub(super) struct Evaluation<'a> {
 
 /// The value of a node at one time, range vectors apart.
 #[derive(Debug)]
-pub(super) enum Operand<'a> {
+pub(super) enum StepValue<'a> {
     Scalar(f64),
     Vector(Vec<Point>),
     Text(&'a str),
@@ -96,9 +96,9 @@ impl<'a> Evaluation<'a> {
             return Ok(Value::Matrix(series.collect()));
         }
         Ok(match self.eval(expr, t_ms)? {
-            Operand::Scalar(v) => Value::Scalar(Sample { t_ms, v }),
-            Operand::Text(text) => Value::Text(text.to_owned()),
-            Operand::Vector(points) => {
+            StepValue::Scalar(v) => Value::Scalar(Sample { t_ms, v }),
+            StepValue::Text(text) => Value::Text(text.to_owned()),
+            StepValue::Vector(points) => {
                 distinct(&points)?;
                 Value::Vector(points.into_iter().map(|point| Element { labels: point.labels, sample: Sample { t_ms, v: point.v } }).collect())
             }
@@ -117,37 +117,37 @@ impl<'a> Evaluation<'a> {
         Ok(series)
     }
 
-    pub(super) fn eval(&mut self, expr: &'a Expr, t_ms: i64) -> Result<Operand<'a>, EvalError> {
+    pub(super) fn eval(&mut self, expr: &'a Expr, t_ms: i64) -> Result<StepValue<'a>, EvalError> {
         match &expr.kind {
-            ExprKind::Number(value) => Ok(Operand::Scalar(*value)),
-            ExprKind::Text(text) => Ok(Operand::Text(text)),
+            ExprKind::Number(value) => Ok(StepValue::Scalar(*value)),
+            ExprKind::Text(text) => Ok(StepValue::Text(text)),
             ExprKind::Paren(inner) => self.eval(inner, t_ms),
             ExprKind::Instant(selector) => {
                 let points = self.selected(selector, t_ms)?.into_iter().map(|(labels, sample)| Point { labels, v: sample.v });
-                Ok(Operand::Vector(points.collect()))
+                Ok(StepValue::Vector(points.collect()))
             }
             ExprKind::Unary { sign, operand } => self.signed(*sign, operand, t_ms),
             ExprKind::Binary(binary) => self.binary(binary, t_ms),
-            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, t_ms).map(Operand::Vector),
+            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, t_ms).map(StepValue::Vector),
             ExprKind::Call(call) => self.call(call, t_ms),
             // The parser lets a range vector stand only where `range` reads it.
-            ExprKind::Range(_) | ExprKind::Subquery(_) => Ok(Operand::Vector(Vec::new())),
+            ExprKind::Range(_) | ExprKind::Subquery(_) => Ok(StepValue::Vector(Vec::new())),
         }
     }
 
     /// The value of an expression that the parser found to be scalar.
     pub(super) fn scalar(&mut self, expr: &'a Expr, t_ms: i64) -> Result<f64, EvalError> {
         match self.eval(expr, t_ms)? {
-            Operand::Scalar(value) => Ok(value),
-            Operand::Vector(_) | Operand::Text(_) => Ok(f64::NAN),
+            StepValue::Scalar(value) => Ok(value),
+            StepValue::Vector(_) | StepValue::Text(_) => Ok(f64::NAN),
         }
     }
 
     /// The value of an expression that the parser found to be an instant vector.
     pub(super) fn vector(&mut self, expr: &'a Expr, t_ms: i64) -> Result<Vec<Point>, EvalError> {
         match self.eval(expr, t_ms)? {
-            Operand::Vector(points) => Ok(points),
-            Operand::Scalar(_) | Operand::Text(_) => Ok(Vec::new()),
+            StepValue::Vector(points) => Ok(points),
+            StepValue::Scalar(_) | StepValue::Text(_) => Ok(Vec::new()),
         }
     }
 
@@ -211,11 +211,11 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Appends the value of one step.
-    fn keep(&mut self, kept: &mut Kept, value: Operand<'_>, t_ms: i64) -> Result<(), EvalError> {
+    fn keep(&mut self, kept: &mut Kept, value: StepValue<'_>, t_ms: i64) -> Result<(), EvalError> {
         let points = match value {
-            Operand::Scalar(v) => vec![Point { labels: Labels::default(), v }],
-            Operand::Vector(points) => points,
-            Operand::Text(_) => Vec::new(),
+            StepValue::Scalar(v) => vec![Point { labels: Labels::default(), v }],
+            StepValue::Vector(points) => points,
+            StepValue::Text(_) => Vec::new(),
         };
         distinct(&points)?;
         self.hold(points.len())?;
@@ -241,12 +241,12 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn signed(&mut self, sign: Sign, operand: &'a Expr, t_ms: i64) -> Result<Operand<'a>, EvalError> {
+    fn signed(&mut self, sign: Sign, operand: &'a Expr, t_ms: i64) -> Result<StepValue<'a>, EvalError> {
         match (self.eval(operand, t_ms)?, sign) {
             (value, Sign::Plus) => Ok(value),
-            (Operand::Scalar(value), Sign::Minus) => Ok(Operand::Scalar(-value)),
-            (Operand::Vector(points), Sign::Minus) => mapped(points, |value| Some(-value)).map(Operand::Vector),
-            (text @ Operand::Text(_), Sign::Minus) => Ok(text),
+            (StepValue::Scalar(value), Sign::Minus) => Ok(StepValue::Scalar(-value)),
+            (StepValue::Vector(points), Sign::Minus) => mapped(points, |value| Some(-value)).map(StepValue::Vector),
+            (text @ StepValue::Text(_), Sign::Minus) => Ok(text),
         }
     }
 

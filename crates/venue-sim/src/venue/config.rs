@@ -194,3 +194,30 @@ fn fifty() -> u32 {
 fn twenty_ms() -> Span {
     Span(std::time::Duration::from_millis(20))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_read_whole_and_wrong_keys_are_refused() {
+        let config: VenuesConfig = serde_saphyr::from_str(
+            "venues:\n\
+             - venue: binance_spot\n\
+             \x20 listen: 127.0.0.1:7001\n\
+             \x20 feed: {replay: {file: spot.gz, speed: 0, at_end: loop, start: {streams: [btcusdt@trade]}, retime: true}}\n\
+             \x20 limits: {ping_interval: 5s, max_life: 10m}\n\
+             - venue: binance_usdm\n\
+             \x20 feed: {walk: {instruments: [BTC-USDT], seed: 4}}\n\
+             faults: [{at: 3s, kind: rest_429, count: 2, retry_after: 1}]\n",
+        )
+        .unwrap();
+        let [spot, usdm] = config.venues.as_slice() else { panic!("two venues") };
+        let FeedConfig::Replay(replay) = &spot.feed else { panic!("a replay") };
+        assert_eq!((replay.at_end, &replay.start), (AtEnd::Loop, &Start::Streams(vec!["btcusdt@trade".into()])));
+        assert_eq!(spot.limits.max_life, Some(Span(std::time::Duration::from_mins(10))));
+        assert!(matches!(&usdm.feed, FeedConfig::Walk(walk) if walk.seed == 4 && walk.changes_per_second == 50));
+        assert_eq!(config.faults.len(), 1);
+        assert!(serde_saphyr::from_str::<VenuesConfig>("venue: []\n").is_err());
+    }
+}

@@ -17,6 +17,8 @@ use super::config::LimitsConfig;
 use super::engine::{Command, ConnectionId, Moment, ToConnection};
 use super::kind::VenueKind;
 
+/// Frames sent with one flush.
+const BATCH: usize = 256;
 /// Life of a connection at Binance.
 const MAX_LIFE: Duration = Duration::from_hours(24);
 /// How long a half-open connection stays when the fault does not say.
@@ -108,10 +110,11 @@ impl Connection {
         }
     }
 
-    /// Sends one item and all that wait behind it, with one flush.
+    /// Sends one item and those that wait behind it, with one flush; not without end, since the client must be heard too.
     async fn deliver(&mut self, first: ToConnection, timers: &mut Timers, shutdown: &CancellationToken) -> Option<Reason> {
         let mut next = Some(first);
-        while let Some(item) = next {
+        for _ in 0..BATCH {
+            let Some(item) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
             match item {
                 ToConnection::Text(text) => {
                     if self.socket.feed(Message::Text(text)).await.is_err() {
@@ -124,7 +127,6 @@ impl Connection {
                 ToConnection::Cut => return self.cut().await,
                 ToConnection::HalfOpen(lasts) => return self.half_open(lasts.unwrap_or(HALF_OPEN), shutdown).await,
             }
-            next = self.queue.try_recv().ok();
         }
         self.socket.flush().await.is_err().then_some("error")
     }

@@ -151,7 +151,7 @@ async fn a_connections_life_ends() {
 
 #[tokio::test]
 async fn a_load_beyond_the_venues_keeps_its_rate_and_its_chain() {
-    let limits = LimitsConfig { depth_interval: Some(Span(Duration::from_micros(5_000))), ..LimitsConfig::default() };
+    let limits = LimitsConfig { depth_interval: Some(Span(Duration::from_millis(5))), ..LimitsConfig::default() };
     let sim = Sim::walk_with(VenueKind::BinanceUsdm, &["BTC-USDT"], limits).await;
     let mut client = sim.connect("/public/ws/btcusdt@depth@100ms").await;
     let mut last = client.diff().await;
