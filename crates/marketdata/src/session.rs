@@ -98,7 +98,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             bids: Vec::new(),
             asks: Vec::new(),
-            wake: now + tuning.connect_timeout,
+            wake: now.saturating_add(tuning.connect_timeout),
         }
     }
 
@@ -194,19 +194,19 @@ impl Session {
         }
         match self.phase {
             Phase::Opening { since } => {
-                self.wake = since + scene.tuning.connect_timeout;
+                self.wake = since.saturating_add(scene.tuning.connect_timeout);
                 if now >= self.wake {
                     steps.push(Step::End(Reason::ConnectTimeout));
                 }
                 return;
             }
             Phase::Open { since } => {
-                if now >= since + scene.tuning.max_age {
+                if now.saturating_sub(since) >= scene.tuning.max_age {
                     steps.push(Step::Replace(Reason::AgeLimit));
                 }
             }
         }
-        if now >= self.last_activity + scene.tuning.idle {
+        if now.saturating_sub(self.last_activity) >= scene.tuning.idle {
             return steps.push(Step::End(Reason::Silent));
         }
         if self.subscriptions.overdue(now) {
@@ -294,12 +294,11 @@ impl Session {
         }
     }
 
-    /// A frame that cannot be read: if it names one of our symbols and looks like its book, that book has lost a delta.
+    /// A frame that cannot be read: if it can be told whose book it was about, that book has lost a delta.
     fn malformed(&mut self, scene: &Scene<'_>, text: &str, steps: &mut Vec<Step>) {
-        let id = crate::feed::cursor::string_field(text, "\"s\":").and_then(|symbol| scene.catalog.find(symbol));
+        let id = (scene.dialect.lost)(text).and_then(|symbol| scene.catalog.find(symbol));
         steps.push(Step::Malformed(id));
-        let Some(id) = id else { return };
-        if crate::feed::cursor::string_field(text, "\"e\":") == Some(crate::venue::binance::DEPTH_EVENT)
+        if let Some(id) = id
             && let Some(lane) = self.lane_mut(id)
         {
             let outcome = lane.sync.lose(scene.now.mono, Reason::Malformed);

@@ -188,7 +188,7 @@ impl BookSync {
     pub(crate) fn begin(&mut self, now: Duration) {
         if self.state == SyncState::Idle {
             self.state = SyncState::Syncing;
-            self.rebuild = Some(Rebuild::new(now + self.rules.quiet));
+            self.rebuild = Some(Rebuild::new(now.saturating_add(self.rules.quiet)));
         }
     }
 
@@ -271,7 +271,7 @@ impl BookSync {
         self.floor = stamp.sequence;
         self.below_floor = 0;
         self.synced_at = now;
-        self.refresh_after = now + self.rules.refresh_every;
+        self.refresh_after = now.saturating_add(self.rules.refresh_every);
         self.state = SyncState::Synced;
         Outcome::Synced
     }
@@ -289,7 +289,7 @@ impl BookSync {
         let wanted = self.rules.depth.saturating_mul(2).min(self.rules.snapshot_limit);
         let due = self.state == SyncState::Synced && self.rebuild.is_none() && now >= self.refresh_after && !self.book.complete(wanted);
         if due {
-            self.refresh_after = now + self.rules.refresh_every;
+            self.refresh_after = now.saturating_add(self.rules.refresh_every);
             self.rebuild = Some(Rebuild::new(now));
         }
         due
@@ -339,7 +339,7 @@ impl BookSync {
         self.book.clear();
         let wait = if self.attempts == 0 { Duration::ZERO } else { self.backoff() };
         self.attempts += u32::from(now.saturating_sub(self.synced_at) < BROKE_SOON);
-        let rebuild = self.rebuild.get_or_insert_with(|| Rebuild::new(now + wait));
+        let rebuild = self.rebuild.get_or_insert_with(|| Rebuild::new(now.saturating_add(wait)));
         rebuild.clear();
         if let Some(delta) = delta {
             let _ = rebuild.push(self.rules.rule, self.rules.buffer, &delta);
@@ -348,7 +348,7 @@ impl BookSync {
     }
 
     fn retry(&mut self, now: Duration, mut rebuild: Rebuild, trouble: SnapshotTrouble) -> Outcome {
-        rebuild.ask_at = Some(now + self.backoff());
+        rebuild.ask_at = Some(now.saturating_add(self.backoff()));
         self.attempts += 1;
         self.rebuild = Some(rebuild);
         Outcome::Retry(trouble)

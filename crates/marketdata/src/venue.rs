@@ -3,7 +3,7 @@
 //! Owns: its connections and their replacements, the budgets of our address (connections, REST weight), and what leaves. Must not know: sockets.
 
 mod backoff;
-pub(crate) mod binance;
+mod binance;
 mod binance_listing;
 mod binance_spot;
 mod binance_usdm;
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use clock::Now;
 
-use crate::effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Response, SnapshotTrouble};
+use crate::effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Reason, Response, SnapshotTrouble};
 use crate::instrument::{Catalog, Instrument, InstrumentId};
 use crate::message::BookView;
 use crate::session::{Session, Step};
@@ -215,6 +215,9 @@ impl Venue {
                 self.with_session(now, (place, role), effects, Session::handle_timeout);
             }
             self.connect_if_due(now, place, effects);
+            if self.slots.get(place).is_some_and(Slot::owes_replacement) {
+                self.replace(now, (place, slot::Role::Active), Reason::ServerShutdown, effects);
+            }
         }
     }
 

@@ -40,7 +40,8 @@ impl StreamHealth {
         self.refused = true;
     }
 
-    pub(super) const fn is_refused(&self) -> bool {
+    /// Whether the venue refused the subscription.
+    pub(crate) const fn is_refused(&self) -> bool {
         self.refused
     }
 
@@ -76,8 +77,8 @@ impl StreamHealth {
             return None;
         }
         let event = match (self.last, self.subscribed_at) {
-            (Some(last), _) if now >= last + bounds.stale_after => EventKind::Stale(self.kind),
-            (None, Some(since)) if now >= since + bounds.first_data => EventKind::NoFirstData(self.kind),
+            (Some(last), _) if now.saturating_sub(last) >= bounds.stale_after => EventKind::Stale(self.kind),
+            (None, Some(since)) if now.saturating_sub(since) >= bounds.first_data => EventKind::NoFirstData(self.kind),
             _ => return None,
         };
         self.told = true;

@@ -58,7 +58,7 @@ impl Subscriptions {
         let raw = |id: InstrumentId| scene.catalog.get(id).map_or("", |instrument| &*instrument.raw);
         let names: Vec<String> = streams.iter().map(|&(id, kind)| (scene.dialect.stream)(raw(id), kind)).collect();
         steps.push(Step::Send((scene.dialect.subscribe)(self.last_id, &names)));
-        self.sent.push_back(Request { id: self.last_id, streams, deadline: now + scene.tuning.subscribe_timeout });
+        self.sent.push_back(Request { id: self.last_id, streams, deadline: now.saturating_add(scene.tuning.subscribe_timeout) });
         self.next_at = now + Duration::from_secs(1) / scene.dialect.messages_per_second.max(1);
     }
 

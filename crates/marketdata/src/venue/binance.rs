@@ -5,12 +5,12 @@
 
 use crate::book::Side;
 use crate::effect::StreamKind;
-use crate::feed::cursor::Cursor;
+use crate::feed::cursor::{Cursor, string_field};
 use crate::feed::{DeltaFrame, Frame, Malformed, Rows, SnapshotFrame, TradeFrame};
 use crate::sequence::UpdateIds;
 
 /// The `e` of a diff depth event.
-pub(crate) const DEPTH_EVENT: &str = "depthUpdate";
+const DEPTH_EVENT: &str = "depthUpdate";
 const TRADE_EVENT: &str = "trade";
 /// Spot since 2026-05-08; not confirmed for futures.
 const SHUTDOWN_EVENT: &str = "serverShutdown";
@@ -71,6 +71,12 @@ pub(super) fn decode(text: &str) -> Result<Frame<'_>, Malformed> {
     }
     cursor.end()?;
     fields.frame().ok_or(Malformed { what: "a field is missing or of another type", at: text.len() })
+}
+
+/// The symbol of a depth event that could not be read.
+pub(super) fn lost(text: &str) -> Option<&str> {
+    let depth = string_field(text, "\"e\":") == Some(DEPTH_EVENT);
+    string_field(text, "\"s\":").filter(|_| depth)
 }
 
 /// Reads the body of `GET …/depth`; spot gives no time, futures `E`.

@@ -30,6 +30,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     stream: binance::stream,
     subscribe: binance::subscribe,
     decode: binance::decode,
+    lost: binance::lost,
     snapshot_path,
     snapshot_weight,
     snapshot: binance::snapshot,

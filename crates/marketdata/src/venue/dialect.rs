@@ -30,6 +30,8 @@ pub(crate) struct Dialect {
     /// A subscribe request with this id.
     pub(crate) subscribe: fn(u64, &[String]) -> String,
     pub(crate) decode: fn(&str) -> Result<Frame<'_>, Malformed>,
+    /// Whose book has lost a delta by a text that could not be read, as far as it can be told.
+    pub(crate) lost: fn(&str) -> Option<&str>,
     /// Path of a snapshot, appended to the REST base: symbol, levels.
     pub(crate) snapshot_path: fn(&str, usize) -> String,
     pub(crate) snapshot_weight: fn(usize) -> u32,

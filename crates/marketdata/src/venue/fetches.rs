@@ -57,7 +57,7 @@ impl Fetches {
         let ask = self.waiting.pop_front()?;
         self.last += 1;
         let fetch = FetchId(self.last);
-        self.under_way.push((fetch, ask, now + self.timeout));
+        self.under_way.push((fetch, ask, now.saturating_add(self.timeout)));
         Some((fetch, ask))
     }
 
@@ -88,11 +88,11 @@ impl Fetches {
             200 => return Ok(()),
             429 => (SnapshotTrouble::RateLimited, Some(PAUSE_LIMITED)),
             418 | 403 => (SnapshotTrouble::Banned, Some(PAUSE_BANNED)),
-            _ => (SnapshotTrouble::Status, response.retry_after.map(|_| Duration::ZERO)),
+            _ => (SnapshotTrouble::Status, None),
         };
-        let pause = pause.map(|usual| response.retry_after.unwrap_or(usual));
+        let pause = response.retry_after.or(pause);
         if let Some(pause) = pause {
-            self.paused_until = self.paused_until.max(now + pause);
+            self.paused_until = self.paused_until.max(now.saturating_add(pause));
         }
         Err((trouble, pause))
     }

@@ -190,10 +190,7 @@ impl Venue {
 
     /// The replacement is ready: the old connection closes, books and trades go on from the new one.
     pub(super) fn take_over(&mut self, now: Now, place: usize, effects: &mut Vec<Effect>) {
-        let Some(slot) = self.slots.get_mut(place) else { return };
-        let Some(standby) = slot.standby.take() else { return };
-        let (reason, _) = slot.hand_over;
-        let Some(old) = slot.active.replace(standby) else { return };
+        let Some((old, reason)) = self.slots.get_mut(place).and_then(Slot::take_over) else { return };
         self.fetches.forget(old.conn);
         self.stats.hand_overs += 1;
         bump(&mut self.stats.disconnects, reason.index());
@@ -242,7 +239,7 @@ impl Venue {
         exact
     }
 
-    fn replace(&mut self, now: Now, (place, role): At, reason: Reason, effects: &mut Vec<Effect>) {
+    pub(super) fn replace(&mut self, now: Now, (place, role): At, reason: Reason, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(place) else { return };
         if role == Role::Active && slot.may_replace(now.mono, reason, &self.config.tuning) && self.connects.take(now.mono, 1) {
             effects.push(Event::venue(EventKind::HandOverStarted(reason)));

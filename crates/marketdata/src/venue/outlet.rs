@@ -67,7 +67,7 @@ impl Outlets {
             Publication::EveryUpdate => outlet.leave(sequence),
             Publication::Conflated(_) if outlet.waiting => false,
             Publication::Conflated(interval) if now >= outlet.next_at => {
-                outlet.next_at = now + interval;
+                outlet.next_at = now.saturating_add(interval);
                 outlet.leave(sequence)
             }
             Publication::Conflated(_) => {
@@ -161,11 +161,10 @@ impl Outlet {
                 self.counts.duplicates += 1;
                 return;
             }
-            Some(last) if trade.id > last + 1 => {
-                let (from, to) = (last + 1, trade.id - 1);
+            Some(last) if trade.id > last && trade.id - last > 1 => {
                 self.counts.gaps += 1;
-                self.counts.missing += to - from + 1;
-                effects.push(Event::of(trade.instrument, EventKind::TradeGap { from, to }));
+                self.counts.missing = self.counts.missing.saturating_add(trade.id - last - 1);
+                effects.push(Event::of(trade.instrument, EventKind::TradeGap { from: last + 1, to: trade.id - 1 }));
             }
             _ => {}
         }

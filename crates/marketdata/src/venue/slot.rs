@@ -29,10 +29,12 @@ pub(super) struct Slot {
     pub(super) next_connect_at: Duration,
     failures: u32,
     /// Why the replacement was started, and when it takes over as it is.
-    pub(super) hand_over: (Reason, Duration),
+    hand_over: (Reason, Duration),
     /// No replacement before this: those for silence that brought nothing double the wait.
     replace_after: Duration,
     replacements: u32,
+    /// The venue has said that it will close this connection: a replacement is tried until there is one.
+    farewell: bool,
 }
 
 /// Which of a slot's connections.
@@ -58,6 +60,7 @@ impl Slot {
             hand_over: (Reason::AgeLimit, Duration::ZERO),
             replace_after: Duration::ZERO,
             replacements: 0,
+            farewell: false,
         }
     }
 
@@ -89,10 +92,12 @@ impl Slot {
         self.failures = if held { 1 } else { self.failures.saturating_add(1) };
         let salt = u64::from(self.instruments.start);
         self.next_connect_at = now + backoff::wait(self.failures, tuning.connect_backoff, tuning.jitter_seed, salt);
+        self.farewell = false;
     }
 
     /// Whether a replacement may be started now, for this reason.
     pub(super) fn may_replace(&mut self, now: Duration, reason: Reason, tuning: &Tuning) -> bool {
+        self.farewell |= reason == Reason::ServerShutdown;
         let open = self.active.as_ref().is_some_and(|link| link.session.open_since().is_some());
         if !open || self.standby.is_some() || now < self.next_connect_at {
             return false;
@@ -105,8 +110,20 @@ impl Slot {
             self.replacements = if long_ago { 1 } else { self.replacements.saturating_add(1) };
             self.replace_after = now + backoff::wait(self.replacements, tuning.replace_backoff, tuning.jitter_seed, 1);
         }
-        self.hand_over = (reason, now + tuning.hand_over_timeout);
+        self.hand_over = (reason, now.saturating_add(tuning.hand_over_timeout));
         true
+    }
+
+    /// Whether a replacement is still owed to the venue's farewell.
+    pub(super) const fn owes_replacement(&self) -> bool {
+        self.farewell && self.standby.is_none()
+    }
+
+    /// The replacement became the connection: returns the old one and why it was replaced.
+    pub(super) fn take_over(&mut self) -> Option<(Link, Reason)> {
+        let standby = self.standby.take()?;
+        self.farewell = false;
+        self.active.replace(standby).map(|old| (old, self.hand_over.0))
     }
 
     /// A stream that was silent speaks on the replacement: the silence was no quiet market.

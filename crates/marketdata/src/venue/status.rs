@@ -29,7 +29,9 @@ pub struct InstrumentStatus {
     pub last_data: [Option<Duration>; 2],
     /// Streams whose silence passed its bound, by [`StreamKind::index`](crate::StreamKind::index).
     pub silent: [bool; 2],
-    /// Deltas received.
+    /// Streams the venue refused, by [`StreamKind::index`](crate::StreamKind::index).
+    pub refused: [bool; 2],
+    /// Deltas applied.
     pub deltas: u64,
     /// Resyncs, by [`Reason::index`].
     pub resyncs: [u64; Reason::ALL.len()],
@@ -97,6 +99,7 @@ pub(super) fn of(counters: &Counters, lane: Option<&Lane>, depth: usize, trades:
             health(kind).and_then(StreamHealth::last).max(before)
         }),
         silent: StreamKind::ALL.map(|kind| health(kind).is_some_and(StreamHealth::is_silent)),
+        refused: StreamKind::ALL.map(|kind| health(kind).is_some_and(StreamHealth::is_refused)),
         deltas: counters.deltas,
         resyncs: counters.resyncs,
         snapshot_troubles: counters.snapshot_troubles,

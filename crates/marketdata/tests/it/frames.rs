@@ -201,6 +201,7 @@ fn shards() -> impl Strategy<Value = String> {
         Just("\"id\":1"),
         Just("\"result\":null"),
         Just("\"t\":18446744073709551615"),
+        Just("\"t\":1"),
         Just("\"p\":\"1\""),
         Just("\"q\":\"1\""),
         Just("\"T\":1"),

@@ -213,6 +213,19 @@ fn the_server_s_farewell_and_old_age_hand_over_without_a_gap() {
 }
 
 #[test]
+fn a_farewell_is_not_forgotten_when_the_replacement_cannot_connect() {
+    let mut simulation = running(config(VenueKind::BinanceSpot));
+    simulation.faults = Faults { refuse_connect: 1_000, ..Faults::default() };
+    simulation.inject(r#"{"e":"serverShutdown","E":1770123456789}"#);
+    simulation.run(10);
+    simulation.faults = Faults::default();
+    simulation.run(20);
+    assert_eq!(simulation.venue_events().last().map(String::as_str), Some("hand_over_done"));
+    assert!(resync_words(&simulation).is_empty());
+    well(&simulation);
+}
+
+#[test]
 fn a_refused_stream_takes_down_no_neighbour() {
     both(|kind| {
         let mut simulation = Simulation::new(config(kind), 5);
@@ -220,7 +233,8 @@ fn a_refused_stream_takes_down_no_neighbour() {
         simulation.run(20);
         let eth = InstrumentId(1);
         assert_eq!(simulation.words(eth, |kind| matches!(kind, EventKind::Refused(_))), ["orderbook"]);
-        assert_eq!(simulation.venue.status(eth).unwrap().state, SyncState::Idle);
+        let status = simulation.venue.status(eth).unwrap();
+        assert_eq!((status.state, status.refused), (SyncState::Idle, [true, false]));
         for id in [BTC, InstrumentId(2)] {
             assert_eq!(simulation.venue.status(id).unwrap().state, SyncState::Synced);
         }
