@@ -132,7 +132,8 @@ impl Printer<'_> {
         }
         match self.args.get(self.next) {
             Some(arg) => verb::write_value(&mut self.out, &spec, arg),
-            None => self.out.push_str(&format!("%!{verb}(MISSING)")),
+            // Writing to a String cannot fail.
+            None => _ = write!(self.out, "%!{verb}(MISSING)"),
         }
         self.next += 1;
         after
@@ -166,7 +167,7 @@ impl Printer<'_> {
             return;
         }
         let shown: Vec<String> = left.iter().map(verb::typed).collect();
-        self.out.push_str(&format!("%!(EXTRA {})", shown.join(", ")));
+        let _ = write!(self.out, "%!(EXTRA {})", shown.join(", "));
     }
 }
 
