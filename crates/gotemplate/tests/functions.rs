@@ -149,16 +149,40 @@ fn the_functions_of_dingtalk_messages() {
         &Env::at_ms(NOW_MS),
         &[
             ("{{ markdown \"a_b*c`d\" }}", "a\\_b\\*c\\`d"),
-            ("{{ trim \" a \" }}|{{ trimAll \"-\" \"--a-\" }}|{{ trimPrefix \"a\" \"ab\" }}|{{ trimSuffix \"b\" \"ab\" }}|{{ nospace \"a b\" }}", "a|a|b|a|ab"),
+            (
+                "{{ trim \" a \" }}|{{ trimAll \"-\" \"--a-\" }}|{{ trimPrefix \"a\" \"ab\" }}|{{ trimSuffix \"b\" \"ab\" }}|{{ nospace \"a b\" }}",
+                "a|a|b|a|ab",
+            ),
             ("{{ trunc 2 \"中文字\" }} {{ trunc -1 \"abc\" }} {{ abbrev 5 \"abcdefgh\" }} {{ substr 1 3 \"abcd\" }}", "中文 c ab... bc"),
-            ("{{ upper \"a\" }}{{ lower \"B\" }} {{ contains \"b\" \"abc\" }} {{ hasPrefix \"a\" \"abc\" }} {{ hasSuffix \"a\" \"abc\" }}", "Ab true true false"),
-            ("{{ \"abc\" | replace \"b\" \"x\" }} {{ quote \"a\" 1 }} {{ squote \"a\" }} {{ cat \"a\" 1 }} {{ repeat 3 \"ab\" }}", "axc \"a\" \"1\" 'a' a 1 ababab"),
-            ("{{ default \"d\" \"\" }} {{ default \"d\" \"x\" }} {{ .Nil | default \"n\" }} {{ empty 0 }} {{ coalesce 0 \"\" 5 }} {{ true | ternary \"y\" \"n\" }}", "d x n true 5 y"),
-            ("{{ splitList \",\" \"a,b\" }} {{ (split \",\" \"a,b\")._1 }} {{ first .List }} {{ last .List }} {{ rest .List }} {{ initial .List }}", "[a b] b b b [a b] [b a]"),
-            ("{{ uniq .List }} {{ sortAlpha .List }} {{ reverse .List }} {{ has \"a\" .List }} {{ without .List \"b\" }} {{ keys (dict \"k\" 1) }}", "[b a] [a b b] [b a b] true [a] [k]"),
-            ("{{ add 1 2 3 }} {{ sub 5 2 }} {{ mul 2 3 }} {{ div 7 2 }} {{ mod 7 2 }} {{ max 1 3 2 }} {{ min 3 1 }} {{ round 1.2345 2 }} {{ int \"3\" }}", "6 3 6 3 1 3 1 1.23 3"),
+            (
+                "{{ upper \"a\" }}{{ lower \"B\" }} {{ contains \"b\" \"abc\" }} {{ hasPrefix \"a\" \"abc\" }} {{ hasSuffix \"a\" \"abc\" }}",
+                "Ab true true false",
+            ),
+            (
+                "{{ \"abc\" | replace \"b\" \"x\" }} {{ quote \"a\" 1 }} {{ squote \"a\" }} {{ cat \"a\" 1 }} {{ repeat 3 \"ab\" }}",
+                "axc \"a\" \"1\" 'a' a 1 ababab",
+            ),
+            (
+                "{{ default \"d\" \"\" }} {{ default \"d\" \"x\" }} {{ .Nil | default \"n\" }} {{ empty 0 }} {{ coalesce 0 \"\" 5 }} {{ true | ternary \"y\" \"n\" }}",
+                "d x n true 5 y",
+            ),
+            (
+                "{{ splitList \",\" \"a,b\" }} {{ (split \",\" \"a,b\")._1 }} {{ first .List }} {{ last .List }} {{ rest .List }} {{ initial .List }}",
+                "[a b] b b b [a b] [b a]",
+            ),
+            (
+                "{{ uniq .List }} {{ sortAlpha .List }} {{ reverse .List }} {{ has \"a\" .List }} {{ without .List \"b\" }} {{ keys (dict \"k\" 1) }}",
+                "[b a] [a b b] [b a b] true [a] [k]",
+            ),
+            (
+                "{{ add 1 2 3 }} {{ sub 5 2 }} {{ mul 2 3 }} {{ div 7 2 }} {{ mod 7 2 }} {{ max 1 3 2 }} {{ min 3 1 }} {{ round 1.2345 2 }} {{ int \"3\" }}",
+                "6 3 6 3 1 3 1 1.23 3",
+            ),
             ("{{ div 1 0 }}", "error calling div: integer divide by zero"),
-            ("{{ dateInZone \"15:04\" .Start \"Asia/Shanghai\" }} {{ date \"15:04\" .Start }} {{ ago .Start }} {{ duration 95 }}", "13:38 05:38 1h30m0s 1m35s"),
+            (
+                "{{ dateInZone \"15:04\" .Start \"Asia/Shanghai\" }} {{ date \"15:04\" .Start }} {{ ago .Start }} {{ duration 95 }}",
+                "13:38 05:38 1h30m0s 1m35s",
+            ),
             ("{{ indent 2 \"a\\nb\" }}{{ nindent 1 \"c\" }} {{ plural \"one\" \"many\" 2 }} {{ b64enc \"a\" }}", "  a\n  b\n c many YQ=="),
             ("{{ (.Start.Add 28800e9).Format \"2006-01-02 15:04:05\" }}", "2024-03-05 13:38:09"),
         ],
