@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use marketdata::{Exchange, MarketType, StreamKind};
 
-use crate::config::Config;
+use crate::config::{Config, VenueConfig};
 
 /// One configured stream: a kind of data of one symbol at one venue.
 #[derive(Debug)]
@@ -68,6 +68,11 @@ impl Stream {
     /// Label values in the order exchange, `market_type`, symbol, kind.
     pub fn labels(&self) -> [&str; 4] {
         [self.exchange.as_str(), self.market_type.as_str(), &self.symbol, self.kind.as_str()]
+    }
+
+    /// Whether it belongs to this venue.
+    pub fn is_of(&self, venue: &VenueConfig) -> bool {
+        (self.exchange, self.market_type) == (venue.exchange, venue.market_type)
     }
 
     /// A good record came.

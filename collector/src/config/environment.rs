@@ -162,15 +162,12 @@ pub(super) fn truth(value: &str) -> Option<bool> {
 
 /// The table as `docs/collector.md` has it.
 pub fn to_markdown() -> String {
-    let mut out = String::from("| variable | what becomes of it |\n|---|---|\n");
-    for row in TABLE {
-        let fate = match row.fate {
-            Fate::Sets(key) => format!("sets `{key}`"),
-            Fate::Gone { en, .. } => format!("no effect, with a warning: {en}"),
-        };
-        out.push_str(&format!("| `{}` | {fate} |\n", row.name));
-    }
-    out
+    let fate = |row: &Variable| match row.fate {
+        Fate::Sets(key) => format!("sets `{key}`"),
+        Fate::Gone { en, .. } => format!("no effect, with a warning: {en}"),
+    };
+    let rows = TABLE.iter().map(|row| format!("| `{}` | {} |\n", row.name, fate(row)));
+    ["| variable | what becomes of it |\n|---|---|\n".to_owned()].into_iter().chain(rows).collect()
 }
 
 fn row_key(row: &Variable) -> &'static str {

@@ -33,7 +33,7 @@ pub(super) fn validate(file: &str, written: written::Root, environment: &Environ
     let recorder = reader.recorder(written.recorder, nats.is_some());
     let http = reader.http(written.http);
     let log = reader.log(written.log);
-    let shutdown_deadline = reader.duration(written.shutdown.deadline, Duration::from_secs(10), (Duration::from_secs(1), Duration::from_secs(600)));
+    let shutdown_deadline = reader.duration(written.shutdown.deadline, Duration::from_secs(10), (Duration::from_secs(1), Duration::from_mins(10)));
     reader.findings.extend(environment.warnings());
     (Config { lang, venues, nats, recorder, http, log, shutdown_deadline }, reader.findings)
 }
@@ -152,7 +152,7 @@ impl Reader<'_> {
         if written.value == "every" {
             return Publish::Every;
         }
-        let limits = (Duration::from_millis(10), Duration::from_secs(60));
+        let limits = (Duration::from_millis(10), Duration::from_mins(1));
         match units::duration(&written.value) {
             Some(interval) if (limits.0..=limits.1).contains(&interval) => Publish::Conflated(interval),
             _ => {
@@ -271,7 +271,7 @@ impl Reader<'_> {
         let mut http = HttpConfig {
             health: self.listener(written.health, "http.health", SocketAddr::from(([127, 0, 0, 1], 8087))),
             metrics: self.listener(written.metrics, "http.metrics", SocketAddr::from(([127, 0, 0, 1], 9092))),
-            health_grace: self.duration(written.health_grace, Duration::from_secs(120), (Duration::ZERO, Duration::from_secs(3_600))),
+            health_grace: self.duration(written.health_grace, Duration::from_mins(2), (Duration::ZERO, Duration::from_hours(1))),
         };
         if let Some((variable, value)) = self.environment.setting("http.health_grace") {
             match value.parse::<u64>() {
@@ -295,13 +295,11 @@ impl Reader<'_> {
         let place = written.as_ref().map(place_of);
         let mut address = default;
         if let Some(written) = written {
-            match written.value.parse() {
-                Ok(parsed) => address = parsed,
-                Err(_) => {
-                    let message =
-                        Text::new(format!("`{}` is not an address to listen on", written.value), format!("`{}` 不是监听地址", written.value));
-                    self.error(place_of(&written), Diagnostic::error("E301", message).expected(Text::same(format!("IP:PORT, `{default}`"))));
-                }
+            if let Ok(parsed) = written.value.parse() {
+                address = parsed;
+            } else {
+                let message = Text::new(format!("`{}` is not an address to listen on", written.value), format!("`{}` 不是监听地址", written.value));
+                self.error(place_of(&written), Diagnostic::error("E301", message).expected(Text::same(format!("IP:PORT, `{default}`"))));
             }
         }
         if let Some((variable, value)) = self.environment.setting(key) {
@@ -325,12 +323,16 @@ impl Reader<'_> {
             }
         }
         if let Some((variable, value)) = self.environment.setting("log.level") {
-            let value = value.to_ascii_lowercase();
-            match value.as_str() {
-                "warning" => filter = "warn".to_owned(),
-                "critical" | "fatal" => filter = "error".to_owned(),
-                other if is_filter(other) => filter = value,
-                _ => self.bad_variable(variable, &value, &LOG_LEVELS.join(", ")),
+            // The old collector took Python's names.
+            let value = match value.to_ascii_lowercase().as_str() {
+                "warning" => "warn".to_owned(),
+                "critical" | "fatal" => "error".to_owned(),
+                other => other.to_owned(),
+            };
+            if is_filter(&value) {
+                filter = value;
+            } else {
+                self.bad_variable(variable, &value, &LOG_LEVELS.join(", "));
             }
             self.overridden(variable, level_place);
         }

@@ -93,7 +93,7 @@ fn hop_of(error: &Error) -> Hop {
     match error {
         Error::Tls(_) => Hop::Tls,
         // rustls reports a failed agreement as an I/O error that carries its own.
-        Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Hop::Tls,
+        Error::Io(error) if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => Hop::Tls,
         Error::Url(_) => Hop::Url,
         _ => Hop::Handshake,
     }

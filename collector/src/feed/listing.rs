@@ -7,12 +7,18 @@ use std::time::Duration;
 use diagnostics::closest;
 use marketdata::{Instrument, Listing, VenueKind};
 
+use super::Shared;
 use super::network::{Reply, Rest, RestFailure};
+use crate::config::VenueConfig;
+use crate::metrics::catalogue as names;
+use crate::stream::StreamState;
 
 /// The whole list of Binance Spot is over ten megabytes.
 const WHOLE_MOST: usize = 64 << 20;
 /// A list narrowed to the wanted symbols.
 const NARROW_MOST: usize = 8 << 20;
+/// Waits between attempts: first, and at most.
+const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 /// What the list says of the wanted symbols.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,8 +38,51 @@ pub(super) struct Unknown {
     pub(super) near: Option<String>,
 }
 
+/// The list, tried until it comes and knows at least one of the wanted symbols; `None`: told to stop.
+pub(super) async fn instruments(kind: VenueKind, config: &VenueConfig, shared: &Shared) -> Option<Found> {
+    let rest_url = config.rest_url.as_deref().unwrap_or(kind.default_rest_url());
+    let mut wait = WAIT.0;
+    loop {
+        let fetched = tokio::select! {
+            () = shared.stop.cancelled() => return None,
+            fetched = fetch(&*shared.network.rest, kind, rest_url, &config.symbols) => fetched,
+        };
+        let pause = match fetched {
+            Ok(found) => {
+                tell(kind, config, &found, shared);
+                if !found.instruments.is_empty() {
+                    return Some(found);
+                }
+                WAIT.1
+            }
+            Err((trouble, retry_after)) => {
+                tracing::warn!(venue = kind.as_str(), url = rest_url, "{trouble}");
+                shared.registry.counter(&names::ERRORS, &[config.exchange.as_str(), "instruments", "listing"]).inc();
+                retry_after.unwrap_or(wait)
+            }
+        };
+        tokio::select! {
+            () = shared.stop.cancelled() => return None,
+            () = tokio::time::sleep(pause) => wait = (wait * 2).min(WAIT.1),
+        }
+    }
+}
+
+fn tell(kind: VenueKind, config: &VenueConfig, found: &Found, shared: &Shared) {
+    for unknown in &found.unknown {
+        let near = unknown.near.as_deref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let (what, code) = if unknown.halted { ("is listed but not traded now", "symbol_halted") } else { ("is not listed", "symbol_unknown") };
+        tracing::error!(venue = kind.as_str(), symbol = unknown.symbol, "symbol {} {what}{near}", unknown.symbol);
+        shared.registry.counter(&names::ERRORS, &[config.exchange.as_str(), "instruments", code]).inc();
+    }
+    for stream in shared.state.streams.iter().filter(|stream| stream.is_of(config)) {
+        let known = found.instruments.iter().any(|instrument| *instrument.symbol == *stream.symbol);
+        stream.set_state(if known { StreamState::Waiting } else { StreamState::Unknown });
+    }
+}
+
 /// Fetches the list; narrowed first, and as a whole when that names a symbol the venue refuses.
-pub(super) async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[String]) -> Result<Found, (String, Option<Duration>)> {
+async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[String]) -> Result<Found, (String, Option<Duration>)> {
     let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
     let narrow = rest.get(kind.listing_url(rest_url, &names), NARROW_MOST).await;
     let reply = match narrow {

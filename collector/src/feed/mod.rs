@@ -7,6 +7,7 @@
 pub mod link;
 mod listing;
 pub mod network;
+mod outlets;
 mod publisher;
 pub mod rest;
 mod tls;

@@ -8,19 +8,15 @@ use clock::Now;
 use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Aborted, LocalBoxFuture, abortable};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use marketdata::{
-    ConnId, Effect, Event, EventKind, FetchId, Input, InstrumentId, Publication, Response, SnapshotTrouble, StreamKind, SyncState, Trade, Tuning,
-    Venue, VenueKind, message,
-};
+use marketdata::{ConnId, Effect, Event, EventKind, FetchId, Input, Publication, Response, SnapshotTrouble, SyncState, Tuning, Venue, VenueKind};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
 use super::listing::{self, Found};
 use super::network::{ConnectError, Link, Reply, RestFailure, Wire};
-use super::publisher::{Origin, Refused};
+use super::outlets::Outlets;
 use super::venue_metrics::{StreamMetrics, VenueMetrics};
 use crate::config::{Publish, VenueConfig};
-use crate::metrics::catalogue as names;
 use crate::stream::StreamState;
 
 /// Frames handled before the loop looks at its timers again.
@@ -29,10 +25,6 @@ const BATCH: usize = 64;
 const SNAPSHOT_MOST: usize = 4 << 20;
 /// Figures of the core are copied to metrics this often.
 const FIGURES: Duration = Duration::from_secs(1);
-/// A book that a sink refused is offered again, in its newest state, after this.
-const OFFER_AGAIN: Duration = Duration::from_millis(100);
-/// Waits between attempts to get the instrument list: first, and at most.
-const LISTING_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// For connections to close at the end.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -41,8 +33,7 @@ struct VenueLoop {
     shared: Shared,
     venue: Venue,
     metrics: VenueMetrics,
-    /// By [`InstrumentId::index`].
-    outlets: Vec<Outlet>,
+    outlets: Outlets,
     links: Vec<(ConnId, Box<dyn Link>)>,
     connecting: Vec<(ConnId, AbortHandle)>,
     jobs: FuturesUnordered<LocalBoxFuture<'static, Done>>,
@@ -51,17 +42,7 @@ struct VenueLoop {
     /// Connections found dead while effects were carried out; told to the core next.
     ended: Vec<ConnId>,
     inbox: Vec<(ConnId, Wire)>,
-    payload: Vec<u8>,
     figures_at: Duration,
-    offer_again_at: Option<Duration>,
-}
-
-/// Where an instrument's records go.
-struct Outlet {
-    book: (usize, StreamMetrics),
-    trade: Option<(usize, StreamMetrics)>,
-    /// Sinks that refused the newest book.
-    owed: Refused,
 }
 
 /// What a job came to.
@@ -76,13 +57,12 @@ pub(super) async fn run(config: VenueConfig, shared: Shared) {
     let Some(kind) = VenueKind::ALL.into_iter().find(|kind| (kind.exchange(), kind.market_type()) == (config.exchange, config.market_type)) else {
         return;
     };
-    let places: Vec<usize> = (0..shared.state.streams.len()).filter(|place| is_of(&shared, *place, &config)).collect();
-    for place in &places {
+    for (place, stream) in shared.state.streams.iter().enumerate().filter(|(_, stream)| stream.is_of(&config)) {
         // Registers the series of every configured stream, also of one that will never come.
-        let _registered = StreamMetrics::new(&shared.state.streams, *place, &shared.registry);
-        shared.set_state(*place, StreamState::Starting);
+        let _registered = StreamMetrics::new(&shared.state.streams, place, &shared.registry);
+        stream.set_state(StreamState::Starting);
     }
-    let Some(found) = instruments(kind, &config, &shared).await else { return };
+    let Some(found) = listing::instruments(kind, &config, &shared).await else { return };
     match VenueLoop::new(kind, &config, found, shared.clone()) {
         Ok(mut running) => {
             running.drive().await;
@@ -92,54 +72,6 @@ pub(super) async fn run(config: VenueConfig, shared: Shared) {
             tracing::error!(venue = kind.as_str(), "cannot be collected: {error}");
             shared.stop.cancelled().await;
         }
-    }
-}
-
-fn is_of(shared: &Shared, place: usize, config: &VenueConfig) -> bool {
-    shared.state.streams.get(place).is_some_and(|stream| (stream.exchange, stream.market_type) == (config.exchange, config.market_type))
-}
-
-/// The venue's instrument list, tried until it comes and knows at least one symbol; `None`: told to stop.
-async fn instruments(kind: VenueKind, config: &VenueConfig, shared: &Shared) -> Option<Found> {
-    let rest_url = config.rest_url.as_deref().unwrap_or(kind.default_rest_url());
-    let mut wait = LISTING_WAIT.0;
-    loop {
-        let fetched = tokio::select! {
-            () = shared.stop.cancelled() => return None,
-            fetched = listing::fetch(&*shared.network.rest, kind, rest_url, &config.symbols) => fetched,
-        };
-        let pause = match fetched {
-            Ok(found) => {
-                tell_unknown(kind, config, &found, shared);
-                if !found.instruments.is_empty() {
-                    return Some(found);
-                }
-                LISTING_WAIT.1
-            }
-            Err((trouble, retry_after)) => {
-                tracing::warn!(venue = kind.as_str(), url = rest_url, "{trouble}");
-                shared.registry.counter(&names::ERRORS, &[config.exchange.as_str(), "instruments", "listing"]).inc();
-                retry_after.unwrap_or(wait)
-            }
-        };
-        tokio::select! {
-            () = shared.stop.cancelled() => return None,
-            () = tokio::time::sleep(pause) => wait = (wait * 2).min(LISTING_WAIT.1),
-        }
-    }
-}
-
-fn tell_unknown(kind: VenueKind, config: &VenueConfig, found: &Found, shared: &Shared) {
-    for unknown in &found.unknown {
-        let near = unknown.near.as_deref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        let what = if unknown.halted { "is listed but not traded now" } else { "is not listed" };
-        tracing::error!(venue = kind.as_str(), symbol = unknown.symbol, "symbol {} {what}{near}", unknown.symbol);
-        let code = if unknown.halted { "symbol_halted" } else { "symbol_unknown" };
-        shared.registry.counter(&names::ERRORS, &[config.exchange.as_str(), "instruments", code]).inc();
-    }
-    for stream in shared.state.streams.iter().filter(|stream| (stream.exchange, stream.market_type) == (config.exchange, config.market_type)) {
-        let known = found.instruments.iter().any(|instrument| *instrument.symbol == *stream.symbol);
-        stream.set_state(if known { StreamState::Waiting } else { StreamState::Unknown });
     }
 }
 
@@ -159,7 +91,7 @@ impl VenueLoop {
             trades: config.trades,
             tuning: Tuning { jitter_seed: random(), ..Tuning::of(kind) },
         };
-        let outlets = found.instruments.iter().filter_map(|instrument| Outlet::new(&shared, config, &instrument.symbol)).collect();
+        let outlets = Outlets::new(shared.clone(), config, &found.instruments);
         Ok(Self {
             metrics: VenueMetrics::new(config, &shared.registry),
             venue: Venue::new(core, found.instruments)?,
@@ -171,9 +103,7 @@ impl VenueLoop {
             effects: Vec::new(),
             ended: Vec::new(),
             inbox: Vec::with_capacity(BATCH),
-            payload: Vec::with_capacity(16 << 10),
             figures_at: Duration::ZERO,
-            offer_again_at: None,
         })
     }
 
@@ -200,7 +130,7 @@ impl VenueLoop {
 
     /// Closes all connections in order.
     async fn shut(&mut self) {
-        self.offer_owed();
+        self.outlets.offer_owed(self.now(), &self.venue);
         for (_, aborting) in self.connecting.drain(..) {
             aborting.abort();
         }
@@ -215,18 +145,18 @@ impl VenueLoop {
 
     /// When there is something to do without input.
     fn next_wake(&self) -> Instant {
-        let next = [self.venue.next_timeout(), self.offer_again_at].into_iter().flatten().fold(self.figures_at, Duration::min);
+        let next = [self.venue.next_timeout(), self.outlets.offer_again_at()].into_iter().flatten().fold(self.figures_at, Duration::min);
         Instant::now() + next.saturating_sub(self.now().mono)
     }
 
     fn time_passed(&mut self) {
-        let now = self.now().mono;
-        if self.offer_again_at.is_some_and(|at| at <= now) {
-            self.offer_owed();
+        let now = self.now();
+        if self.outlets.offer_again_at().is_some_and(|at| at <= now.mono) {
+            self.outlets.offer_owed(now, &self.venue);
         }
-        if self.figures_at <= now {
-            self.show_figures();
-            self.figures_at = now + FIGURES;
+        if self.figures_at <= now.mono {
+            self.outlets.show(|id| self.venue.status(id));
+            self.figures_at = now.mono + FIGURES;
         }
         self.handle(Input::Timeout);
     }
@@ -315,8 +245,12 @@ impl VenueLoop {
 
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
-            Effect::Book { instrument } => self.publish_book(now, instrument),
-            Effect::Trade(trade) => self.publish_trade(now, &trade),
+            Effect::Book { instrument } => self.outlets.book(now, (&self.venue, instrument), &self.metrics),
+            Effect::Trade(trade) => {
+                if let Some(instrument) = self.venue.instrument(trade.instrument) {
+                    self.outlets.trade(now, (instrument, &trade), &self.metrics);
+                }
+            }
             Effect::Event(event) => self.note(&event),
             Effect::Connect { conn, url } => {
                 let (attempt, abort) = abortable(self.shared.network.connector.connect(url));
@@ -358,50 +292,6 @@ impl VenueLoop {
         Some(link)
     }
 
-    fn publish_book(&mut self, now: Now, id: InstrumentId) {
-        let Some(outlet) = self.outlets.get_mut(id.index()) else { return };
-        let Some(view) = self.venue.book(id) else { return };
-        self.payload.clear();
-        message::encode_book(&view, now, &mut self.payload);
-        let origin = Origin { stream: outlet.book.0, kind: StreamKind::Book, at: now.mono };
-        outlet.owed = self.shared.publisher.borrow_mut().offer(origin, &self.payload);
-        if outlet.owed != 0 {
-            self.offer_again_at.get_or_insert(now.mono + OFFER_AGAIN);
-        }
-        touch(&self.shared, &self.metrics, (&outlet.book, StreamKind::Book), now);
-    }
-
-    fn publish_trade(&mut self, now: Now, trade: &Trade) {
-        let Some(instrument) = self.venue.instrument(trade.instrument) else { return };
-        let Some(outlet) = self.outlets.get(trade.instrument.index()).and_then(|outlet| outlet.trade.as_ref()) else { return };
-        self.payload.clear();
-        message::encode_trade(trade, instrument, now, &mut self.payload);
-        let origin = Origin { stream: outlet.0, kind: StreamKind::Trade, at: now.mono };
-        // A refusal is counted by the sink; there is no newer state of a trade to make up for it.
-        let _counted = self.shared.publisher.borrow_mut().offer(origin, &self.payload);
-        touch(&self.shared, &self.metrics, (outlet, StreamKind::Trade), now);
-    }
-
-    /// Offers the newest state of refused books to the sinks that refused them.
-    fn offer_owed(&mut self) {
-        let now = self.now();
-        self.offer_again_at = None;
-        for (place, outlet) in (0_u16..).zip(&mut self.outlets).filter(|(_, outlet)| outlet.owed != 0) {
-            // A book that is not exact now is published when it is again.
-            let Some(view) = self.venue.book(InstrumentId(place)) else {
-                outlet.owed = 0;
-                continue;
-            };
-            self.payload.clear();
-            message::encode_book(&view, now, &mut self.payload);
-            let origin = Origin { stream: outlet.book.0, kind: StreamKind::Book, at: now.mono };
-            outlet.owed = self.shared.publisher.borrow_mut().offer_to(outlet.owed, origin, &self.payload);
-            if outlet.owed != 0 {
-                self.offer_again_at = Some(now.mono + OFFER_AGAIN);
-            }
-        }
-    }
-
     fn note(&mut self, event: &Event) {
         let symbol = event.instrument.and_then(|id| self.venue.instrument(id)).map(|instrument| &*instrument.symbol);
         self.metrics.event(symbol, &event.kind);
@@ -411,49 +301,18 @@ impl VenueLoop {
             EventKind::Synced | EventKind::Connected(_) | EventKind::Fresh(_) | EventKind::HandOverStarted(_) | EventKind::HandOverDone => {
                 tracing::info!(venue, symbol, event = event.kind.as_str(), reason = event.kind.reason(), "{}", event.kind);
             }
+            EventKind::Malformed => {
+                let frame = self.venue.malformed().last().unwrap_or_default();
+                tracing::warn!(venue, symbol, event = event.kind.as_str(), frame, "{}", event.kind);
+            }
             EventKind::Refresh => tracing::debug!(venue, symbol, event = event.kind.as_str(), "{}", event.kind),
             _ => tracing::warn!(venue, symbol, event = event.kind.as_str(), reason = event.kind.reason(), "{}", event.kind),
         }
-        let Some(outlet) = event.instrument.and_then(|id| self.outlets.get(id.index())) else { return };
-        match event.kind {
-            EventKind::Synced => outlet.book.1.synced(SyncState::Synced),
-            EventKind::Resync(_) => {
-                outlet.book.1.synced(SyncState::Syncing);
-                self.shared.set_state(outlet.book.0, StreamState::Waiting);
-            }
+        match (event.instrument, event.kind) {
+            (Some(id), EventKind::Synced) => self.outlets.sync_changed(id, SyncState::Synced),
+            (Some(id), EventKind::Resync(_)) => self.outlets.sync_changed(id, SyncState::Syncing),
             _ => {}
         }
-    }
-
-    fn show_figures(&mut self) {
-        for (place, outlet) in (0_u16..).zip(&mut self.outlets) {
-            if let Some(status) = self.venue.status(InstrumentId(place)) {
-                outlet.book.1.refresh(&status);
-            }
-        }
-    }
-}
-
-// === impl Outlet ===
-
-impl Outlet {
-    fn new(shared: &Shared, config: &VenueConfig, symbol: &str) -> Option<Self> {
-        let find = |kind| {
-            let streams = &shared.state.streams;
-            let place = (0..streams.len())
-                .find(|place| is_of(shared, *place, config) && streams.get(*place).is_some_and(|s| s.symbol == symbol && s.kind == kind))?;
-            Some((place, StreamMetrics::new(streams, place, &shared.registry)?))
-        };
-        Some(Self { book: find(StreamKind::Book)?, trade: find(StreamKind::Trade), owed: 0 })
-    }
-}
-
-/// A record left: the stream is fresh.
-fn touch(shared: &Shared, metrics: &VenueMetrics, (outlet, kind): (&(usize, StreamMetrics), StreamKind), now: Now) {
-    outlet.1.record(now);
-    metrics.record(kind, now);
-    if let Some(stream) = shared.state.streams.get(outlet.0) {
-        stream.touch(now);
     }
 }
 

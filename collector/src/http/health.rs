@@ -19,7 +19,7 @@ use crate::stream::{Stream, StreamState};
 use crate::{VERSION, utc};
 
 /// A stream without a record for this long is stale (the old system's thresholds for books and trades).
-pub const STALE: Duration = Duration::from_secs(60);
+pub const STALE: Duration = Duration::from_mins(1);
 /// A data loop that is overdue for this long is stuck.
 const LOOP_STUCK: Duration = Duration::from_secs(10);
 /// A data loop that is overdue for this long will not come back.
@@ -333,7 +333,7 @@ mod tests {
         let clock = Arc::new(Hand::default());
         let state = State::new(&config, Arc::<Hand>::clone(&clock));
         let registry = Registry::new();
-        let health = Health::new(Arc::clone(&state), &registry, &["recorder"], Duration::from_secs(120));
+        let health = Health::new(Arc::clone(&state), &registry, &["recorder"], Duration::from_mins(2));
         World { clock, state, registry, health }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use marketdata::StreamKind;
 use serde_json::json;
 
 use super::body::Whole;
@@ -12,6 +13,7 @@ use super::health::Health;
 use crate::metrics::process::ProcessMetrics;
 use crate::metrics::{self, Counter, Gauge, Registry, catalogue as names};
 use crate::state::State;
+use crate::stream::{Stream, StreamState};
 use crate::{VERSION, utc};
 
 /// The paths that exist.
@@ -26,6 +28,7 @@ pub struct Pages {
     process: Mutex<ProcessMetrics>,
     uptime: Gauge,
     stall: Gauge,
+    books: Gauge,
     requests: Vec<(&'static str, Counter)>,
     other: Counter,
 }
@@ -44,6 +47,7 @@ impl Pages {
             process: Mutex::new(ProcessMetrics::new(&registry)),
             uptime: registry.gauge(&names::UPTIME, &[]),
             stall: registry.gauge(&names::LOOP_STALL, &[]),
+            books: registry.gauge(&names::ORDERBOOK_OBJECTS, &[]),
             requests: PATHS.iter().map(|path| (*path, count(path))).collect(),
             other: count("other"),
             state,
@@ -115,6 +119,8 @@ impl Pages {
     fn refresh<G>(&self, free: &mut dyn FnMut() -> G) -> metrics::process::Reading {
         self.uptime.set(self.state.clock.now().mono.as_secs_f64());
         self.stall.set(self.state.stall().as_secs_f64());
+        let held = |stream: &&Stream| stream.kind == StreamKind::Book && [StreamState::Waiting, StreamState::Live].contains(&stream.state());
+        self.books.set_count(self.state.streams.iter().filter(held).count());
         let _freed = free();
         self.process.lock().unwrap_or_else(PoisonError::into_inner).refresh().clone()
     }

@@ -28,16 +28,18 @@ impl Listeners {
     pub fn bind(config: &HttpConfig) -> Result<Self, Vec<Diagnostic>> {
         match (bind(config.health, "http.health"), bind(config.metrics, "http.metrics")) {
             (Ok(health), Ok(metrics)) => Ok(Self { health, metrics }),
-            (health, metrics) => Err([health.err(), metrics.err()].into_iter().flatten().collect()),
+            (health, metrics) => Err([health.err(), metrics.err()].into_iter().flatten().map(|found| *found).collect()),
         }
     }
 }
 
-fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Diagnostic> {
-    TcpListener::bind(address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => taken(address, option),
-        _ => Diagnostic::error("E311", Text::new(format!("cannot listen on {address}: {error}"), format!("无法监听 {address}：{error}")))
-            .hint(change(option)),
+fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Box<Diagnostic>> {
+    TcpListener::bind(address).map_err(|error| {
+        Box::new(match error.kind() {
+            io::ErrorKind::AddrInUse => taken(address, option),
+            _ => Diagnostic::error("E311", Text::new(format!("cannot listen on {address}: {error}"), format!("无法监听 {address}：{error}")))
+                .hint(change(option)),
+        })
     })
 }
 

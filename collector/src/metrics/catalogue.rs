@@ -141,12 +141,9 @@ catalogue! {
 
 /// The table as `docs/metrics-collector.md` has it.
 pub fn to_markdown() -> String {
-    let mut out = String::from("| name | type | labels | meaning |\n|---|---|---|---|\n");
-    for spec in ALL {
-        let labels = spec.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        out.push_str(&format!("| `{}` | {} | {labels} | {} |\n", spec.name, spec.kind.as_str(), spec.help));
-    }
-    out
+    let labels = |spec: &Spec| spec.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+    let rows = ALL.iter().map(|spec| format!("| `{}` | {} | {} | {} |\n", spec.name, spec.kind.as_str(), labels(spec), spec.help));
+    ["| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()
 }
 
 #[cfg(test)]

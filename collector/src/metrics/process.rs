@@ -31,11 +31,14 @@ pub struct Reading {
 /// The handles of the families, and what turns ticks and pages into seconds and bytes.
 #[derive(Debug)]
 pub struct ProcessMetrics {
-    gauges: Vec<(Gauge, fn(&Reading) -> f64)>,
+    gauges: Vec<(Gauge, Figure)>,
     tcp: Vec<(&'static str, Gauge)>,
     failures: Counter,
     last: Reading,
 }
+
+/// What a gauge shows of a reading.
+type Figure = fn(&Reading) -> f64;
 
 /// State numbers of `/proc/net/tcp` (include/net/tcp_states.h), by index from 1.
 const TCP_STATES: [&str; 11] =
@@ -47,10 +50,10 @@ impl ProcessMetrics {
     /// Registers the families.
     pub fn new(registry: &Registry) -> Self {
         let gauge = |spec| registry.gauge(spec, &[]);
-        let resident: fn(&Reading) -> f64 = |r| r.resident as f64;
-        let open: fn(&Reading) -> f64 = |r| r.open_fds as f64;
-        let threads: fn(&Reading) -> f64 = |r| r.threads as f64;
-        let connections: fn(&Reading) -> f64 = |r| r.tcp.iter().filter(|(state, _)| **state != "LISTEN").map(|(_, n)| *n as f64).sum();
+        let resident: Figure = |r| r.resident as f64;
+        let open: Figure = |r| r.open_fds as f64;
+        let threads: Figure = |r| r.threads as f64;
+        let connections: Figure = |r| r.tcp.iter().filter(|(state, _)| **state != "LISTEN").map(|(_, n)| *n as f64).sum();
         registry.gauge(&names::PROCESS_MAX_FDS, &[]).set(max_fds());
         Self {
             gauges: vec![
@@ -95,10 +98,10 @@ impl Reading {
         let stat = fs::read_to_string("/proc/self/stat")?;
         let mut reading = parse_stat(&stat).ok_or(io::ErrorKind::InvalidData)?;
         // The start does not change: the system's boot time is read once.
-        reading.start_seconds = match last.start_seconds > 0.0 {
-            true => last.start_seconds,
-            false => start_seconds(&stat, &fs::read_to_string("/proc/stat")?).unwrap_or(0.0),
-        };
+        reading.start_seconds = last.start_seconds;
+        if reading.start_seconds == 0.0 {
+            reading.start_seconds = start_seconds(&stat, &fs::read_to_string("/proc/stat")?).unwrap_or(0.0);
+        }
         let sockets = count_descriptors(&mut reading)?;
         for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
             // A kernel without IPv6 has no tcp6.

@@ -238,7 +238,7 @@ fn existing(dir: &Path) -> io::Result<VecDeque<(PathBuf, u64)>> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| name.starts_with("records-") && name.ends_with(".jsonl"));
+        let ours = name.to_str().is_some_and(|name| name.starts_with("records-") && name.strip_suffix(".jsonl").is_some());
         if ours && entry.file_type()?.is_file() {
             files.push((entry.path(), entry.metadata()?.len()));
         }

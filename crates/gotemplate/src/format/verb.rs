@@ -1,7 +1,5 @@
 //! One value under one verb.
 
-use std::fmt::Write as _;
-
 use super::number::float;
 use super::{escape_char, quote};
 use crate::Value;
@@ -123,8 +121,7 @@ pub(super) fn write_value(out: &mut String, spec: &Spec, value: &Value) {
 }
 
 fn bad(out: &mut String, spec: &Spec, value: &Value) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "%!{}({})", spec.verb, typed(value));
+    out.push_str(&format!("%!{}({})", spec.verb, typed(value)));
 }
 
 fn write_list(out: &mut String, spec: &Spec, items: &[Value]) {

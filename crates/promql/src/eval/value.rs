@@ -41,6 +41,6 @@ pub struct Element {
 pub struct Cost {
     /// Samples held at the end.
     pub samples: usize,
-    /// Units of work done.
+    /// Samples and elements touched.
     pub work: u64,
 }

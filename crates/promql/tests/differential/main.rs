@@ -26,7 +26,6 @@ mod data;
 mod dice;
 mod generate;
 mod oracle;
-mod promtool;
 mod server;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,5 @@
 //! How a test ended.
 
-use std::fmt::Write as _;
-
 use diagnostics::{Lang, Place, Text};
 
 /// How one test ended.
@@ -51,11 +49,10 @@ impl Failure {
         let mut left = self.got.clone();
         for line in &self.expected {
             let same = left.iter().position(|other| other == line).map(|at| left.remove(at)).is_some();
-            // Writing to a String cannot fail.
-            let _ = writeln!(out, "    {} {line}", if same { ' ' } else { '-' });
+            out.push_str(&format!("    {} {line}\n", if same { ' ' } else { '-' }));
         }
         for line in left {
-            let _ = writeln!(out, "    + {line}");
+            out.push_str(&format!("    + {line}\n"));
         }
         out
     }

@@ -1,0 +1,36 @@
+//! The documents hold the same tables as the code. `UPDATE_DOCS=1` writes them.
+// Always true here; it tells clippy that helper functions are test code too.
+#![cfg(test)]
+
+use std::path::Path;
+
+use collector::config::environment;
+use collector::metrics::catalogue;
+
+/// The part of a document between `<!-- begin NAME -->` and `<!-- end NAME -->` is the generated table.
+fn holds(file: &str, name: &str, table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("docs/{file}: {error}"));
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("docs/{file} has no {begin}"));
+    let (found, after) = rest.split_once(&end).unwrap_or_else(|| panic!("docs/{file} has no {end}"));
+    if found == table {
+        return;
+    }
+    assert!(
+        std::env::var_os("UPDATE_DOCS").is_some(),
+        "docs/{file}: the table `{name}` is not the code's; run UPDATE_DOCS=1 cargo test -p collector --test docs"
+    );
+    std::fs::write(&path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+}
+
+#[test]
+fn every_metric_is_documented() {
+    holds("metrics-collector.md", "metrics", &catalogue::to_markdown());
+}
+
+#[test]
+fn every_old_variable_is_documented() {
+    holds("collector.md", "environment", &environment::to_markdown());
+    holds("collector.zh-CN.md", "environment", &environment::to_markdown());
+}

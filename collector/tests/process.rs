@@ -1,0 +1,215 @@
+//! The program itself: exit codes, messages, signals.
+// Always true here; it tells clippy that helper functions are test code too.
+#![cfg(test)]
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use venue_sim::venue::config::{FeedConfig, VenueConfig, VenuesConfig, WalkConfig};
+use venue_sim::{CancellationToken, RunningVenues, VenueKind, run_venues};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn command(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+    command.current_dir(dir).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn write(dir: &Path, text: &str) {
+    std::fs::write(dir.join("collector.yml"), text).unwrap();
+}
+
+fn run(dir: &Path, arguments: &[&str]) -> Output {
+    command(dir).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A child that does not outlive its test.
+struct Running(Child);
+
+impl Running {
+    fn start(dir: &Path) -> Self {
+        Self(command(dir).args(["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    fn wait(&mut self) -> (Option<i32>, Duration) {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return (status.code(), begun.elapsed());
+            }
+            assert!(begun.elapsed() < SOON, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, as most tests want it to.
+        let _already_gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+fn until(what: &str, mut happens: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !happens() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A simulated venue on a runtime of its own.
+struct Sim {
+    _runtime: tokio::runtime::Runtime,
+    venues: RunningVenues,
+    stop: CancellationToken,
+}
+
+impl Sim {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let stop = CancellationToken::new();
+        let feed = FeedConfig::Walk(WalkConfig::new(&["BTC-USDT"], 3));
+        let config = VenuesConfig { venues: vec![VenueConfig::new(VenueKind::BinanceSpot, feed)], faults: vec![] };
+        let venues = runtime.block_on(run_venues(config, stop.clone())).unwrap();
+        Self { _runtime: runtime, venues, stop }
+    }
+
+    fn config(&self, more: &str) -> String {
+        let address = self.venues.venue(VenueKind::BinanceSpot).unwrap().address();
+        let (health, metrics) = (free_port(), free_port());
+        format!(
+            "venues: [{{name: binance, market: spot, symbols: [BTC-USDT], ws_url: '{}', rest_url: '{}', publish: 20ms}}]\n\
+             http: {{health: '127.0.0.1:{health}', metrics: '127.0.0.1:{metrics}'}}\n{more}\n",
+            address.ws, address.rest
+        )
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// All complete lines of the recorder's files.
+fn recorded(dir: &Path) -> Vec<serde_json::Value> {
+    let Ok(entries) = std::fs::read_dir(dir.join("data/collector")) else { return Vec::new() };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+    files.sort();
+    let lines = files.iter().flat_map(|file| std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_78_all_errors_and_no_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    write(
+        dir.path(),
+        &format!("venues:\n  - {{name: binanse, market: spot, symbols: [BTC-USDT]}}\nhttp: {{health: '127.0.0.1:{port}', health_grace: soon}}\n"),
+    );
+    for arguments in [["run", "--lang", "en"], ["check", "--lang", "en"]] {
+        let output = run(dir.path(), &arguments);
+        assert_eq!(output.status.code(), Some(78));
+        let said = format!("{}{}", stderr(&output), String::from_utf8_lossy(&output.stdout));
+        assert!(said.contains("collector.yml:2:12: error[E303]: unknown venue `binanse`") && said.contains("did you mean `binance`?"), "{said}");
+        assert!(said.contains("collector.yml:3:") && said.contains("`soon` is not a duration"), "{said}");
+    }
+    assert!(!dir.path().join("data").exists() && TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let chinese = command(dir.path()).args(["check"]).env("LANG", "zh_CN.UTF-8").output().unwrap();
+    assert!(String::from_utf8_lossy(&chinese.stdout).contains("未知的交易所 `binanse`"));
+    let json = run(dir.path(), &["check", "--format", "json"]);
+    let lines: Vec<serde_json::Value> = String::from_utf8(json.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), lines[0]["line"].as_u64(), json.status.code()), (2, Some(2), Some(78)));
+    assert!(stderr(&run(dir.path(), &["run", "--config", "nowhere.yml"])).contains("nowhere.yml: error[E307]"));
+}
+
+#[test]
+fn the_example_in_the_repository_is_valid() {
+    let output = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &["check"]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("configuration is valid"));
+}
+
+#[test]
+fn a_taken_port_ends_with_69_and_names_its_holder_and_the_option() {
+    let dir = tempfile::tempdir().unwrap();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    write(dir.path(), "venues: [{name: binance, market: spot, symbols: [BTC-USDT]}]\nhttp: {health: '127.0.0.1:0'}\n");
+    let output = command(dir.path()).arg("run").env("METRICS_PORT", port.to_string()).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains(&format!("pid {}", std::process::id())) && said.contains("`http.metrics`"), "{said}");
+    assert!(!dir.path().join("data").exists(), "nothing is touched before the ports are had");
+}
+
+#[test]
+fn a_stop_signal_drains_and_ends_with_0_and_nothing_accepted_is_lost() {
+    let (dir, sim) = (tempfile::tempdir().unwrap(), Sim::start());
+    write(dir.path(), &sim.config(""));
+    let mut collector = Running::start(dir.path());
+    until("records are on disk", || recorded(dir.path()).len() > 50);
+    collector.signal(Signal::TERM);
+    let (code, took) = collector.wait();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let records = recorded(dir.path());
+    let trades: Vec<u64> =
+        records.iter().filter(|record| record["data"]["data_type"] == "trade").map(|record| record["data"]["sequence"].as_u64().unwrap()).collect();
+    assert!(trades.windows(2).all(|pair| pair[1] == pair[0] + 1), "{trades:?}");
+    println!("{} records, {} trades, stopped in {took:?}", records.len(), trades.len());
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let (dir, sim) = (tempfile::tempdir().unwrap(), Sim::start());
+    let nowhere = free_port();
+    write(dir.path(), &sim.config(&format!("nats: {{url: 'nats://127.0.0.1:{nowhere}'}}")));
+    let mut collector = Running::start(dir.path());
+    let mut said = BufReader::new(collector.0.stderr.take().unwrap()).lines();
+    assert!(said.by_ref().map_while(Result::ok).any(|line| line.contains("synced")), "data flows towards a server that is not there");
+    std::thread::sleep(Duration::from_millis(300));
+    collector.signal(Signal::TERM);
+    assert!(said.any(|line| line.unwrap().contains("a second signal ends at once")));
+    collector.signal(Signal::INT);
+    let (code, took) = collector.wait();
+    assert_eq!(code, Some(143));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn the_health_check_tells_by_its_exit_code() {
+    let (dir, sim) = (tempfile::tempdir().unwrap(), Sim::start());
+    let config = sim.config("");
+    write(dir.path(), &config);
+    let health: SocketAddr = config.split("health: '").nth(1).unwrap().split('\'').next().unwrap().parse().unwrap();
+    let url = format!("http://{health}/health");
+    assert_eq!(run(dir.path(), &["healthcheck", "--url", &url]).status.code(), Some(1));
+    let mut collector = Running::start(dir.path());
+    until("it listens", || TcpStream::connect(health).is_ok());
+    assert_eq!(run(dir.path(), &["healthcheck", "--url", &url]).status.code(), Some(0));
+    until("it is ready", || run(dir.path(), &["healthcheck", "--url", &format!("http://{health}/ready")]).status.code() == Some(0));
+    collector.signal(Signal::TERM);
+    assert_eq!(collector.wait().0, Some(0));
+    assert!(String::from_utf8_lossy(&run(dir.path(), &["version"]).stdout).starts_with("collector "));
+}

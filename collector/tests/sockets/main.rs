@@ -1,0 +1,14 @@
+//! The collector as a whole, over real sockets, against simulated venues in the same process.
+// `cfg(test)` is always true here; it tells clippy that helper functions are test code too.
+#![expect(clippy::float_cmp, reason = "metrics compared here are whole numbers")]
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod nats;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod world;
