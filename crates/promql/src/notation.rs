@@ -83,37 +83,43 @@ fn parse_item(item: &str) -> Option<Item> {
         let points = if gap.is_empty() { 1 } else { gap.strip_prefix('x')?.parse().ok()? };
         return Some(Item { first: None, step: 0.0, points });
     }
-    let (value, times) = match item.rsplit_once('x') {
-        // A value and its repetitions; the value itself is one more.
-        Some((value, times)) => (value, Some(times.parse::<usize>().ok()?)),
-        None => (item, None),
-    };
-    let points = times.map_or(1, |times| times.saturating_add(1));
-    if value == "stale" {
-        return Some(Item { first: Some(f64::from_bits(STALE_NAN_BITS)), step: 0.0, points });
+    if let Some(word) = word(item) {
+        return Some(Item { first: Some(word), step: 0.0, points: 1 });
     }
+    let Some((value, times)) = item.rsplit_once('x') else {
+        return Some(Item { first: Some(signed(item)?), step: 0.0, points: 1 });
+    };
+    // The value itself comes before its repetitions.
+    let points = times.parse::<usize>().ok()?.saturating_add(1);
     if let Some(first) = signed(value) {
         return Some(Item { first: Some(first), step: 0.0, points });
     }
-    times?;
     let at = value.char_indices().skip(1).find(|(at, c)| matches!(c, '+' | '-') && !value.get(..*at).is_some_and(ends_in_exponent))?.0;
     let (first, step) = value.split_at_checked(at)?;
     Some(Item { first: Some(signed(first)?), step: signed(step)?, points })
+}
+
+/// `stale`, or `NaN` and `Inf` with an optional sign; none of them can be repeated.
+fn word(item: &str) -> Option<f64> {
+    let unsigned = item.strip_prefix(['+', '-']).unwrap_or(item);
+    let value = match unsigned.to_ascii_lowercase().as_str() {
+        "inf" => f64::INFINITY,
+        "nan" => f64::NAN,
+        _ if item == "stale" => return Some(f64::from_bits(STALE_NAN_BITS)),
+        _ => return None,
+    };
+    Some(if item.starts_with('-') { -value } else { value })
 }
 
 fn ends_in_exponent(text: &str) -> bool {
     text.ends_with(['e', 'E']) && text.chars().rev().nth(1).is_some_and(|c| c.is_ascii_digit() || c == '.')
 }
 
-/// A decimal number, `Inf` or `NaN` with an optional sign.
+/// A number as expressions write it, but not in hexadecimal, with an optional sign.
 fn signed(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let value = match unsigned.to_ascii_lowercase().as_str() {
-        "inf" => f64::INFINITY,
-        "nan" => f64::NAN,
-        number if number.starts_with(|c: char| c.is_ascii_digit() || c == '.') => number.parse().ok().filter(|value: &f64| value.is_finite())?,
-        _ => return None,
-    };
+    let is_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') && !unsigned.contains(['x', 'X']);
+    let value = is_number.then(|| crate::parse::number(unsigned)).flatten()?;
     Some(if text.starts_with('-') { -value } else { value })
 }
 
@@ -142,7 +148,7 @@ mod tests {
             ("7x0", "7"),
             ("_ _x3 1", "_ _ _ _ 1"),
             ("1 stale 2", "1 stale 2"),
-            ("stalex1", "stale stale"),
+            ("1_000x1 010", "1000 1000 8"),
             ("NaN Inf +Inf -Inf", "NaN inf inf -inf"),
             ("1e3 1e-2+1e-2x1 1.5e+1x1", "1000 0.01 0.02 15 15"),
             ("  1\n\t2 ", "1 2"),
@@ -153,9 +159,18 @@ mod tests {
 
     #[test]
     fn a_bad_item_is_named_with_its_place() {
-        for (notation, item, start) in
-            [("1 x", "x", 2), ("1 2+3", "2+3", 2), ("1 1 0x1f", "0x1f", 4), ("1x-1", "1x-1", 0), ("_x", "_x", 0), ("1e999", "1e999", 0)]
-        {
+        for (notation, item, start) in [
+            ("1 x", "x", 2),
+            ("1 2+3", "2+3", 2),
+            ("1 1 0x1f", "0x1f", 4),
+            ("1x-1", "1x-1", 0),
+            ("stalex1", "stalex1", 0),
+            ("NaNx2", "NaNx2", 0),
+            ("1+Infx2", "1+Infx2", 0),
+            ("-stale", "-stale", 0),
+            ("_x", "_x", 0),
+            ("1e999", "1e999", 0),
+        ] {
             let error = expand(notation).unwrap_err();
             assert_eq!(error, NotationError::BadItem { item: item.into(), span: Span::new(start, start + item.len()) });
         }

@@ -120,12 +120,12 @@ impl Queryable for Broken {
 
 #[test]
 fn an_evaluation_over_its_limits_is_a_named_error() {
-    let options = Options { limits: Limits { samples: 100, work: 1000, steps: 50 }, ..Options::default() };
+    let options = Options { limits: Limits { samples: 100, work: 10_000, steps: 50 }, ..Options::default() };
     let instant = |text: &str, samples| eval_instant(&Plenty(samples), &parse(text).unwrap(), 0, &options);
     let range = |text: &str, step_ms| eval_range(&Plenty(50), &parse(text).unwrap(), Grid { start_ms: -49_000, end_ms: 0, step_ms }, &options);
     assert!(instant("sum_over_time(x[2m])", 100).is_ok());
     assert_eq!(instant("sum_over_time(x[2m])", 101), Err(EvalError::TooManySamples { limit: 100 }));
-    assert_eq!(range("sum_over_time(x[50s])", 1000), Err(EvalError::TooMuchWork { limit: 1000 }));
+    assert_eq!(range("sum_over_time(x[50s])", 1000), Err(EvalError::TooMuchWork { limit: 10_000 }));
     assert_eq!(range("x", 900), Err(EvalError::TooManySteps { limit: 50 }));
     assert_eq!(instant("sum_over_time(vector(1)[1m:1s])", 0), Err(EvalError::TooManySteps { limit: 50 }));
     assert_eq!(range("x[5m]", 1000).unwrap_err().as_str(), "not_for_range");

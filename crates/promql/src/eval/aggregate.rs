@@ -17,7 +17,7 @@ struct Members {
 impl<'a> Evaluation<'a> {
     pub(super) fn aggregate(&mut self, aggregate: &'a Aggregate, t_ms: i64) -> Result<Vec<Point>, EvalError> {
         let points = self.vector(&aggregate.expr, t_ms)?;
-        self.charge(points.len())?;
+        self.charge_elements(points.len())?;
         match aggregate.op {
             AggregateOp::CountValues => {
                 let label = aggregate.param.as_ref().map_or("", Self::text);

@@ -24,7 +24,7 @@ impl<'a> Evaluation<'a> {
             (StepValue::Vector(points), StepValue::Scalar(number)) => with_number(binary, points, |value| (value, number))?,
             (StepValue::Scalar(number), StepValue::Vector(points)) => with_number(binary, points, |value| (number, value))?,
             (StepValue::Vector(lhs), StepValue::Vector(rhs)) => {
-                self.charge(lhs.len() + rhs.len())?;
+                self.charge_elements(lhs.len() + rhs.len())?;
                 match binary.op {
                     BinaryOp::And => intersection(&binary.matching, lhs, &rhs),
                     BinaryOp::Unless => difference(&binary.matching, lhs, &rhs),

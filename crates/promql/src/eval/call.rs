@@ -54,14 +54,14 @@ impl<'a> Evaluation<'a> {
             return Ok(vec![Point { labels: Labels::default(), v: function(t_ms as f64 / 1000.0) }]);
         };
         let points = self.vector(arg, t_ms)?;
-        self.charge(points.len())?;
+        self.charge_elements(points.len())?;
         mapped(points, |value| Some(function(value)))
     }
 
     fn bounded(&mut self, kind: FunctionKind, args: &'a [Expr], t_ms: i64) -> Result<Vec<Point>, EvalError> {
         let [vector, numbers @ ..] = args else { return Ok(Vec::new()) };
         let points = self.vector(vector, t_ms)?;
-        self.charge(points.len())?;
+        self.charge_elements(points.len())?;
         let numbers = numbers.iter().map(|number| self.scalar(number, t_ms)).collect::<Result<Vec<f64>, _>>()?;
         match (kind, numbers.as_slice()) {
             (FunctionKind::Round, []) => mapped(points, |value| Some(pointwise::round(value, 1.0))),
@@ -133,7 +133,7 @@ impl<'a> Evaluation<'a> {
         }
         let pattern = self.pattern(Self::text(pattern))?;
         let mut points = self.vector(vector, t_ms)?;
-        self.charge(points.len())?;
+        self.charge_elements(points.len())?;
         for point in &mut points {
             let value = point.labels.get(source).unwrap_or("");
             let Some(captures) = pattern.captures(value) else { continue };
@@ -164,7 +164,7 @@ impl<'a> Evaluation<'a> {
             return Err(EvalError::BadParameter { what: "label name", found: (*bad).to_owned() });
         }
         let mut points = self.vector(vector, t_ms)?;
-        self.charge(points.len())?;
+        self.charge_elements(points.len())?;
         for point in &mut points {
             let values: Vec<&str> = sources.iter().map(|source| point.labels.get(source).unwrap_or("")).collect();
             point.labels = point.labels.with(target, &values.join(separator));

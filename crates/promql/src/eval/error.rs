@@ -14,7 +14,7 @@ pub enum EvalError {
         limit: usize,
     },
     /// Over [`Limits::work`](super::Limits).
-    #[error("the query would touch more than {limit} samples")]
+    #[error("the query would take more than {limit} units of work")]
     TooMuchWork {
         /// The limit.
         limit: u64,
@@ -101,7 +101,7 @@ impl EvalError {
         match self {
             Self::Source(why) => format!("无法读取时间序列：{why}"),
             Self::TooManySamples { limit } => format!("查询占用的样本会超过 {limit} 个"),
-            Self::TooMuchWork { limit } => format!("查询处理的样本会超过 {limit} 个"),
+            Self::TooMuchWork { limit } => format!("查询的工作量会超过 {limit} 个单位"),
             Self::TooManySteps { limit } => format!("查询的步数超过 {limit}"),
             Self::BadGrid => "步长必须大于零，且结束时间不得早于开始时间".into(),
             Self::NotForRange { found } => format!("区间查询需要标量或瞬时向量，而不是{}", found.zh()),

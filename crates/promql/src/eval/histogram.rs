@@ -16,7 +16,7 @@ impl<'a> Evaluation<'a> {
         let [numbers @ .., vector] = args else { return Ok(Vec::new()) };
         let numbers = numbers.iter().map(|number| self.scalar(number, t_ms)).collect::<Result<Vec<f64>, _>>()?;
         let points = self.vector(vector, t_ms)?;
-        self.charge(points.len())?;
+        self.charge_elements(points.len())?;
         if let (FunctionKind::HistogramQuantile, [q]) = (kind, numbers.as_slice()) {
             self.check_quantile(*q);
         }

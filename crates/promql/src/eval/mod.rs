@@ -5,6 +5,13 @@
 //!
 //! The tree is walked once per step. Before that every selector has read its series for the whole grid, so a step touches memory only; a subquery keeps the
 //! steps it has computed, so overlapping windows cost nothing twice. All work is counted, and an evaluation that would take too much ends in an error.
+//!
+//! Known differences from Prometheus 3.5, kept on purpose (`tests/differential` finds no others):
+//! * a parameter of `topk`, `bottomk` or `quantile` is taken anew at each step, and `histogram_fraction` interpolates in the lowest bucket, as later versions do;
+//! * dates of NaN and of times beyond any calendar are NaN;
+//! * an error of a subquery's inner expression counts only where its step lies in a window; series that become alike by losing their names are an error only at
+//!   a step where both have a sample;
+//! * of equal elements `topk` and `bottomk` keep the first by labels.
 mod aggregate;
 mod binary;
 mod call;
@@ -39,7 +46,7 @@ pub struct Options {
 pub struct Limits {
     /// Samples held at once: read from the store, kept by subqueries, in the answer. 16 bytes each.
     pub samples: usize,
-    /// Samples and elements touched: the measure of time.
+    /// The measure of time: 1 for a sample in a window, 64 for an element of a vector or a node of the tree, at every step.
     pub work: u64,
     /// Steps of a range evaluation or of a subquery.
     pub steps: i64,

@@ -11,6 +11,9 @@ use crate::labels::Labels;
 use crate::parse::{Expr, ExprKind, Selector, Sign, Subquery, ValueType};
 use crate::{Queryable, Sample, SeriesData, is_stale};
 
+/// What an element of a vector costs in units of work: its labels are compared and copied, while a sample in a window is a number that is added up.
+const ELEMENT_WORK: u64 = 64;
+
 /// The state of one evaluation.
 pub(super) struct Evaluation<'a> {
     grid: Grid,
@@ -118,6 +121,7 @@ impl<'a> Evaluation<'a> {
     }
 
     pub(super) fn eval(&mut self, expr: &'a Expr, t_ms: i64) -> Result<StepValue<'a>, EvalError> {
+        self.charge_elements(1)?;
         match &expr.kind {
             ExprKind::Number(value) => Ok(StepValue::Scalar(*value)),
             ExprKind::Text(text) => Ok(StepValue::Text(text)),
@@ -161,7 +165,7 @@ impl<'a> Evaluation<'a> {
         let end_ms = reference_ms(selector.shift, t_ms, self.grid);
         let start_ms = end_ms.saturating_sub(self.options.lookback_ms);
         let series = self.loaded.series(selector.id);
-        self.charge(series.len())?;
+        self.charge_elements(series.len())?;
         let newest = |one: &SeriesData| {
             let sample = *within(&one.samples, start_ms, end_ms).last()?;
             (!is_stale(sample.v)).then(|| (one.labels.clone(), sample))
@@ -179,8 +183,13 @@ impl<'a> Evaluation<'a> {
         let end_ms = reference_ms(shift, t_ms, self.grid);
         let window = Window { start_ms: end_ms.saturating_sub(range_ms), end_ms, now_ms: t_ms, param: f64::NAN };
         let value = RangeValue { series, window };
-        let touched = value.each().map(|(_, samples)| samples.len()).sum();
+        let (mut series, mut touched) = (0, 0);
+        for (_, samples) in value.each() {
+            series += 1;
+            touched += samples.len() as u64;
+        }
         self.charge(touched)?;
+        self.charge_elements(series)?;
         Ok(value)
     }
 
@@ -250,9 +259,13 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Counts samples or elements that are touched.
-    pub(super) fn charge(&mut self, touched: usize) -> Result<(), EvalError> {
-        self.work += touched as u64;
+    /// Counts elements of vectors that are made or looked at.
+    pub(super) fn charge_elements(&mut self, elements: usize) -> Result<(), EvalError> {
+        self.charge(ELEMENT_WORK.saturating_mul(elements as u64))
+    }
+
+    fn charge(&mut self, work: u64) -> Result<(), EvalError> {
+        self.work = self.work.saturating_add(work);
         let limit = self.options.limits.work;
         if self.work > limit { Err(EvalError::TooMuchWork { limit }) } else { Ok(()) }
     }
@@ -260,7 +273,7 @@ impl<'a> Evaluation<'a> {
     fn hold(&mut self, samples: usize) -> Result<(), EvalError> {
         self.samples += samples;
         let limit = self.options.limits.samples;
-        if self.samples > limit { Err(EvalError::TooManySamples { limit }) } else { self.charge(samples + 1) }
+        if self.samples > limit { Err(EvalError::TooManySamples { limit }) } else { self.charge_elements(samples + 1) }
     }
 }
 

@@ -41,6 +41,6 @@ pub struct Element {
 pub struct Cost {
     /// Samples held at the end.
     pub samples: usize,
-    /// Samples and elements touched.
+    /// Units of work done.
     pub work: u64,
 }

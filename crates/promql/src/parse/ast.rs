@@ -1,4 +1,5 @@
 //! The tree of an expression: what was written, with the place of every part. Must not know: text, tokens, evaluation.
+use super::operator::{AggregateOp, BinaryOp};
 use crate::functions::Function;
 use crate::labels::Matcher;
 
@@ -179,28 +180,6 @@ pub enum Group {
     Right,
 }
 
-/// Binary operators, in groups of falling precedence as the documentation lists them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is named after its symbol; see as_str")]
-pub enum BinaryOp {
-    Pow,
-    Mul,
-    Div,
-    Mod,
-    Atan2,
-    Add,
-    Sub,
-    Eq,
-    Ne,
-    Le,
-    Lt,
-    Ge,
-    Gt,
-    And,
-    Unless,
-    Or,
-}
-
 /// `op by (labels) (param, expr)`
 #[derive(Clone, Debug)]
 pub struct Aggregate {
@@ -221,24 +200,6 @@ pub enum Grouping {
     By(Vec<String>),
     /// All but these and the metric name.
     Without(Vec<String>),
-}
-
-/// Aggregation operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is named as it is written; see as_str")]
-pub enum AggregateOp {
-    Sum,
-    Avg,
-    Min,
-    Max,
-    Count,
-    Group,
-    Stddev,
-    Stdvar,
-    Topk,
-    Bottomk,
-    Quantile,
-    CountValues,
 }
 
 /// `function(args)`
@@ -364,89 +325,6 @@ impl MatchLabels {
     pub fn names(&self) -> &[String] {
         match self {
             Self::On(names) | Self::Ignoring(names) => names,
-        }
-    }
-}
-
-// === impl BinaryOp ===
-
-impl BinaryOp {
-    /// The operator as it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pow => "^",
-            Self::Mul => "*",
-            Self::Div => "/",
-            Self::Mod => "%",
-            Self::Atan2 => "atan2",
-            Self::Add => "+",
-            Self::Sub => "-",
-            Self::Eq => "==",
-            Self::Ne => "!=",
-            Self::Le => "<=",
-            Self::Lt => "<",
-            Self::Ge => ">=",
-            Self::Gt => ">",
-            Self::And => "and",
-            Self::Unless => "unless",
-            Self::Or => "or",
-        }
-    }
-
-    /// `==`, `!=`, `<=`, `<`, `>=`, `>`
-    pub fn is_comparison(self) -> bool {
-        matches!(self, Self::Eq | Self::Ne | Self::Le | Self::Lt | Self::Ge | Self::Gt)
-    }
-
-    /// `and`, `or`, `unless`
-    pub fn is_set(self) -> bool {
-        matches!(self, Self::And | Self::Or | Self::Unless)
-    }
-}
-
-// === impl AggregateOp ===
-
-impl AggregateOp {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Sum,
-        Self::Avg,
-        Self::Min,
-        Self::Max,
-        Self::Count,
-        Self::Group,
-        Self::Stddev,
-        Self::Stdvar,
-        Self::Topk,
-        Self::Bottomk,
-        Self::Quantile,
-        Self::CountValues,
-    ];
-
-    /// The operator as it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Count => "count",
-            Self::Group => "group",
-            Self::Stddev => "stddev",
-            Self::Stdvar => "stdvar",
-            Self::Topk => "topk",
-            Self::Bottomk => "bottomk",
-            Self::Quantile => "quantile",
-            Self::CountValues => "count_values",
-        }
-    }
-
-    /// The type of its first argument, if it has one besides the vector.
-    pub fn param_type(self) -> Option<ValueType> {
-        match self {
-            Self::Topk | Self::Bottomk | Self::Quantile => Some(ValueType::Scalar),
-            Self::CountValues => Some(ValueType::String),
-            _ => None,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Operators, calls, aggregations: a Pratt parser. Precedence and associativity as in the documentation, "Binary operator precedence".
-use super::ast::{Aggregate, AggregateOp, Binary, BinaryOp, Call, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Sign};
+use super::ast::{Aggregate, Binary, Call, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Sign};
 use super::cursor::{Cursor, experimental};
 use super::error::{Expected, ParseError, ParseErrorKind, Unsupported};
 use super::lexer::TokenKind;
+use super::operator::{AggregateOp, BinaryOp};
 use super::selector::{labels_list, postfix, selector};
 use crate::functions::{self, Availability};
 

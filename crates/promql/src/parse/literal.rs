@@ -1,7 +1,7 @@
 //! The meaning of literals: numbers, durations, quoted texts. Must not know: tokens or the grammar around them.
 
 /// The value of a number as it is written: decimal, `0x` hexadecimal, octal with a leading 0 as Go reads it, `_` between digits, `Inf`, `NaN`.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(crate) fn number(text: &str) -> Option<f64> {
     match text.to_ascii_lowercase().as_str() {
         "inf" => return Some(f64::INFINITY),
         "nan" => return Some(f64::NAN),
@@ -14,7 +14,7 @@ pub(super) fn number(text: &str) -> Option<f64> {
     if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         return i64::from_str_radix(hex, 16).ok().map(|value| value as f64);
     }
-    let octal = digits.strip_prefix('0').filter(|rest| !rest.is_empty());
+    let octal = digits.strip_prefix('0').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     if let Some(value) = octal.and_then(|rest| i64::from_str_radix(rest, 8).ok()) {
         return Some(value as f64);
     }

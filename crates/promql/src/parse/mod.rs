@@ -13,15 +13,18 @@ mod expr;
 pub mod inspect;
 mod lexer;
 mod literal;
+mod operator;
 mod print;
 mod selector;
 
 pub use ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, RangeSelector, Selector, Shift, Sign,
-    Span, Subquery, ValueType,
+    Aggregate, At, Binary, Call, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, RangeSelector, Selector, Shift, Sign, Span, Subquery,
+    ValueType,
 };
 pub use error::{Expected, ParseError, ParseErrorKind, Unsupported};
+pub(crate) use literal::number;
 pub use literal::{duration_ms, print_duration};
+pub use operator::{AggregateOp, BinaryOp};
 
 /// The longest text that is parsed, in bytes.
 pub const MAX_TEXT: usize = 64 * 1024;
