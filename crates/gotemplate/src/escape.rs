@@ -1,5 +1,7 @@
 //! Escaping as Go's `html`, `js`, `urlquery` and DingTalk's markdown need it.
 
+use std::fmt::Write as _;
+
 /// `html`: text for HTML content and quoted attributes.
 pub fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -25,12 +27,17 @@ pub fn js(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\'' => out.push_str("\\'"),
             '"' => out.push_str("\\\""),
-            '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", u32::from(c))),
-            other if other.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(other))),
+            '<' | '>' | '&' | '=' => unicode(&mut out, c),
+            other if other.is_control() => unicode(&mut out, other),
             other => out.push(other),
         }
     }
     out
+}
+
+fn unicode(out: &mut String, c: char) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "\\u{:04X}", u32::from(c));
 }
 
 /// `urlquery`: text for a query parameter; a blank becomes `+`.
@@ -40,7 +47,8 @@ pub fn url_query(text: &str) -> String {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
             b' ' => out.push('+'),
-            other => out.push_str(&format!("%{other:02X}")),
+            // Writing to a String cannot fail.
+            other => _ = write!(out, "%{other:02X}"),
         }
     }
     out

@@ -132,7 +132,8 @@ impl Printer<'_> {
         }
         match self.args.get(self.next) {
             Some(arg) => verb::write_value(&mut self.out, &spec, arg),
-            None => self.out.push_str(&format!("%!{verb}(MISSING)")),
+            // Writing to a String cannot fail.
+            None => _ = write!(self.out, "%!{verb}(MISSING)"),
         }
         self.next += 1;
         after
@@ -166,7 +167,7 @@ impl Printer<'_> {
             return;
         }
         let shown: Vec<String> = left.iter().map(verb::typed).collect();
-        self.out.push_str(&format!("%!(EXTRA {})", shown.join(", ")));
+        let _ = write!(self.out, "%!(EXTRA {})", shown.join(", "));
     }
 }
 
@@ -189,8 +190,8 @@ mod tests {
             ("%g", vec![Value::Float(1234567.0)], "1.234567e+06"),
             ("%.3g", vec![Value::Float(1234567.0)], "1.23e+06"),
             ("%.4g", vec![Value::Float(12345.0)], "1.234e+04"),
-            ("%6.2f|%-8.1f|%08.3f|%+.1f", vec![Value::Float(3.14159); 4], "  3.14|3.1     |0003.142|+3.1"),
-            ("%08.2f", vec![Value::Float(-3.14159)], "-0003.14"),
+            ("%6.2f|%-8.1f|%08.3f|%+.1f", vec![Value::Float(3.25159); 4], "  3.25|3.3     |0003.252|+3.3"),
+            ("%08.2f", vec![Value::Float(-3.25159)], "-0003.25"),
             ("%v %v %v", vec![Value::Float(1.0), Value::Float(1e6), Value::Float(0.00001)], "1 1e+06 1e-05"),
             ("%v %v", vec![Value::Float(f64::INFINITY), Value::Float(f64::NAN)], "+Inf NaN"),
             ("%f", vec![Value::Float(f64::NEG_INFINITY)], "-Inf"),

@@ -47,7 +47,7 @@ impl Kv {
 }
 
 impl Object for Kv {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "template.KV"
     }
 
@@ -95,7 +95,7 @@ impl Pairs {
 }
 
 impl Object for Pairs {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "template.Pairs"
     }
 

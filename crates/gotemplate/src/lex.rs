@@ -169,12 +169,12 @@ impl<'a> Lexer<'a> {
             '"' => self.quoted('"', "unterminated quoted string"),
             '\'' => self.quoted('\'', "unterminated character constant"),
             '`' => self.raw(),
-            '$' => self.name(1, |name| Kind::Variable(name)),
+            '$' => self.name(1, Kind::Variable),
             '.' if digit(next) => self.number(),
             '.' if next.is_some_and(is_word) => self.name(1, |name| Kind::Field(name.get(1..).unwrap_or_default())),
             '+' | '-' => self.number(),
             _ if c.is_ascii_digit() => self.number(),
-            _ if is_word(c) => self.name(0, |name| Kind::Word(name)),
+            _ if is_word(c) => self.name(0, Kind::Word),
             _ => self.sign(c, next),
         }
     }

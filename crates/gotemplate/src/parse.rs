@@ -298,7 +298,7 @@ impl<'a> Parser<'a> {
             }
             parser.check_commands(&commands, context)?;
             if !assign {
-                parser.variables.extend(variables.iter().map(|name| name.to_string()));
+                parser.variables.extend(variables.iter().map(ToString::to_string));
             }
             Ok(Pipe { variables, assign, commands, span: Span { start, end: parser.before_end() } })
         })

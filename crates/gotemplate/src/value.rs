@@ -195,7 +195,7 @@ impl Value {
 /// `v` as an integer if it is one, in range.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked before the cast")]
 pub(crate) fn whole(v: f64) -> Option<i64> {
-    let in_range = v.fract() == 0.0 && v >= -9_223_372_036_854_775_808.0 && v < 9_223_372_036_854_775_808.0;
+    let in_range = v.fract() == 0.0 && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&v);
     in_range.then_some(v as i64)
 }
 

@@ -8,7 +8,7 @@ use gotemplate::{Arity, Env, Functions, Kv, Object, TemplateSet, Value};
 struct Person;
 
 impl Object for Person {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "test.Person"
     }
 
@@ -32,8 +32,8 @@ impl Object for Person {
 fn table() -> Functions {
     let mut table = Functions::builtin();
     table.insert("fail", Arity::exactly(0), |_, _| Err("no".to_owned()));
-    table.insert("two", Arity::exactly(2), |_, args| Ok(Value::from(format!("{:?}", args.iter().map(|a| a.as_int()).collect::<Vec<_>>()))));
-    table.insert("upper", Arity::exactly(1), |_, args| Ok(Value::from(args[0].as_str().unwrap_or("?").to_uppercase())));
+    table.insert("two", Arity::exactly(2), |_, args| Ok(Value::from(format!("{:?}", args.iter().map(Value::as_int).collect::<Vec<_>>()))));
+    table.insert("upper", Arity::exactly(1), |_, args| Ok(Value::from(args.first().and_then(Value::as_str).unwrap_or("?").to_uppercase())));
     table.insert("zero", Arity::exactly(0), |_, _| Ok(Value::map([("a", Value::Int(1))])));
     table
 }

@@ -12,7 +12,7 @@ use gotemplate::Functions;
 
 use crate::document::{Document, Fields, Node, Written};
 use crate::lint;
-use crate::model::{Group, Rule, RuleSet};
+use crate::model::{Field, Group, Rule, RuleSet};
 use crate::render;
 
 /// A rule file: its name for messages and its text.
@@ -232,27 +232,16 @@ fn first_document(source: &str) -> &str {
 
 /// A number that is equal for groups that behave alike (FNV-1a over their text).
 fn digest(name: &str, (interval, offset, limit): (Option<i64>, Option<i64>, usize), rules: &[Arc<Rule>]) -> u64 {
-    let mut text = format!("{name}|{interval:?}|{offset:?}|{limit}");
-    for rule in rules {
-        text.push_str(&match &**rule {
-            Rule::Alert(rule) => {
-                let fields = |fields: &BTreeMap<String, crate::model::Field>| {
-                    fields.iter().map(|(name, field)| format!("{name}={:?},", field.text)).collect::<String>()
-                };
-                format!(
-                    "|A{}|{}|{}|{}|{}|{}",
-                    rule.name,
-                    rule.query,
-                    rule.for_ms,
-                    rule.keep_firing_for_ms,
-                    fields(&rule.labels),
-                    fields(&rule.annotations)
-                )
-            }
-            Rule::Record(rule) => format!("|R{}|{}|{:?}", rule.name, rule.query, rule.labels),
-        });
-    }
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    let texts = |fields: &BTreeMap<String, Field>| fields.iter().map(|(name, field)| (name.clone(), field.text.clone())).collect::<Vec<_>>();
+    let mut parts = vec![format!("{name:?}{interval:?}{offset:?}{limit}")];
+    parts.extend(rules.iter().map(|rule| match &**rule {
+        Rule::Alert(rule) => {
+            let times = (rule.for_ms, rule.keep_firing_for_ms);
+            format!("alert{:?}{:?}{times:?}{:?}{:?}", rule.name, rule.query, texts(&rule.labels), texts(&rule.annotations))
+        }
+        Rule::Record(rule) => format!("record{:?}{:?}{:?}", rule.name, rule.query, rule.labels),
+    }));
+    parts.concat().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Adds what the lints found.

@@ -1,4 +1,12 @@
 //! Rule files with what the check finds: `check/NAME.yml`, and what is said of it in `check/NAME.txt` as `LINE:COLUMN CODE MESSAGE`; a new case is two new files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;

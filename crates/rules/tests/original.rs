@@ -1,4 +1,12 @@
 //! The rules of the original systems, verbatim: they load, the check warns of the trap in each, and they behave as Prometheus would.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 use std::time::Duration;
 

@@ -5,6 +5,14 @@
 //! `wall +1h` (the wall clock steps), `late 60s` (nobody calls the engine for so long), `reload NAME`, `restart` (the process dies and comes back from its journal),
 //! `pending|firing|none ALERT`, `sent firing|resolved ALERT` and `silent` (since the last such line), `query EXPR = VALUE|nothing`,
 //! `health RULE ok|TEXT OF THE ERROR`, `missed N`, `annotation NAME TEXT` (of the alert sent last).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -134,7 +142,7 @@ impl World {
             "late" => self.second += u64::try_from(duration_ms(rest).unwrap() / 1000).unwrap(),
             "reload" => {
                 let rules = load(&self.rules[rest]);
-                self.loaded = rest.to_owned();
+                rest.clone_into(&mut self.loaded);
                 self.engine.reload(now, rules);
             }
             "restart" => {
@@ -214,7 +222,7 @@ fn run(path: &Path) {
     }
     let mut world = World::new(rules);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        println!("{}: {line}", path.display());
+        println!("{}: {line}", path.file_name().unwrap_or_default().display());
         let (time, step) = line.split_once(' ').unwrap();
         world.run_until(u64::try_from(duration_ms(time).unwrap() / 1000).unwrap());
         world.step(step.trim());

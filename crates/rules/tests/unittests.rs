@@ -1,4 +1,12 @@
 //! Rule tests in promtool's format: those of the shipped rules pass, and each file under `unittest/` ends as its `.txt` says (nothing: it passes).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 

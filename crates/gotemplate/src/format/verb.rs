@@ -1,5 +1,7 @@
 //! One value under one verb.
 
+use std::fmt::Write as _;
+
 use super::number::float;
 use super::{escape_char, quote};
 use crate::Value;
@@ -121,7 +123,8 @@ pub(super) fn write_value(out: &mut String, spec: &Spec, value: &Value) {
 }
 
 fn bad(out: &mut String, spec: &Spec, value: &Value) {
-    out.push_str(&format!("%!{}({})", spec.verb, typed(value)));
+    // Writing to a String cannot fail.
+    let _ = write!(out, "%!{}({})", spec.verb, typed(value));
 }
 
 fn write_list(out: &mut String, spec: &Spec, items: &[Value]) {

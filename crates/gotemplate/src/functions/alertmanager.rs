@@ -8,6 +8,8 @@ use crate::{escape, time as go_time};
 pub(super) fn add(table: &mut Functions) {
     prometheus::add_text(table);
     table.declare("routeLabels");
+    // Unlike Prometheus's, which leaves the rest of each word as it is.
+    table.insert("title", Arity::exactly(1), |_, args| Ok(Value::from(prometheus::title(&text(args, 0)?.to_lowercase()))));
     let one = Arity::exactly(1);
     table.insert("trimSpace", one, |_, args| Ok(Value::str(text(args, 0)?.trim())));
     table.insert("join", Arity::exactly(2), |_, args| {

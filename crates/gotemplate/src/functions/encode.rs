@@ -1,5 +1,7 @@
 //! Values as JSON, text as base64.
 
+use std::fmt::Write as _;
+
 use crate::format::{float, print_value};
 use crate::value::Value;
 
@@ -41,8 +43,8 @@ fn json_text(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            other if u32::from(other) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(other))),
+            // Writing to a String cannot fail.
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..'\u{20}' => _ = write!(out, "\\u{:04x}", u32::from(c)),
             other => out.push(other),
         }
     }

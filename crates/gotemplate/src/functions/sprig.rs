@@ -57,7 +57,7 @@ fn add_shaping(table: &mut Functions) {
     table.insert("regexReplaceAll", Arity::exactly(3), |_, args| {
         Ok(Value::from(pattern(text(args, 0)?)?.replace_all(text(args, 1)?, text(args, 2)?).into_owned()))
     });
-    table.insert("quote", Arity::at_least(0), |_, args| Ok(Value::from(each_shown(args, |part| format::quote(part)))));
+    table.insert("quote", Arity::at_least(0), |_, args| Ok(Value::from(each_shown(args, format::quote))));
     table.insert("squote", Arity::at_least(0), |_, args| Ok(Value::from(each_shown(args, |part| format!("'{part}'")))));
     table.insert("cat", Arity::at_least(0), |_, args| Ok(Value::from(each_shown(args, str::to_owned))));
     table.insert("repeat", two, |_, args| {

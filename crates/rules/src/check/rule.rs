@@ -35,7 +35,7 @@ impl Reader<'_> {
         let mut labels: BTreeMap<String, Written> = group_labels.iter().map(|(name, text)| (name.text.clone(), text.clone())).collect();
         labels.extend(own.into_iter().map(|(name, text)| (name.text, text)));
         let rule = match kind? {
-            Kind::Record(name) => self.recording(fields, name, (expr?, labels)),
+            Kind::Record(name) => Some(self.recording(fields, name, (expr?, labels))),
             Kind::Alert(name) => self.alerting(fields, name, (expr?, labels), (for_ms, keep_firing_for_ms)),
         };
         let faultless = self.document.found.get(begin..).unwrap_or_default().iter().all(|found| found.severity != diagnostics::Severity::Error);
@@ -103,7 +103,7 @@ impl Reader<'_> {
         }
     }
 
-    fn recording(&mut self, fields: Fields<'_>, name: Written, (expr, labels): ((Written, Expr), BTreeMap<String, Written>)) -> Option<Rule> {
+    fn recording(&mut self, fields: Fields<'_>, name: Written, (expr, labels): ((Written, Expr), BTreeMap<String, Written>)) -> Rule {
         for key in ["for", "keep_firing_for", "annotations"] {
             if let Some(place) = fields.get(key).and(fields.key_place(key)) {
                 self.error("E113", Text::new(format!("a recording rule has no `{key}`"), format!("记录规则没有 `{key}`")), place);
@@ -113,7 +113,7 @@ impl Reader<'_> {
         let place = name.place;
         self.lint(&query, &expr, &lint::Texts::default());
         let labels = labels.into_iter().map(|(name, value)| (name, value.text)).collect();
-        Some(Rule::Record(RecordRule { name: name.text, query: query.text, expr, labels, place }))
+        Rule::Record(RecordRule { name: name.text, query: query.text, expr, labels, place })
     }
 
     fn alerting(

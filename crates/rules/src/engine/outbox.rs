@@ -45,9 +45,9 @@ impl Outbox {
     pub(super) fn push(&mut self, outgoing: Outgoing) -> bool {
         let room = self.waiting.len() < self.limit;
         if room {
-            self.waiting.push_back(outgoing)
+            self.waiting.push_back(outgoing);
         } else {
-            self.refused += 1
+            self.refused += 1;
         }
         room
     }

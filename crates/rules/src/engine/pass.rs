@@ -71,17 +71,12 @@ impl RuleEngine {
             self.figures.evaluations += 1;
         }
         let wanted = |rule: &Rule| pass.kind == PassKind::Grid || matches!(rule, Rule::Alert(_));
-        let found = run.rules.iter().enumerate().skip(pass.next_rule).find(|(_, run)| wanted(&run.rule)).map(|(at, _)| at);
-        match found {
-            Some(rule) => {
-                pass.next_rule = rule + 1;
-                Some(Spot { group, rule })
-            }
-            None => {
-                run.pass = None;
-                None
-            }
-        }
+        let Some((rule, _)) = run.rules.iter().enumerate().skip(pass.next_rule).find(|(_, run)| wanted(&run.rule)) else {
+            run.pass = None;
+            return None;
+        };
+        pass.next_rule = rule + 1;
+        Some(Spot { group, rule })
     }
 
     /// Evaluates one rule; the samples it touched.
@@ -149,14 +144,11 @@ impl RuleEngine {
         for change in &outcome.changes {
             self.record_change(spot, change);
         }
-        match outcome.error {
-            Some(error) => Err(error),
-            None => {
-                let timeline = self.timeline;
-                let run = self.groups.get(spot.group).and_then(|group| group.rules.get(spot.rule));
-                Ok(run.map(|run| evaluate::alert_series(&run.alerts, |at| timeline.shown_ms(at))).unwrap_or_default())
-            }
+        if let Some(error) = outcome.error {
+            return Err(error);
         }
+        let run = self.groups.get(spot.group).and_then(|group| group.rules.get(spot.rule));
+        Ok(run.map(|run| evaluate::alert_series(&run.alerts, |at| self.timeline.shown_ms(at))).unwrap_or_default())
     }
 
     /// Whether state came back from before a restart and what the rule reads has not been heard since: then an absence proves nothing.

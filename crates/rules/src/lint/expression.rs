@@ -114,7 +114,7 @@ fn quantile_without_buckets(call: &Call, node: &Expr) -> Option<Finding> {
     let mut loses_le = false;
     inspect::walk(buckets, &mut |inner| match &inner.kind {
         ExprKind::Call(call) => {
-            has_rate |= matches!(call.function.kind, FunctionKind::Rate | FunctionKind::Increase | FunctionKind::Irate | FunctionKind::Delta)
+            has_rate |= matches!(call.function.kind, FunctionKind::Rate | FunctionKind::Increase | FunctionKind::Irate | FunctionKind::Delta);
         }
         ExprKind::Aggregate(aggregate) => {
             loses_le |= match &aggregate.grouping {

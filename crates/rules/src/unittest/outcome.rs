@@ -1,5 +1,7 @@
 //! How a test ended.
 
+use std::fmt::Write as _;
+
 use diagnostics::{Lang, Place, Text};
 
 /// How one test ended.
@@ -49,10 +51,11 @@ impl Failure {
         let mut left = self.got.clone();
         for line in &self.expected {
             let same = left.iter().position(|other| other == line).map(|at| left.remove(at)).is_some();
-            out.push_str(&format!("    {} {line}\n", if same { ' ' } else { '-' }));
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "    {} {line}", if same { ' ' } else { '-' });
         }
         for line in left {
-            out.push_str(&format!("    + {line}\n"));
+            let _ = writeln!(out, "    + {line}");
         }
         out
     }

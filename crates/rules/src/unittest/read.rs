@@ -175,14 +175,12 @@ impl Reader<'_> {
             _ => Labels::default(),
         };
         let Some(text) = fields.get("value").and_then(|node| self.document.text(node)) else { return Some((labels, 0.0)) };
-        match number(&text.text) {
-            Some(value) => Some((labels, value)),
-            None => {
-                let message = Text::new(format!("not a number: {:?}", text.text), format!("不是数字：{:?}", text.text));
-                self.error("E130", message, text.place);
-                None
-            }
+        let value = number(&text.text);
+        if value.is_none() {
+            let message = Text::new(format!("not a number: {:?}", text.text), format!("不是数字：{:?}", text.text));
+            self.error("E130", message, text.place);
         }
+        Some((labels, value?))
     }
 }
 
