@@ -1,15 +1,15 @@
 //! The canonical text of an expression: what Prometheus's own printer writes, one line, so that parsing it gives the same tree.
-use std::fmt::{self, Display, Formatter, Write as _};
+use std::fmt::{self, Display, Formatter};
 
 use super::ast::{Aggregate, At, Binary, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Selector, Shift, Sign};
 use super::literal::print_duration;
-use crate::labels::{METRIC_NAME, MatchOp, Matcher};
+use crate::labels::{METRIC_NAME, MatchOp, Matcher, go_quote, is_label_name};
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Number(value) => f.write_str(&print_number(*value)),
-            ExprKind::Text(text) => quote(f, text),
+            ExprKind::Text(text) => go_quote(f, text),
             ExprKind::Instant(selector) => write!(f, "{}{}", Bare(selector), selector.shift),
             ExprKind::Range(range) => write!(f, "{}[{}]{}", Bare(&range.selector), print_duration(range.range_ms), range.selector.shift),
             ExprKind::Subquery(subquery) => {
@@ -105,7 +105,7 @@ impl Display for Bare<'_> {
                 MatchOp::Regex => "=~",
                 MatchOp::NotRegex => "!~",
             })?;
-            quote(f, &matcher.value)?;
+            go_quote(f, &matcher.value)?;
         }
         f.write_str("}")
     }
@@ -133,25 +133,7 @@ fn list(f: &mut Formatter<'_>, args: &[Expr]) -> fmt::Result {
 }
 
 fn write_name(f: &mut Formatter<'_>, name: &str) -> fmt::Result {
-    let bare = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if bare { f.write_str(name) } else { quote(f, name) }
-}
-
-/// In double quotes with the escapes that [`super::literal::unquote`] reads.
-fn quote(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_char('"')?;
-    for c in text.chars() {
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\\\")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            c if u32::from(c) < 32 || c == '\x7f' => write!(f, "\\x{:02x}", u32::from(c))?,
-            c => f.write_char(c)?,
-        }
-    }
-    f.write_char('"')
+    if is_label_name(name) { f.write_str(name) } else { go_quote(f, name) }
 }
 
 /// A number as the language writes it: the shortest text that reads back to the same value, an exponent where plain digits would be long.

@@ -26,6 +26,7 @@ mod data;
 mod dice;
 mod generate;
 mod oracle;
+mod patterns;
 mod promtool;
 mod server;
 
