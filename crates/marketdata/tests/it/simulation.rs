@@ -96,6 +96,7 @@ pub(crate) fn config(kind: VenueKind) -> VenueConfig {
     tuning.book_silence = SilenceBounds { first_data: Duration::from_secs(5), stale_after: Duration::from_secs(10) };
     tuning.trade_silence = SilenceBounds { first_data: Duration::from_secs(20), stale_after: Duration::from_secs(20) };
     tuning.idle = Duration::from_secs(30);
+    tuning.hand_over_timeout = Duration::from_secs(8);
     tuning.fetch_timeout = Duration::from_secs(8);
     tuning.snapshot_backoff.1 = Duration::from_secs(4);
     tuning.connect_backoff.1 = Duration::from_secs(4);
@@ -249,7 +250,7 @@ impl Simulation {
             }
             let reset = dice.chance(faults.reset);
             for frame in frames {
-                self.send(id, 2, Delivery::Frame(frame));
+                self.send(id, latency(id), Delivery::Frame(frame));
             }
             if reset {
                 self.reset(id);
@@ -262,7 +263,7 @@ impl Simulation {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.open = false;
         }
-        self.send(id, 3, Delivery::Closed);
+        self.send(id, latency(id) + 1, Delivery::Closed);
     }
 
     /// The next delta of this market reaches nobody.
@@ -427,4 +428,9 @@ impl Simulation {
     pub(crate) fn venue_events(&self) -> Vec<String> {
         self.events.iter().filter(|(who, _)| who.is_none()).map(|(_, kind)| kind.to_string()).collect()
     }
+}
+
+/// Every other connection is slow, so that of two that carry the same streams one is behind.
+fn latency(conn: ConnId) -> u64 {
+    if conn.0 % 2 == 1 { 190 } else { 2 }
 }
