@@ -7,7 +7,8 @@
 //! * dates of NaN and of times beyond any calendar: NaN here, what the processor makes of the cast there;
 //! * `histogram_fraction` inside the lowest bucket: Prometheus 3.5 answers NaN, later ones as we do (its issue 17367);
 //! * a parameter of `topk` or `quantile` that changes from step to step: Prometheus 3.5 takes the first step's, later ones each step's as we do;
-//! * the last digits of trigonometric functions of huge numbers, and of values that `count_values` turns into labels;
+//! * the last digits of trigonometric functions of huge numbers, of variances of large and nearly equal ones (sums are corrected here), and of values that
+//!   `count_values` turns into labels;
 //! * which of equal values `topk` keeps;
 //! * a subquery in a range query: an error of its inner expression counts here only if its step lies in some window.
 //!
