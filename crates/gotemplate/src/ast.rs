@@ -21,7 +21,7 @@ pub(crate) enum Node {
     With(Branch),
     /// `{{ range }}`
     Range(Branch),
-    /// `{{ template "name" pipeline }}`, also the call that a `block` stands for.
+    /// `{{ template "name" pipeline }}`, also the call that a `block` stands for; the span is the name's.
     Template {
         name: Arc<str>,
         pipe: Option<Pipe>,

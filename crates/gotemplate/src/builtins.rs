@@ -7,7 +7,6 @@ use crate::value::Value;
 use crate::{escape, format};
 
 const NO_COMPARISON: &str = "invalid type for comparison";
-const INCOMPATIBLE: &str = "incompatible types for comparison";
 
 /// Adds all of them.
 pub(crate) fn add(table: &mut Functions) {
@@ -17,7 +16,10 @@ pub(crate) fn add(table: &mut Functions) {
     table.insert("len", Arity::exactly(1), |_, args| length(args.first().unwrap_or(&Value::Nil)).map(Value::from));
     table.insert("index", Arity::at_least(1), |_, args| index(args));
     table.insert("slice", Arity::between(1, 4), |_, args| slice(args));
-    table.insert("call", Arity::at_least(1), |_, args| Err(format!("non-function of type {}", args.first().map_or("<nil>", Value::type_name))));
+    table.insert("call", Arity::at_least(1), |_, args| {
+        let first = args.first().unwrap_or(&Value::Nil);
+        Err(format!("non-function {} of type {}", format::print_value(first), first.type_name()))
+    });
     table.insert("print", Arity::at_least(0), |_, args| Ok(Value::from(format::sprint(args))));
     table.insert("println", Arity::at_least(0), |_, args| Ok(Value::from(format::sprintln(args))));
     table.insert("printf", Arity::at_least(1), |_, args| {
@@ -153,8 +155,12 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
             _ => Err(NO_COMPARISON.to_owned()),
         },
         (Value::List(_) | Value::Map(_), _) | (_, Value::List(_) | Value::Map(_)) => Err(NO_COMPARISON.to_owned()),
-        _ => Err(INCOMPATIBLE.to_owned()),
+        _ => Err(incompatible(a, b)),
     }
+}
+
+fn incompatible(a: &Value, b: &Value) -> String {
+    format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name())
 }
 
 /// The number under a month or weekday.
@@ -176,7 +182,7 @@ fn compare(args: &[Value]) -> Result<Option<Ordering>, String> {
             _ => Err(NO_COMPARISON.to_owned()),
         },
         (Value::Int(_) | Value::Duration(_) | Value::Float(_) | Value::Str(_) | Value::Html(_), Value::Int(_) | Value::Float(_) | Value::Str(_)) => {
-            Err(INCOMPATIBLE.to_owned())
+            Err(incompatible(a, b))
         }
         _ => Err(NO_COMPARISON.to_owned()),
     }

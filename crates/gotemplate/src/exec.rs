@@ -78,6 +78,13 @@ impl<'a> Run<'a> {
         Box::new(Error::execute(&self.template.parsed_as, &self.template.text, at, context, message.into()))
     }
 
+    /// An error of a `template` action, which Go shows in full and places at the name.
+    fn fail_in_call(&self, name: &str, (pipe, span): (Option<&Pipe>, Span), message: String) -> Box<Error> {
+        let argument = pipe.and_then(|pipe| self.template.text.get(pipe.span.start..pipe.span.end)).map(|text| format!(" {}", text.trim()));
+        let context = (self.name.to_owned(), format!("{{{{template {}{}}}}}", quote(name), argument.unwrap_or_default()));
+        Box::new(Error::execute(&self.template.parsed_as, &self.template.text, span.start, context, message))
+    }
+
     fn step(&mut self) -> Done<()> {
         self.steps += 1;
         if self.steps > self.env.limits.steps {
@@ -208,10 +215,10 @@ impl<'a> Run<'a> {
 
     fn call_template(&mut self, dot: &Value, name: &'a str, (pipe, span): (Option<&'a Pipe>, Span)) -> Done<()> {
         let Some(template) = self.set.get(name) else {
-            return Err(self.fail(span.start, span, format!("template {} not defined", quote(name))));
+            return Err(self.fail_in_call(name, (pipe, span), format!("template {} not defined", quote(name))));
         };
         if self.templates_deep >= self.env.limits.depth {
-            return Err(self.fail(span.start, span, format!("exceeded maximum template depth ({})", self.env.limits.depth)));
+            return Err(self.fail_in_call(name, (pipe, span), format!("exceeded maximum template depth ({})", self.env.limits.depth)));
         }
         let data = match pipe {
             Some(pipe) => self.pipeline(dot, pipe)?,

@@ -132,7 +132,7 @@ impl<'a> Parser<'a> {
         loop {
             match self.next() {
                 (Kind::Text, span) => nodes.push(Node::Text(span)),
-                (Kind::Open, span) => match self.action(span, top)? {
+                (Kind::Open, _) => match self.action(top)? {
                     Found::Node(node) => nodes.push(node),
                     Found::Nothing => {}
                     Found::Stop(stop) => return Ok((nodes, stop)),
@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn action(&mut self, open: Span, top: bool) -> Parsed<Found> {
+    fn action(&mut self, top: bool) -> Parsed<Found> {
         let Kind::Word(word) = self.peek().clone() else { return self.plain_action() };
         let start = self.at;
         self.at += 1;
@@ -152,8 +152,8 @@ impl<'a> Parser<'a> {
             "if" => Node::If(self.branch("if")?),
             "with" => Node::With(self.branch("with")?),
             "range" => Node::Range(self.branch("range")?),
-            "template" => self.template_call(open)?,
-            "block" => self.block(open)?,
+            "template" => self.template_call()?,
+            "block" => self.block()?,
             "define" if top && self.nesting == 0 => {
                 self.define()?;
                 return Ok(Found::Nothing);
@@ -233,11 +233,12 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn template_call(&mut self, open: Span) -> Parsed<Node> {
+    fn template_call(&mut self) -> Parsed<Node> {
+        let span = self.span();
         let name = self.template_name("template clause")?;
         let pipe = if *self.peek() == Kind::Close { None } else { Some(self.pipeline("template clause")?) };
         self.close("template clause")?;
-        Ok(Node::Template { name, pipe, span: Span { start: open.start, end: self.before_end() } })
+        Ok(Node::Template { name, pipe, span })
     }
 
     fn define(&mut self) -> Parsed<()> {
@@ -246,11 +247,11 @@ impl<'a> Parser<'a> {
         self.definition(name, "define clause")
     }
 
-    fn block(&mut self, open: Span) -> Parsed<Node> {
+    fn block(&mut self) -> Parsed<Node> {
+        let span = self.span();
         let name = self.template_name("block clause")?;
         let pipe = self.pipeline("block clause")?;
         self.close("block clause")?;
-        let span = Span { start: open.start, end: self.before_end() };
         self.definition(name.clone(), "block clause")?;
         Ok(Node::Template { name, pipe: Some(pipe), span })
     }

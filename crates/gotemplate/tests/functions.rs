@@ -1,4 +1,5 @@
 //! The function tables of Prometheus, Alertmanager and the DingTalk webhook: what each function gives.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use gotemplate::{Env, Escape, Functions, Host, Kv, TemplateSet, Value, functions};
 use jiff::tz::TimeZone;

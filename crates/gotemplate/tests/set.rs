@@ -1,4 +1,5 @@
 //! Several texts in one set, as `templates:` of a notification configuration gives them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use gotemplate::{Env, TemplateSet, Value, functions};
 use proptest::prelude::*;

@@ -216,6 +216,8 @@ impl RuleEngine {
     fn follow_wall_clock(&mut self, now: Now) {
         if let Some(by_ms) = self.timeline.follow(now) {
             self.events.push(Event::WallClockStepped { by_ms });
+            // Records hold the wall clock's times: those of before the step would be misread after a restart.
+            self.persist.extend(self.snapshot(now));
         }
     }
 

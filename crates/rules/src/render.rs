@@ -86,7 +86,8 @@ impl Field {
         let name = template_name(rule);
         let host = QueryHost { around, at_ms: subject.at_ms };
         let data = Value::record(
-            "template.tmplData",
+            // What Go calls the type, as users see it in messages.
+            "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface {} }",
             [
                 ("Labels", Value::strings(subject.labels.iter())),
                 ("ExternalLabels", Value::strings(around.external_labels.iter())),

@@ -82,16 +82,27 @@ impl Timeline {
 
 // === impl Shown ===
 
-impl Queryable for Shown<'_> {
-    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
-        let offset = self.offset_ms;
-        let mut found = self.source.select(matchers, start_ms.saturating_sub(offset), end_ms.saturating_sub(offset))?;
-        if offset != 0 {
+impl Shown<'_> {
+    /// Series that were read in steady time, in the wall clock's.
+    fn shift(self, mut found: Vec<SeriesData>) -> Vec<SeriesData> {
+        if self.offset_ms != 0 {
             for sample in found.iter_mut().flat_map(|series| &mut series.samples) {
-                sample.t_ms = sample.t_ms.saturating_add(offset);
+                sample.t_ms = sample.t_ms.saturating_add(self.offset_ms);
             }
         }
-        Ok(found)
+        found
+    }
+}
+
+impl Queryable for Shown<'_> {
+    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        let (start_ms, end_ms) = (start_ms.saturating_sub(self.offset_ms), end_ms.saturating_sub(self.offset_ms));
+        self.source.select(matchers, start_ms, end_ms).map(|found| self.shift(found))
+    }
+
+    fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        let (start_ms, end_ms) = (start_ms.saturating_sub(self.offset_ms), end_ms.saturating_sub(self.offset_ms));
+        self.source.latest(matchers, start_ms, end_ms).map(|found| self.shift(found))
     }
 }
 

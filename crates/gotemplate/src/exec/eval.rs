@@ -6,6 +6,13 @@ use crate::functions::{CallError, WRONG_TYPE};
 use crate::time::{duration_method, time_method};
 use crate::value::Value;
 
+/// Where a function is named, and where the whole command stands.
+#[derive(Clone, Copy)]
+struct Called {
+    name: Span,
+    whole: Span,
+}
+
 // === impl Run ===
 
 impl<'a> Run<'a> {
@@ -30,7 +37,7 @@ impl<'a> Run<'a> {
         let Some((first, rest)) = command.operands.split_first() else { return Ok(Value::Nil) };
         if let (Term::Function(name), true) = (&first.term, first.fields.is_empty()) {
             let end = rest.last().map_or(first.span.end, |operand| operand.span.end);
-            let span = Span { start: first.span.start, end };
+            let span = Called { name: first.span, whole: Span { start: first.span.start, end } };
             if matches!(&**name, "and" | "or") {
                 return self.short_circuit(dot, (name, span), (rest, last));
             }
@@ -62,7 +69,7 @@ impl<'a> Run<'a> {
     }
 
     /// `and` and `or`: arguments after the deciding one are not evaluated.
-    fn short_circuit(&mut self, dot: &Value, (name, span): (&str, Span), (operands, last): (&'a [Operand], Option<Value>)) -> Done<Value> {
+    fn short_circuit(&mut self, dot: &Value, (name, span): (&str, Called), (operands, last): (&'a [Operand], Option<Value>)) -> Done<Value> {
         let mut value = None;
         for operand in operands {
             let found = self.operand(dot, operand)?;
@@ -73,17 +80,17 @@ impl<'a> Run<'a> {
         }
         match last.or(value) {
             Some(value) => Ok(value),
-            None => Err(self.fail(span.start, span, format!("wrong number of args for {name}: want at least 1 got 0"))),
+            None => Err(self.fail(span.name.start, span.name, format!("wrong number of args for {name}: want at least 1 got 0"))),
         }
     }
 
-    fn call(&mut self, name: &str, span: Span, args: &[Value]) -> Done<Value> {
+    fn call(&mut self, name: &str, span: Called, args: &[Value]) -> Done<Value> {
         self.step()?;
         let set = self.set;
         set.functions().call(name, self.env, args).map_err(|error| match error {
-            CallError::Unfit(text) => self.fail(span.start, span, text),
-            CallError::Failed(text) if text.starts_with(WRONG_TYPE) => self.fail(span.start, span, text),
-            CallError::Failed(text) => self.fail(span.start, span, format!("error calling {name}: {text}")),
+            CallError::Unfit(text) => self.fail(span.name.start, span.name, text),
+            CallError::Failed(text) if text.starts_with(WRONG_TYPE) => self.fail(span.whole.start, span.whole, text),
+            CallError::Failed(text) => self.fail(span.whole.start, span.whole, format!("error calling {name}: {text}")),
         })
     }
 
@@ -102,7 +109,7 @@ impl<'a> Run<'a> {
             Term::Int(v) => Ok(Value::Int(*v)),
             Term::Float(v) => Ok(Value::Float(*v)),
             Term::Str(text) => Ok(Value::Str(text.clone())),
-            Term::Function(name) => self.call(name, operand.span, &[]),
+            Term::Function(name) => self.call(name, Called { name: operand.span, whole: operand.span }, &[]),
             Term::Variable(name) => {
                 let found = self.variables.iter().rev().find(|(have, _)| *have == &**name);
                 Ok(found.map(|(_, value)| value.clone()).unwrap_or_default())

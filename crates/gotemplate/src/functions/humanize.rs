@@ -74,14 +74,14 @@ pub fn humanize_timestamp(seconds: f64) -> Result<String, String> {
     to_time(seconds).map(|time| display(&time))
 }
 
-/// Unix seconds as a time in UTC, to the nanosecond a float holds.
+/// Unix seconds as a time in UTC; Prometheus's times are whole milliseconds.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked first")]
 pub(super) fn to_time(seconds: f64) -> Result<Zoned, String> {
     let nanos = seconds * 1e9;
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&nanos) {
-        return Err(format!("{} cannot be represented as a nanoseconds timestamp since it overflows int64", float(nanos, 'g', None)));
+        return Err(format!("{} cannot be represented as a nanoseconds timestamp since it overflows int64", float(seconds, 'g', None)));
     }
-    let moment = Timestamp::from_nanosecond(i128::from(nanos as i64)).map_err(|e| e.to_string())?;
+    let moment = Timestamp::from_millisecond((nanos as i64) / 1_000_000).map_err(|e| e.to_string())?;
     Ok(moment.to_zoned(TimeZone::UTC))
 }
 

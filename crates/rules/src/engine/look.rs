@@ -89,7 +89,7 @@ impl RuleEngine {
     fn missing(&self, run: &RuleRun, now_ms: i64) -> Vec<MissingSeries> {
         let source = self.source();
         let lookback = self.options.eval.lookback_ms;
-        let exists = |matchers: &[Matcher], reach: i64| source.select(matchers, now_ms - reach, now_ms).is_ok_and(|found| !found.is_empty());
+        let exists = |matchers: &[Matcher], reach: i64| source.latest(matchers, now_ms - reach, now_ms).is_ok_and(|found| !found.is_empty());
         let mut missing = Vec::new();
         for read in reads(run.rule.expr(), lookback) {
             let reach = read.look_back_ms.unwrap_or(lookback).max(lookback);

@@ -10,7 +10,7 @@ use clock::Now;
 use promql::labels::Labels;
 
 use super::outbox::Outgoing;
-use super::{RuleEngine, stale_at};
+use super::{ALIVE_EVERY_MS, RuleEngine, stale_at};
 use crate::alert::{Active, AlertState, Reason};
 use crate::effects::Event;
 use crate::group::{GroupRun, RuleRun};
@@ -120,7 +120,8 @@ impl RuleEngine {
                 Record::Alive { at_ms } => alive_ms = alive_ms.max(Some(at_ms)),
             }
         }
-        let down_ms = alive_ms.map_or(0, |alive| now.wall_ms.saturating_sub(alive)).max(0);
+        // The last note may be older than the end, so that much is not counted as time without the watchdog: quick restarts must not stretch a `for`.
+        let down_ms = alive_ms.map_or(0, |alive| now.wall_ms.saturating_sub(alive).saturating_sub(ALIVE_EVERY_MS)).max(0);
         let timeline = self.timeline;
         for run in self.groups.iter_mut().flat_map(|group| &mut group.rules) {
             for record in alerts.remove(&run.key).unwrap_or_default().into_values() {
