@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use collector::config::environment;
+use collector::config::{self, environment};
 use collector::metrics::catalogue;
 
 /// The part of a document between `<!-- begin NAME -->` and `<!-- end NAME -->` is the generated table.
@@ -27,6 +27,12 @@ fn holds(file: &str, name: &str, table: &str) {
 #[test]
 fn every_metric_is_documented() {
     holds("metrics-collector.md", "metrics", &catalogue::to_markdown());
+}
+
+#[test]
+fn every_code_is_documented() {
+    holds("collector.md", "codes", &config::codes_to_markdown());
+    holds("collector.zh-CN.md", "codes", &config::codes_to_markdown());
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Environment {
 
     /// The winning variable for `key` and its value.
     pub(super) fn setting(&self, key: &str) -> Option<(&'static str, &str)> {
-        TABLE.iter().filter(|row| row.fate == Fate::Sets(row_key(row)) && row_key(row) == key).find_map(|row| Some((row.name, self.get(row.name)?)))
+        TABLE.iter().filter(|row| row_key(row) == key).find_map(|row| Some((row.name, self.get(row.name)?)))
     }
 
     /// A warning for each variable that is set and has no effect.
@@ -170,6 +170,7 @@ pub fn to_markdown() -> String {
     ["| variable | what becomes of it |\n|---|---|\n".to_owned()].into_iter().chain(rows).collect()
 }
 
+/// The key a variable sets; empty when it sets none.
 fn row_key(row: &Variable) -> &'static str {
     match row.fate {
         Fate::Sets(key) => key,

@@ -1,3 +1,7 @@
+//! Configurations good and bad, as an operator writes them.
+
+use std::collections::BTreeSet;
+
 use diagnostics::{Lang, render};
 
 use super::*;
@@ -137,4 +141,24 @@ fn every_variable_that_sets_a_key_has_an_effect() {
         };
         assert_ne!(sound(SMALL, &[(row.name, value)]), plain, "{}", row.name);
     }
+}
+
+#[test]
+fn every_code_that_is_used_is_explained_and_no_other() {
+    let sources = [
+        include_str!("environment.rs"),
+        include_str!("validate.rs"),
+        include_str!("validate/venues.rs"),
+        include_str!("validate/sinks.rs"),
+        include_str!("validate/service.rs"),
+        include_str!("../cli.rs"),
+        include_str!("../run.rs"),
+        include_str!("../http/ports.rs"),
+    ];
+    let used: BTreeSet<&str> = sources.iter().flat_map(|text| text.split('"')).filter(|word| is_code(word)).collect();
+    assert_eq!(used, CODES.iter().map(|(code, ..)| *code).collect());
+}
+
+fn is_code(word: &str) -> bool {
+    word.len() == 4 && word.starts_with(['E', 'W']) && word[1..].bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -148,9 +148,11 @@ async fn supervised(venue: VenueConfig, shared: Shared) {
     }
 }
 
-/// The loop's sign of life, and how late it was each time.
+/// The loop's sign of life, how late it was each time, and whether the wall clock was set meanwhile.
 async fn pulse(state: Arc<State>, registry: Arc<Registry>) {
     let lateness = registry.histogram(&names::LOOP_STALL_DURATION, &[]);
+    let jumps = registry.counter(&names::WALL_CLOCK_JUMPS, &[]);
+    let mut before = state.clock.now();
     let mut due = Instant::now() + TICK;
     let mut ticks = interval_at(due, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -161,5 +163,11 @@ async fn pulse(state: Arc<State>, registry: Arc<Registry>) {
         lateness.observe_duration(now.saturating_duration_since(due));
         due = now + TICK;
         state.beat();
+        let reading = state.clock.now();
+        if let Some(milliseconds) = reading.wall_jump_since(before) {
+            jumps.inc();
+            tracing::warn!(event = "wall_clock_jump", milliseconds, "the wall clock was set by {milliseconds} ms");
+        }
+        before = reading;
     }
 }

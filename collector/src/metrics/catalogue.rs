@@ -79,6 +79,7 @@ catalogue! {
     // The data loop, as the HTTP thread sees it.
     LOOP_STALL = Gauge, "collector_loop_stall_seconds" [] "For how long the data loop is overdue now; 0 while it keeps its pace. Reported by the HTTP thread, also while the loop is stuck.";
     LOOP_STALL_DURATION = Histogram(FAST), "collector_loop_stall_duration_seconds" [] "By how much each tick of the data loop (every 100 ms) was late, in seconds.";
+    WALL_CLOCK_JUMPS = Counter, "collector_wall_clock_jumps_total" [] "Steps of the wall clock by more than a second.";
 
     // Streams: one per configured venue, symbol and kind, present from the start.
     STREAM_EXPECTED = Gauge, "collector_stream_expected" ["exchange", "market_type", "symbol", "kind"] "1 for each configured stream, from the start, also for one that never came.";

@@ -97,19 +97,17 @@ impl Recorder {
             self.metrics.dropped(batch, "unavailable");
             return;
         }
-        for (at, record) in batch.iter().enumerate() {
-            if let Err(error) = self.append(record) {
-                self.trouble(&error, batch.get(at..).unwrap_or_default());
-                return;
-            }
-            self.metrics.written.inc(record.kind);
-        }
-        match self.open.as_mut().map_or(Ok(()), Write::flush) {
+        let written = batch.iter().try_for_each(|record| self.append(record)).and_then(|()| self.open.as_mut().map_or(Ok(()), Write::flush));
+        match written {
             Ok(()) => {
                 self.retry_at = None;
                 self.metrics.up.set(1.0);
+                for record in batch {
+                    self.metrics.written.inc(record.kind);
+                }
             }
-            Err(error) => self.trouble(&error, &[]),
+            // What of the batch has reached the disk is not known, so all of it counts as dropped.
+            Err(error) => self.trouble(&error, batch),
         }
         self.metrics.show(&self.files);
     }

@@ -8,6 +8,7 @@ use collector::metrics::catalogue;
 use collector::sink::{Record, Refusal, Sink};
 use tokio::io::AsyncWriteExt;
 use venue_sim::VenueKind;
+use venue_sim::venue::config::{FeedConfig, VenueConfig, WalkConfig};
 
 use crate::world::{Capture, Collector, Venues, config, get};
 
@@ -25,6 +26,26 @@ impl Sink for Stuck {
         // Ends with an error when the test lets go by dropping its end.
         let _let_go = self.until.recv();
         Ok(())
+    }
+}
+
+/// A sink that panics on the first record of the first venue, and keeps the others.
+struct PanicsOnce {
+    panicked: bool,
+    capture: Capture,
+}
+
+impl Sink for PanicsOnce {
+    fn name(&self) -> &'static str {
+        "panics"
+    }
+
+    fn offer(&mut self, record: &Record) -> Result<(), Refusal> {
+        if record.stream < 2 && !self.panicked {
+            self.panicked = true;
+            panic!("on purpose, by the test");
+        }
+        self.capture.offer(record)
     }
 }
 
@@ -120,5 +141,24 @@ async fn every_page_is_there_and_every_metric_is_in_the_catalogue() {
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end).filter(|name| known.contains(name))).unwrap_or(name);
         assert!(known.contains(family), "{line}");
     }
+    assert_eq!(collector.stop().await, collector::Outcome::Clean);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_one_venues_loop_is_counted_and_takes_down_no_other() {
+    let (spot, futures) = (VenueKind::BinanceSpot, VenueKind::BinanceUsdm);
+    let walk = |kind| VenueConfig::new(kind, FeedConfig::Walk(WalkConfig::new(&["BTC-USDT"], 9)));
+    let venues = Venues::start(vec![walk(spot), walk(futures)], vec![]).await;
+    let capture = Capture::default();
+    let entries = [venues.entry(spot, "BTC-USDT", ""), venues.entry(futures, "BTC-USDT", "")];
+    let collector = Collector::start(config(&entries, ""), vec![Box::new(PanicsOnce { panicked: false, capture: capture.clone() })]);
+    let panics = "collector_task_panics_total{exchange=\"binance\",market_type=\"spot\"}";
+    collector.wait_for(panics, 1.0).await;
+    for market in ["spot", "perpetual"] {
+        let books = format!("marketprism_orderbook_updates_total{{exchange=\"binance\",market_type=\"{market}\",symbol=\"BTC-USDT\"}}");
+        collector.wait_for(&books, collector.metric(&books).await + 5.0).await;
+    }
+    assert_eq!(collector.metric(panics).await, 1.0);
+    assert_eq!(collector.metric("collector_task_panics_total{exchange=\"binance\",market_type=\"perpetual\"}").await, 0.0);
     assert_eq!(collector.stop().await, collector::Outcome::Clean);
 }

@@ -1,0 +1,65 @@
+//! `nats` and `recorder`: where records go, of which there must be one.
+
+use diagnostics::yaml::place_of;
+use diagnostics::{Diagnostic, Text};
+
+use super::super::{NatsConfig, RecorderConfig, written};
+use super::Reader;
+
+/// The smallest room that still holds a few files.
+const RECORDER_MIN: u64 = 1 << 20;
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    pub(super) fn nats(&mut self, written: Option<written::Nats>) -> Option<NatsConfig> {
+        let written = written.unwrap_or_default();
+        let place = written.url.as_ref().map(place_of);
+        let from_file = written.url.map(|url| url.value);
+        let queue = self.queue(written.queue);
+        let chosen = match self.environment.setting("nats.url") {
+            Some((variable, value)) => {
+                self.overridden(variable, place.filter(|_| from_file.as_deref() != Some(value)));
+                Some((value.to_owned(), None, variable))
+            }
+            None => from_file.map(|url| (url, place, "nats.url")),
+        };
+        let (text, place, origin) = chosen?;
+        let urls: Vec<String> = text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
+        let sound = |url: &String| ["nats://", "tls://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+        if urls.is_empty() || !urls.iter().all(sound) {
+            let message = Text::new(format!("`{text}` ({origin}) is not a list of NATS URLs"), format!("`{text}`（{origin}）不是 NATS 地址列表"));
+            let mut found = Diagnostic::error("E301", message).expected(Text::same("nats://host:4222[,nats://host2:4222]"));
+            if place.is_some() {
+                found = found.in_file(self.file);
+                found.place = place;
+            }
+            self.findings.push(found);
+        }
+        Some(NatsConfig { urls, queue })
+    }
+
+    pub(super) fn recorder(&mut self, written: Option<written::Recorder>, other_sink: bool) -> Option<RecorderConfig> {
+        let enabled = written.as_ref().map_or(!other_sink, |recorder| recorder.enabled.unwrap_or(true));
+        let written = written.unwrap_or_default();
+        let max_place = written.max_total.as_ref().map(place_of);
+        let rotate_place = written.rotate.as_ref().map(place_of);
+        let max_total = self.size(written.max_total, 256_000_000, RECORDER_MIN);
+        let rotate = self.size(written.rotate, (max_total / 16).max(RECORDER_MIN / 4), RECORDER_MIN / 16);
+        if rotate > max_total / 2
+            && let Some(place) = rotate_place.or(max_place)
+        {
+            let message = Text::new("`rotate` is more than half of `max_total`", "`rotate` 超过 `max_total` 的一半");
+            let hint = Text::new("the oldest file is removed as a whole: allow for several", "最旧的文件整个删除：请留出多个文件的空间");
+            self.error(place, Diagnostic::error("E302", message).hint(hint));
+        }
+        if !enabled && !other_sink {
+            let message = Text::new("neither NATS nor the recorder is on: records would go nowhere", "NATS 与记录器都未启用：数据无处可去");
+            let hint = Text::new("set `nats.url`, or `recorder.enabled: true`", "请设置 `nats.url`，或 `recorder.enabled: true`");
+            self.findings.push(Diagnostic::error("E305", message).in_file(self.file).hint(hint));
+        }
+        let dir = written.dir.map_or_else(|| "data/collector".into(), |dir| dir.value.into());
+        let queue = self.queue(written.queue);
+        enabled.then_some(RecorderConfig { dir, max_total, rotate, queue })
+    }
+}

@@ -1,0 +1,119 @@
+//! `venues`: which exist, their symbols, how they are published.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use diagnostics::yaml::{Spanned, place_of};
+use diagnostics::{Diagnostic, Text};
+use marketdata::{Exchange, MarketType, VenueKind};
+
+use super::super::{Publish, VenueConfig, units, written};
+use super::Reader;
+
+const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Okx, Exchange::Deribit];
+const MARKETS: [MarketType; 2] = [MarketType::Spot, MarketType::Perpetual];
+/// Published levels of a side.
+const DEPTH: (u32, u32) = (1, 1_000);
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    pub(super) fn venues(&mut self, written: Option<Spanned<Vec<written::Venue>>>) -> Vec<VenueConfig> {
+        let place = written.as_ref().map(place_of);
+        let venues = written.map(|venues| venues.value).unwrap_or_default();
+        if venues.is_empty() {
+            let message = Text::new("no venue is configured: there is nothing to collect", "没有配置任何交易所：无事可做");
+            let mut found = Diagnostic::error("E305", message).in_file(self.file);
+            found.place = place;
+            found.hint = Some(Text::new(
+                "venues: [{name: binance, market: spot, symbols: [BTC-USDT]}]",
+                "例如 venues: [{name: binance, market: spot, symbols: [BTC-USDT]}]",
+            ));
+            self.findings.push(found);
+        }
+        let mut seen = BTreeSet::new();
+        venues.into_iter().filter_map(|venue| self.venue(venue, &mut seen)).collect()
+    }
+
+    fn venue(&mut self, venue: written::Venue, seen: &mut BTreeSet<(Exchange, MarketType)>) -> Option<VenueConfig> {
+        let exchange = self.word(&venue.name, ("venue", "交易所"), &EXCHANGES.map(|one| (one.as_str(), one)));
+        let market_type = self.word(&venue.market, ("market", "市场"), &MARKETS.map(|one| (one.as_str(), one)));
+        let symbols = self.symbols(&venue.symbols);
+        let depth = self.number(venue.depth, 100, DEPTH);
+        let publish = self.publish(venue.publish);
+        let ws_url = self.url(venue.ws_url, &["ws://", "wss://"]);
+        let rest_url = self.url(venue.rest_url, &["http://", "https://"]);
+        let (exchange, market_type) = (exchange?, market_type?);
+        let kinds = VenueKind::ALL.map(|kind| (kind.exchange(), kind.market_type()));
+        if !kinds.contains(&(exchange, market_type)) {
+            let (name, market) = (exchange.as_str(), market_type.as_str());
+            let known = kinds.map(|(exchange, market)| format!("{} {}", exchange.as_str(), market.as_str())).join(", ");
+            let message = Text::new(format!("`{name}` `{market}` cannot be collected"), format!("无法采集 `{name}` `{market}`"));
+            let expected = Text::new(format!("one of: {known}"), format!("以下之一：{known}"));
+            self.error(place_of(&venue.name), Diagnostic::error("E303", message).expected(expected));
+            return None;
+        }
+        if !seen.insert((exchange, market_type)) {
+            let message = Text::new("this venue and market is configured twice", "该交易所与市场重复配置");
+            let hint = Text::new("put all its symbols into one entry", "请把所有交易对写进同一项");
+            self.error(place_of(&venue.name), Diagnostic::error("E304", message).hint(hint));
+            return None;
+        }
+        let depth = u16::try_from(depth).unwrap_or(u16::MAX);
+        Some(VenueConfig { exchange, market_type, symbols, ws_url, rest_url, depth, publish, trades: venue.trades.unwrap_or(true) })
+    }
+
+    fn symbols(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<String> {
+        if written.value.is_empty() {
+            self.error(place_of(written), Diagnostic::error("E305", Text::new("no symbol is listed", "没有列出任何交易对")));
+        }
+        let mut symbols: Vec<String> = Vec::new();
+        for symbol in &written.value {
+            if !is_symbol(&symbol.value) {
+                let message = Text::new(format!("`{}` is not a symbol", symbol.value), format!("`{}` 不是交易对", symbol.value));
+                let expected = Text::new("`BASE-QUOTE` in capitals, as `BTC-USDT`", "大写的 `BASE-QUOTE`，例如 `BTC-USDT`");
+                self.error(place_of(symbol), Diagnostic::error("E301", message).expected(expected));
+            } else if symbols.contains(&symbol.value) {
+                let message = Text::new(format!("symbol `{}` is listed twice", symbol.value), format!("交易对 `{}` 重复", symbol.value));
+                self.error(place_of(symbol), Diagnostic::error("E304", message));
+            } else {
+                symbols.push(symbol.value.clone());
+            }
+        }
+        symbols
+    }
+
+    fn publish(&mut self, written: Option<Spanned<String>>) -> Publish {
+        let Some(written) = written else { return Publish::DEFAULT };
+        if written.value == "every" {
+            return Publish::Every;
+        }
+        let limits = (Duration::from_millis(10), Duration::from_mins(1));
+        match units::duration(&written.value) {
+            Some(interval) if (limits.0..=limits.1).contains(&interval) => Publish::Conflated(interval),
+            _ => {
+                let message = Text::new(format!("`{}` is no publication interval", written.value), format!("`{}` 不是发布间隔", written.value));
+                let expected = Text::new("`every` (each update) or a duration from `10ms` to `60s`", "`every`（每次更新）或 `10ms` 到 `60s` 的时长");
+                self.error(place_of(&written), Diagnostic::error("E301", message).expected(expected));
+                Publish::DEFAULT
+            }
+        }
+    }
+
+    fn url(&mut self, written: Option<Spanned<String>>, schemes: &[&str]) -> Option<String> {
+        let written = written?;
+        let host = schemes.iter().find_map(|scheme| written.value.strip_prefix(scheme));
+        if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
+            let message = Text::new(format!("`{}` is not a base URL", written.value), format!("`{}` 不是基础 URL", written.value));
+            let list = schemes.iter().map(|scheme| format!("`{scheme}host[:port]`")).collect::<Vec<_>>().join(" / ");
+            self.error(place_of(&written), Diagnostic::error("E301", message).expected(Text::same(list)));
+        }
+        Some(written.value.trim_end_matches('/').to_owned())
+    }
+}
+
+/// `BASE-QUOTE`, each of letters and digits; letters that have a case are upper-case (names need not be ASCII).
+fn is_symbol(text: &str) -> bool {
+    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() && !c.is_lowercase());
+    text.split_once('-').is_some_and(|(base, quote)| word(base) && word(quote))
+}
