@@ -124,7 +124,7 @@ fn rest_trouble_delays_the_first_book_and_is_named() {
         ("rate_limited", Faults { rest_limited: 700, ..Faults::default() }),
         ("snapshot_too_old", Faults { stale_snapshot: 900, ..Faults::default() }),
         ("malformed", Faults { malformed_snapshot: 700, ..Faults::default() }),
-        ("timeout", Faults { rest_silence: 900, ..Faults::default() }),
+        ("timeout", Faults { rest_silence: 1_000, ..Faults::default() }),
     ];
     both(|kind| {
         for (word, faults) in &rows {
