@@ -199,7 +199,7 @@ impl File {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Diagnostic {
-    let found = Diagnostic::error("E307", Text::new(format!("cannot be read: {error}"), format!("无法读取：{error}"))).in_file(name);
+    let found = Diagnostic::error("E507", Text::new(format!("cannot be read: {error}"), format!("无法读取：{error}"))).in_file(name);
     debug_assert_eq!(found.severity, Severity::Error);
     found.hint(Text::new(
         "give the file with --config FILE; collector.yml in the repository is an example",

@@ -90,7 +90,7 @@ fn start_sinks(config: &Config, state: &State, registry: &Arc<Registry>, clock: 
         let started = sink::recorder::start(recorder, &state.streams, registry, Arc::clone(clock)).map_err(|error| {
             let message = Text::new(format!("cannot record into {dir}: {error}"), format!("无法记录到 {dir}：{error}"));
             Box::new(
-                Diagnostic::error("E312", message)
+                Diagnostic::error("E512", message)
                     .hint(Text::new("change `recorder.dir`, or make room there", "请修改 `recorder.dir`，或处理该目录")),
             )
         })?;
@@ -99,7 +99,7 @@ fn start_sinks(config: &Config, state: &State, registry: &Arc<Registry>, clock: 
     if let Some(nats) = &config.nats {
         let started = sink::nats::start(nats, &state.streams, registry, Arc::clone(clock)).map_err(|error| {
             let message = Text::new(format!("cannot use `nats.url`: {error}"), format!("无法使用 `nats.url`：{error}"));
-            Box::new(Diagnostic::error("E313", message))
+            Box::new(Diagnostic::error("E513", message))
         })?;
         sinks.push(started);
     }

@@ -131,7 +131,7 @@ fn a_wrong_configuration_ends_with_78_all_errors_and_no_port() {
         let output = run(dir.path(), &arguments);
         assert_eq!(output.status.code(), Some(78));
         let said = format!("{}{}", stderr(&output), String::from_utf8_lossy(&output.stdout));
-        assert!(said.contains("collector.yml:2:12: error[E303]: unknown venue `binanse`") && said.contains("did you mean `binance`?"), "{said}");
+        assert!(said.contains("collector.yml:2:12: error[E503]: unknown venue `binanse`") && said.contains("did you mean `binance`?"), "{said}");
         assert!(said.contains("collector.yml:3:") && said.contains("`soon` is not a duration"), "{said}");
     }
     assert!(!dir.path().join("data").exists() && TcpListener::bind(("127.0.0.1", port)).is_ok());
@@ -140,7 +140,7 @@ fn a_wrong_configuration_ends_with_78_all_errors_and_no_port() {
     let json = run(dir.path(), &["check", "--format", "json"]);
     let lines: Vec<serde_json::Value> = String::from_utf8(json.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), lines[0]["line"].as_u64(), json.status.code()), (2, Some(2), Some(78)));
-    assert!(stderr(&run(dir.path(), &["run", "--config", "nowhere.yml"])).contains("nowhere.yml: error[E307]"));
+    assert!(stderr(&run(dir.path(), &["run", "--config", "nowhere.yml"])).contains("nowhere.yml: error[E507]"));
 }
 
 #[test]

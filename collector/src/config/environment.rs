@@ -180,5 +180,5 @@ fn row_key(row: &Variable) -> &'static str {
 
 fn without_effect(name: &str, why: Text) -> Diagnostic {
     let message = Text::new(format!("environment variable `{name}` has no effect"), format!("环境变量 `{name}` 不起作用"));
-    Diagnostic::warning("W301", message).hint(why)
+    Diagnostic::warning("W501", message).hint(why)
 }

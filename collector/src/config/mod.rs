@@ -134,33 +134,33 @@ pub struct Loaded {
     pub findings: Vec<Diagnostic>,
 }
 
-/// Every code of this program's findings, with what it means and what to do; those below `E300` belong to the reading of YAML.
+/// Every code of this program's findings, with what it means and what to do; those below `E500` belong to the reading of YAML.
 pub const CODES: &[(&str, &str, &str)] = &[
-    ("E301", "A value is not understood: write it as the message expects.", "无法理解的值：请按提示的形式书写。"),
-    ("E302", "A value is out of its limits.", "值超出范围。"),
+    ("E501", "A value is not understood: write it as the message expects.", "无法理解的值：请按提示的形式书写。"),
+    ("E502", "A value is out of its limits.", "值超出范围。"),
     (
-        "E303",
+        "E503",
         "An unknown venue, market, language, level or format; the nearest known one is named.",
         "未知的交易所、市场、语言、级别或格式；提示最接近的名字。",
     ),
-    ("E304", "Something is given twice.", "重复配置。"),
-    ("E305", "There is nothing to collect, or nowhere to put it.", "没有可采集的内容，或没有输出。"),
-    ("E306", "An environment variable of the old collector has a value that is not understood.", "旧采集器的环境变量的值无法理解。"),
-    ("E307", "The configuration file cannot be read.", "无法读取配置文件。"),
-    ("E310", "A port is taken; the message names the process and the option.", "端口被占用；消息给出进程与选项。"),
-    ("E311", "An address cannot be listened on.", "无法监听该地址。"),
+    ("E504", "Something is given twice.", "重复配置。"),
+    ("E505", "There is nothing to collect, or nowhere to put it.", "没有可采集的内容，或没有输出。"),
+    ("E506", "An environment variable of the old collector has a value that is not understood.", "旧采集器的环境变量的值无法理解。"),
+    ("E507", "The configuration file cannot be read.", "无法读取配置文件。"),
+    ("E510", "A port is taken; the message names the process and the option.", "端口被占用；消息给出进程与选项。"),
+    ("E511", "An address cannot be listened on.", "无法监听该地址。"),
     (
-        "E312",
+        "E512",
         "The recorder cannot use its directory: no permission, or another collector records there.",
         "记录器无法使用其目录：权限不足，或另一采集器正在写入。",
     ),
-    ("E313", "`nats.url` cannot be used.", "`nats.url` 无法使用。"),
+    ("E513", "`nats.url` cannot be used.", "`nats.url` 无法使用。"),
     (
-        "W301",
+        "W501",
         "An environment variable of the old collector has no effect; the hint says what to use instead.",
         "旧采集器的环境变量不起作用；提示给出替代办法。",
     ),
-    ("W302", "An environment variable wins over this value of the file.", "环境变量优先于文件中的此值。"),
+    ("W502", "An environment variable wins over this value of the file.", "环境变量优先于文件中的此值。"),
 ];
 
 // === impl Publish ===

@@ -43,19 +43,19 @@ fn all_semantic_errors_come_at_once_with_their_places() {
     let found: Vec<(&str, usize, usize)> =
         load_with(text, &[]).findings.iter().map(|finding| (finding.code, finding.place.unwrap().line, finding.place.unwrap().column)).collect();
     let expected = [
-        ("E303", 1, 7),
-        ("E303", 3, 11),
-        ("E303", 4, 13),
-        ("E301", 5, 15),
-        ("E304", 5, 35),
-        ("E302", 6, 12),
-        ("E301", 7, 14),
-        ("E301", 8, 13),
-        ("E302", 10, 23),
-        ("E301", 9, 16),
-        ("E301", 9, 39),
-        ("E303", 11, 14),
-        ("E302", 12, 22),
+        ("E503", 1, 7),
+        ("E503", 3, 11),
+        ("E503", 4, 13),
+        ("E501", 5, 15),
+        ("E504", 5, 35),
+        ("E502", 6, 12),
+        ("E501", 7, 14),
+        ("E501", 8, 13),
+        ("E502", 10, 23),
+        ("E501", 9, 16),
+        ("E501", 9, 39),
+        ("E503", 11, 14),
+        ("E502", 12, 22),
     ];
     assert_eq!(found, expected);
 }
@@ -66,7 +66,7 @@ fn an_error_is_shown_with_caret_expectation_and_hint_in_both_languages() {
     let loaded = load_with(text, &[]);
     let shown = |lang| render(&loaded.findings[0], Some(text), lang, diagnostics::Format::Text);
     let english = shown(Lang::En);
-    assert!(english.starts_with("collector.yml:1:17: error[E303]: unknown venue `binanse`\n"), "{english}");
+    assert!(english.starts_with("collector.yml:1:17: error[E503]: unknown venue `binanse`\n"), "{english}");
     assert!(english.contains("^^^^^^^") && english.contains("did you mean `binance`?"), "{english}");
     assert!(shown(Lang::Zh).contains("未知的交易所 `binanse`"), "{}", shown(Lang::Zh));
 }
@@ -74,11 +74,11 @@ fn an_error_is_shown_with_caret_expectation_and_hint_in_both_languages() {
 #[test]
 fn nothing_to_collect_and_nowhere_to_put_it_are_errors() {
     let codes = |text: &str| load_with(text, &[]).findings.iter().map(|finding| finding.code).collect::<Vec<_>>();
-    assert_eq!(codes(""), ["E305"]);
-    assert_eq!(codes("venues: []\n"), ["E305"]);
-    assert_eq!(codes(&format!("{SMALL}recorder: {{enabled: false}}\n")), ["E305"]);
-    assert_eq!(codes("venues: [{name: okx, market: spot, symbols: [A-B]}]"), ["E303"]);
-    assert_eq!(codes(&SMALL.replace("}]", "}, {name: binance, market: spot, symbols: [A-B]}]")), ["E304"]);
+    assert_eq!(codes(""), ["E505"]);
+    assert_eq!(codes("venues: []\n"), ["E505"]);
+    assert_eq!(codes(&format!("{SMALL}recorder: {{enabled: false}}\n")), ["E505"]);
+    assert_eq!(codes("venues: [{name: okx, market: spot, symbols: [A-B]}]"), ["E503"]);
+    assert_eq!(codes(&SMALL.replace("}]", "}, {name: binance, market: spot, symbols: [A-B]}]")), ["E504"]);
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn the_old_variables_win_over_the_file_in_the_old_order() {
     assert_eq!(
         warnings,
         [
-            ("W302", "environment variable `HEALTH_CHECK_PORT` is set and wins over this value"),
-            ("W301", "environment variable `NATS_URL` has no effect"),
+            ("W502", "environment variable `HEALTH_CHECK_PORT` is set and wins over this value"),
+            ("W501", "environment variable `NATS_URL` has no effect"),
         ]
     );
 }

@@ -1,7 +1,7 @@
 //! From what is written to what is meant, collecting every error on the way.
 //!
-//! Codes: `E301` value not understood, `E302` out of limits, `E303` unknown name, `E304` given twice, `E305` nothing to do, `E306` environment
-//! variable not understood; `W301` environment variable without effect, `W302` overridden by the environment.
+//! Codes: `E501` value not understood, `E502` out of limits, `E503` unknown name, `E504` given twice, `E505` nothing to do, `E506` environment
+//! variable not understood; `W501` environment variable without effect, `W502` overridden by the environment.
 
 mod service;
 mod sinks;
@@ -58,7 +58,7 @@ impl Reader<'_> {
         let near =
             closest(&word.value, known.iter().copied()).map(|near| Text::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？")));
         let message = Text::new(format!("unknown {} `{}`", what.0, word.value), format!("未知的{} `{}`", what.1, word.value));
-        let mut found = Diagnostic::error("E303", message).expected(Text::new(format!("one of {list}"), format!("以下之一：{list}")));
+        let mut found = Diagnostic::error("E503", message).expected(Text::new(format!("one of {list}"), format!("以下之一：{list}")));
         found.hint = near;
         self.error(place_of(word), found);
     }
@@ -77,7 +77,7 @@ impl Reader<'_> {
         if !(least..=most).contains(&written.value) {
             let message = Text::new(format!("{} is out of limits", written.value), format!("{} 超出范围", written.value));
             let expected = Text::new(format!("{least} to {most}"), format!("{least} 到 {most}"));
-            self.error(place_of(&written), Diagnostic::error("E302", message).expected(expected));
+            self.error(place_of(&written), Diagnostic::error("E502", message).expected(expected));
         }
         written.value.clamp(least, most)
     }
@@ -87,8 +87,8 @@ impl Reader<'_> {
         let (en, zh) = (format!("a duration from {least:?} to {most:?}, as `10s`"), format!("{least:?} 到 {most:?} 的时长，例如 `10s`"));
         let (code, message) = match units::duration(&written.value) {
             Some(value) if (least..=most).contains(&value) => return value,
-            Some(_) => ("E302", Text::new(format!("`{}` is out of limits", written.value), format!("`{}` 超出范围", written.value))),
-            None => ("E301", Text::new(format!("`{}` is not a duration", written.value), format!("`{}` 不是时长", written.value))),
+            Some(_) => ("E502", Text::new(format!("`{}` is out of limits", written.value), format!("`{}` 超出范围", written.value))),
+            None => ("E501", Text::new(format!("`{}` is not a duration", written.value), format!("`{}` 不是时长", written.value))),
         };
         self.error(place_of(&written), Diagnostic::error(code, message).expected(Text::new(en, zh)));
         default
@@ -98,8 +98,8 @@ impl Reader<'_> {
         let Some(written) = written else { return default };
         let (code, message) = match units::size(&written.value) {
             Some(value) if value >= least => return value,
-            Some(_) => ("E302", Text::new(format!("`{}` is too small", written.value), format!("`{}` 太小", written.value))),
-            None => ("E301", Text::new(format!("`{}` is not a size", written.value), format!("`{}` 不是大小", written.value))),
+            Some(_) => ("E502", Text::new(format!("`{}` is too small", written.value), format!("`{}` 太小", written.value))),
+            None => ("E501", Text::new(format!("`{}` is not a size", written.value), format!("`{}` 不是大小", written.value))),
         };
         let expected = Text::new(format!("at least {least} bytes, as `256MB` or `16MiB`"), format!("至少 {least} 字节，例如 `256MB` 或 `16MiB`"));
         self.error(place_of(&written), Diagnostic::error(code, message).expected(expected));
@@ -114,7 +114,7 @@ impl Reader<'_> {
 
     fn bad_variable(&mut self, variable: &str, value: &str, expected: &str) {
         let message = Text::new(format!("environment variable `{variable}` is `{value}`"), format!("环境变量 `{variable}` 的值是 `{value}`"));
-        self.findings.push(Diagnostic::error("E306", message).expected(Text::same(expected)));
+        self.findings.push(Diagnostic::error("E506", message).expected(Text::same(expected)));
     }
 
     /// Warns at a key of the file whose value the environment replaces.
@@ -124,7 +124,7 @@ impl Reader<'_> {
                 format!("environment variable `{variable}` is set and wins over this value"),
                 format!("环境变量 `{variable}` 已设置，优先于此值"),
             );
-            self.findings.push(Diagnostic::warning("W302", message).in_file(self.file).at(place));
+            self.findings.push(Diagnostic::warning("W502", message).in_file(self.file).at(place));
         }
     }
 }

@@ -141,3 +141,38 @@ impl Link for WebSocket {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::feed::tls;
+
+    /// A peer that reads something and answers this, whatever it was asked.
+    async fn peer(answer: &'static [u8]) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _asked = stream.read(&mut [0; 2_048]).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        });
+        address
+    }
+
+    async fn hop(url: String) -> Hop {
+        let connector = WebSockets::new(tls::client_config().unwrap());
+        connector.connect(url).await.err().unwrap().hop
+    }
+
+    #[tokio::test]
+    async fn a_failed_connection_names_the_hop_that_failed() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert_eq!(hop("ws:///nowhere".to_owned()).await, Hop::Url);
+        assert_eq!(hop(format!("ws://{closed}/")).await, Hop::Tcp);
+        assert_eq!(hop(format!("wss://localhost:{}/", peer(b"I am no TLS server\r\n").await.port())).await, Hop::Tls);
+        assert_eq!(hop(format!("ws://{}/", peer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await)).await, Hop::Handshake);
+    }
+}

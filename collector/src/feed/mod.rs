@@ -113,6 +113,8 @@ impl DataThread {
                     Err(error) => tracing::error!("the network cannot be set up: {error:#}"),
                 }
             });
+            // Not dropped: that would wait for a look-up of a name that may hang.
+            runtime.shutdown_background();
             // Nobody listens when the deadline has passed.
             let _nobody_waits = ended.send(());
         })

@@ -43,6 +43,8 @@ struct VenueLoop {
     ended: Vec<ConnId>,
     inbox: Vec<(ConnId, Wire)>,
     figures_at: Duration,
+    /// Where the monotonic clock stood at zero, on the timer's scale.
+    epoch: Instant,
 }
 
 /// What a job came to.
@@ -92,7 +94,9 @@ impl VenueLoop {
             tuning: Tuning { jitter_seed: random(), ..Tuning::of(kind) },
         };
         let outlets = Outlets::new(shared.clone(), config, &found.instruments);
+        let epoch = Instant::now().checked_sub(shared.state.clock.now().mono).unwrap_or_else(Instant::now);
         Ok(Self {
+            epoch,
             metrics: VenueMetrics::new(config, &shared.registry),
             venue: Venue::new(core, found.instruments)?,
             outlets,
@@ -146,7 +150,7 @@ impl VenueLoop {
     /// When there is something to do without input.
     fn next_wake(&self) -> Instant {
         let next = [self.venue.next_timeout(), self.outlets.offer_again_at()].into_iter().flatten().fold(self.figures_at, Duration::min);
-        Instant::now() + next.saturating_sub(self.now().mono)
+        self.epoch + next
     }
 
     fn time_passed(&mut self) {
@@ -224,6 +228,10 @@ impl VenueLoop {
             }
         }
         self.inbox = inbox;
+        if self.links.len() > 1 {
+            // Another link is first next time, so that a busy one does not starve it.
+            self.links.rotate_left(1);
+        }
     }
 
     /// One input, its effects, and the ends of connections found meanwhile.

@@ -37,7 +37,7 @@ fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Box<Diagnostic
     TcpListener::bind(address).map_err(|error| {
         Box::new(match error.kind() {
             io::ErrorKind::AddrInUse => taken(address, option),
-            _ => Diagnostic::error("E311", Text::new(format!("cannot listen on {address}: {error}"), format!("无法监听 {address}：{error}")))
+            _ => Diagnostic::error("E511", Text::new(format!("cannot listen on {address}: {error}"), format!("无法监听 {address}：{error}")))
                 .hint(change(option)),
         })
     })
@@ -50,7 +50,7 @@ fn taken(address: SocketAddr, option: &str) -> Diagnostic {
         format!("{address} is taken by {}", named("a process that cannot be seen from here (another user's, or another namespace's)")),
         format!("{address} 已被占用：{}", named("此处看不到的进程（其他用户或命名空间）")),
     );
-    Diagnostic::error("E310", message).hint(change(option))
+    Diagnostic::error("E510", message).hint(change(option))
 }
 
 fn change(option: &str) -> Text {

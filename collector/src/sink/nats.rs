@@ -73,6 +73,8 @@ pub fn start(config: &NatsConfig, streams: &Streams, registry: &Arc<Registry>, c
                 Err(error) => tracing::error!(sink = NAME, "NATS client cannot start: {error}"),
             }
         });
+        // Not dropped: that would wait for a look-up of a name that may hang.
+        runtime.shutdown_background();
     })?;
     Ok(Started { sink: Box::new(inlet), worker: Some(worker) })
 }

@@ -34,7 +34,7 @@ impl Reader<'_> {
                 format!("`http.health` and `http.metrics` are both {}", http.health),
                 format!("`http.health` 与 `http.metrics` 同为 {}", http.health),
             );
-            self.findings.push(Diagnostic::error("E304", message).in_file(self.file));
+            self.findings.push(Diagnostic::error("E504", message).in_file(self.file));
         }
         http
     }
@@ -48,7 +48,7 @@ impl Reader<'_> {
                 address = parsed;
             } else {
                 let message = Text::new(format!("`{}` is not an address to listen on", written.value), format!("`{}` 不是监听地址", written.value));
-                self.error(place_of(&written), Diagnostic::error("E301", message).expected(Text::same(format!("IP:PORT, `{default}`"))));
+                self.error(place_of(&written), Diagnostic::error("E501", message).expected(Text::same(format!("IP:PORT, `{default}`"))));
             }
         }
         if let Some((variable, value)) = self.environment.setting(key) {

@@ -29,7 +29,7 @@ impl Reader<'_> {
         let sound = |url: &String| ["nats://", "tls://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
         if urls.is_empty() || !urls.iter().all(sound) {
             let message = Text::new(format!("`{text}` ({origin}) is not a list of NATS URLs"), format!("`{text}`（{origin}）不是 NATS 地址列表"));
-            let mut found = Diagnostic::error("E301", message).expected(Text::same("nats://host:4222[,nats://host2:4222]"));
+            let mut found = Diagnostic::error("E501", message).expected(Text::same("nats://host:4222[,nats://host2:4222]"));
             if place.is_some() {
                 found = found.in_file(self.file);
                 found.place = place;
@@ -51,12 +51,12 @@ impl Reader<'_> {
         {
             let message = Text::new("`rotate` is more than half of `max_total`", "`rotate` 超过 `max_total` 的一半");
             let hint = Text::new("the oldest file is removed as a whole: allow for several", "最旧的文件整个删除：请留出多个文件的空间");
-            self.error(place, Diagnostic::error("E302", message).hint(hint));
+            self.error(place, Diagnostic::error("E502", message).hint(hint));
         }
         if !enabled && !other_sink {
             let message = Text::new("neither NATS nor the recorder is on: records would go nowhere", "NATS 与记录器都未启用：数据无处可去");
             let hint = Text::new("set `nats.url`, or `recorder.enabled: true`", "请设置 `nats.url`，或 `recorder.enabled: true`");
-            self.findings.push(Diagnostic::error("E305", message).in_file(self.file).hint(hint));
+            self.findings.push(Diagnostic::error("E505", message).in_file(self.file).hint(hint));
         }
         let dir = written.dir.map_or_else(|| "data/collector".into(), |dir| dir.value.into());
         let queue = self.queue(written.queue);

@@ -23,7 +23,7 @@ impl Reader<'_> {
         let venues = written.map(|venues| venues.value).unwrap_or_default();
         if venues.is_empty() {
             let message = Text::new("no venue is configured: there is nothing to collect", "没有配置任何交易所：无事可做");
-            let mut found = Diagnostic::error("E305", message).in_file(self.file);
+            let mut found = Diagnostic::error("E505", message).in_file(self.file);
             found.place = place;
             found.hint = Some(Text::new(
                 "venues: [{name: binance, market: spot, symbols: [BTC-USDT]}]",
@@ -50,13 +50,13 @@ impl Reader<'_> {
             let known = kinds.map(|(exchange, market)| format!("{} {}", exchange.as_str(), market.as_str())).join(", ");
             let message = Text::new(format!("`{name}` `{market}` cannot be collected"), format!("无法采集 `{name}` `{market}`"));
             let expected = Text::new(format!("one of: {known}"), format!("以下之一：{known}"));
-            self.error(place_of(&venue.name), Diagnostic::error("E303", message).expected(expected));
+            self.error(place_of(&venue.name), Diagnostic::error("E503", message).expected(expected));
             return None;
         }
         if !seen.insert((exchange, market_type)) {
             let message = Text::new("this venue and market is configured twice", "该交易所与市场重复配置");
             let hint = Text::new("put all its symbols into one entry", "请把所有交易对写进同一项");
-            self.error(place_of(&venue.name), Diagnostic::error("E304", message).hint(hint));
+            self.error(place_of(&venue.name), Diagnostic::error("E504", message).hint(hint));
             return None;
         }
         let depth = u16::try_from(depth).unwrap_or(u16::MAX);
@@ -65,17 +65,17 @@ impl Reader<'_> {
 
     fn symbols(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<String> {
         if written.value.is_empty() {
-            self.error(place_of(written), Diagnostic::error("E305", Text::new("no symbol is listed", "没有列出任何交易对")));
+            self.error(place_of(written), Diagnostic::error("E505", Text::new("no symbol is listed", "没有列出任何交易对")));
         }
         let mut symbols: Vec<String> = Vec::new();
         for symbol in &written.value {
             if !is_symbol(&symbol.value) {
                 let message = Text::new(format!("`{}` is not a symbol", symbol.value), format!("`{}` 不是交易对", symbol.value));
                 let expected = Text::new("`BASE-QUOTE` in capitals, as `BTC-USDT`", "大写的 `BASE-QUOTE`，例如 `BTC-USDT`");
-                self.error(place_of(symbol), Diagnostic::error("E301", message).expected(expected));
+                self.error(place_of(symbol), Diagnostic::error("E501", message).expected(expected));
             } else if symbols.contains(&symbol.value) {
                 let message = Text::new(format!("symbol `{}` is listed twice", symbol.value), format!("交易对 `{}` 重复", symbol.value));
-                self.error(place_of(symbol), Diagnostic::error("E304", message));
+                self.error(place_of(symbol), Diagnostic::error("E504", message));
             } else {
                 symbols.push(symbol.value.clone());
             }
@@ -94,7 +94,7 @@ impl Reader<'_> {
             _ => {
                 let message = Text::new(format!("`{}` is no publication interval", written.value), format!("`{}` 不是发布间隔", written.value));
                 let expected = Text::new("`every` (each update) or a duration from `10ms` to `60s`", "`every`（每次更新）或 `10ms` 到 `60s` 的时长");
-                self.error(place_of(&written), Diagnostic::error("E301", message).expected(expected));
+                self.error(place_of(&written), Diagnostic::error("E501", message).expected(expected));
                 Publish::DEFAULT
             }
         }
@@ -106,7 +106,7 @@ impl Reader<'_> {
         if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
             let message = Text::new(format!("`{}` is not a base URL", written.value), format!("`{}` 不是基础 URL", written.value));
             let list = schemes.iter().map(|scheme| format!("`{scheme}host[:port]`")).collect::<Vec<_>>().join(" / ");
-            self.error(place_of(&written), Diagnostic::error("E301", message).expected(Text::same(list)));
+            self.error(place_of(&written), Diagnostic::error("E501", message).expected(Text::same(list)));
         }
         Some(written.value.trim_end_matches('/').to_owned())
     }
