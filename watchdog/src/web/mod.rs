@@ -4,6 +4,7 @@
 //! it), and a request from another site's page is refused. Must not know: engines; it reads the [`Board`] and calls [`Actions`].
 
 mod page;
+mod runbooks;
 pub mod view;
 mod words;
 
@@ -16,7 +17,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use diagnostics::Lang;
 use futures_util::future::BoxFuture;
@@ -127,6 +128,9 @@ fn routes(shared: Shared) -> Router {
     Router::new()
         .route("/", get(show_page))
         .route("/page.js", get(page_script))
+        // Links in messages: to a runbook, and to the rule's expression as Prometheus writes it.
+        .route("/docs/runbooks/{name}", get(runbook))
+        .route("/graph", get(|| async { Redirect::temporary("/#rules") }))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "Tidemark watchdog is healthy.\n" }))
         .route("/-/ready", get(ready))
@@ -148,6 +152,13 @@ async fn show_page(State(shared): State<Shared>, Query(query): Query<PageQuery>)
 
 async fn page_script() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../templates/page.js"))
+}
+
+async fn runbook(Path(name): Path<String>) -> Response {
+    match runbooks::find(&name) {
+        Some(text) => ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
+        None => (StatusCode::NOT_FOUND, "no such runbook\n").into_response(),
+    }
 }
 
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {

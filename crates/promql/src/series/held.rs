@@ -74,6 +74,14 @@ impl HeldSeries {
         all.skip_while(move |sample| sample.t_ms <= start_ms).take_while(move |sample| sample.t_ms <= end_ms)
     }
 
+    /// The newest sample in `(start_ms, end_ms]`: at hand unless later ones were written.
+    pub(super) fn newest(&self, start_ms: i64, end_ms: i64) -> Option<Sample> {
+        match self.last {
+            Some(last) if last.t_ms <= end_ms => (last.t_ms > start_ms).then_some(last),
+            _ => self.samples(start_ms, end_ms).last(),
+        }
+    }
+
     /// Every chunk, the head as one of them.
     pub(super) fn chunks(&self) -> impl Iterator<Item = Arc<Chunk>> {
         let head = (!self.head.is_empty()).then(|| Arc::new(self.head.to_chunk()));

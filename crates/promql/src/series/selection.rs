@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::held::HeldSeries;
 use super::index::{Candidates, Index};
 use crate::labels::Matcher;
-use crate::{Queryable, SeriesData};
+use crate::{Queryable, Sample, SeriesData};
 
 /// Everything a selection reads. Cloning copies one pointer a series: writers copy a series on its first change after that.
 #[derive(Clone, Debug)]
@@ -21,13 +21,22 @@ pub struct Snapshot(pub(super) View);
 
 impl View {
     pub(super) fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        self.gather(matchers, |series, left| series.samples(start_ms, end_ms).take(left).collect())
+    }
+
+    pub(super) fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        self.gather(matchers, |series, _| series.newest(start_ms, end_ms).into_iter().collect())
+    }
+
+    /// The series that match, each with what `read` takes of it: at most as many samples as it is given, one more than may be returned.
+    fn gather(&self, matchers: &[Matcher], read: impl Fn(&HeldSeries, usize) -> Vec<Sample>) -> Result<Vec<SeriesData>, String> {
         let mut found = Vec::new();
         let mut left = self.select_samples;
         let mut visit = |series: &HeldSeries| -> Result<(), String> {
             if !matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or(""))) {
                 return Ok(());
             }
-            let samples: Vec<_> = series.samples(start_ms, end_ms).take(left.saturating_add(1)).collect();
+            let samples = read(series, left.saturating_add(1));
             left = left.checked_sub(samples.len()).ok_or_else(|| format!("the selection has more than {} samples", self.select_samples))?;
             if !samples.is_empty() {
                 found.push(SeriesData { labels: series.labels.clone(), samples });
@@ -51,5 +60,9 @@ impl View {
 impl Queryable for Snapshot {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
         self.0.select(matchers, start_ms, end_ms)
+    }
+
+    fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        self.0.latest(matchers, start_ms, end_ms)
     }
 }

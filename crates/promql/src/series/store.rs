@@ -278,4 +278,8 @@ impl Queryable for Store {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
         self.view.select(matchers, start_ms, end_ms)
     }
+
+    fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        self.view.latest(matchers, start_ms, end_ms)
+    }
 }

@@ -63,6 +63,17 @@ fn a_selection_is_left_open_and_right_closed_over_chunk_borders() {
 }
 
 #[test]
+fn the_newest_sample_of_a_range_is_the_last_that_a_selection_gives() {
+    let (store, _) = seconds(Ceilings::default(), 400);
+    for (start, end) in [(0, 400), (100, 399), (119, 121), (0, 1), (399, 500), (400, 500), (500, 600), (0, 0)] {
+        let selected = store.select(&[], start * 1000, end * 1000).unwrap();
+        let want: Vec<i64> = times(&selected).into_iter().last().into_iter().collect();
+        assert_eq!(times(&store.latest(&[], start * 1000, end * 1000).unwrap()), want, "({start}, {end}]");
+        assert_eq!(times(&store.snapshot().latest(&[], start * 1000, end * 1000).unwrap()), want, "({start}, {end}] of a snapshot");
+    }
+}
+
+#[test]
 fn matchers_select_as_in_prometheus() {
     let mut store = Store::new(Ceilings::default());
     for pairs in [

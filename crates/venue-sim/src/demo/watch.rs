@@ -31,10 +31,34 @@ pub(super) struct Watch {
     venues: BTreeMap<&'static str, String>,
     recorded: PathBuf,
     streams: usize,
-    messages: Vec<String>,
+    messages: Vec<Seen>,
     fresh_streams: usize,
     exact_books: usize,
     wrong_book: Option<String>,
+}
+
+/// A message as a person in the chat sees it.
+#[derive(Debug)]
+struct Seen {
+    title: String,
+    text: String,
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn of(message: &Value) -> Self {
+        let field = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+        Self { title: field("title"), text: field("text") }
+    }
+
+    fn tells(&self, alert: &str, process: &str) -> bool {
+        self.text.contains(alert) && self.text.contains(&format!("process={process}"))
+    }
+
+    fn is_resolved(&self) -> bool {
+        self.title.contains("已恢复") || self.title.contains("Resolved")
+    }
 }
 
 // === impl Watch ===
@@ -60,7 +84,7 @@ impl Watch {
     /// Looks once at everything; what cannot be reached now was not seen now.
     pub(super) async fn look(&mut self) {
         if let Some(list) = self.get(&format!("http://{}/messages", self.inbox)).await.and_then(|text| serde_json::from_str::<Value>(&text).ok()) {
-            self.messages = list.as_array().into_iter().flatten().map(words).collect();
+            self.messages = list.as_array().into_iter().flatten().map(Seen::of).collect();
         }
         if let Some(page) = self.get(&format!("http://{}/metrics", self.metrics)).await {
             let fresh = |line: &&str| line.starts_with("collector_stream_last_data_timestamp_seconds{") && !line.ends_with(" 0");
@@ -81,15 +105,15 @@ impl Watch {
     }
 
     pub(super) fn fired(&self, alert: &str, process: &str) -> bool {
-        self.messages.iter().any(|text| text.contains("FIRING") && text.contains(alert) && text.contains(process))
+        self.messages.iter().any(|message| message.tells(alert, process) && !message.is_resolved())
     }
 
     pub(super) fn resolved(&self, alert: &str, process: &str) -> bool {
-        self.messages.iter().any(|text| text.contains("RESOLVED") && text.contains(alert) && text.contains(process))
+        self.messages.iter().any(|message| message.tells(alert, process) && message.is_resolved())
     }
 
     pub(super) fn restarted(&self, process: &str) -> bool {
-        self.messages.iter().any(|text| text.contains("RestartSucceeded") && text.contains(process))
+        self.messages.iter().any(|message| message.tells("RestartSucceeded", process))
     }
 
     /// Enough books compared and none wrong.
@@ -133,16 +157,6 @@ pub(super) fn add_driver(venues: &mut Command, recordings: &Path) -> Vec<String>
     WALK_SYMBOLS.map(str::to_owned).to_vec()
 }
 
-/// All text of a message in the inbox, whatever its form.
-fn words(message: &Value) -> String {
-    match message {
-        Value::String(text) => format!("{text}\n"),
-        Value::Array(items) => items.iter().map(words).collect(),
-        Value::Object(fields) => fields.values().map(words).collect(),
-        _ => String::new(),
-    }
-}
-
 /// The best levels of both sides are equal, number by number.
 fn sides_agree(book: &Value, truth: &Value) -> bool {
     ["bids", "asks"].iter().all(|side| {
@@ -170,7 +184,8 @@ fn newest_books(dir: &Path) -> Vec<Value> {
     let mut newest: BTreeMap<String, Value> = BTreeMap::new();
     for file in files.iter().rev().take(4).rev() {
         for line in tail(file).lines().filter(|line| line.contains("\"orderbook\"")) {
-            if let Ok(book) = serde_json::from_str::<Value>(line) {
+            if let Ok(mut record) = serde_json::from_str::<Value>(line) {
+                let book = record["data"].take();
                 newest.insert(format!("{}{}", book["market_type"], book["symbol"]), book);
             }
         }
