@@ -9,7 +9,8 @@ use watchdog::findings::Findings;
 
 fn files(suffix: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(suffix)).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(suffix)).collect();
     files.sort();
     assert!(!files.is_empty(), "no *{suffix}");
     files
@@ -38,7 +39,11 @@ fn bad_files_yield_every_finding_at_once() {
         let text = std::fs::read_to_string(&path).unwrap();
         let expected: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("# ")).collect();
         let findings = load(&path).expect_err(&path.display().to_string());
-        let found: Vec<String> = findings.list.iter().map(|one| one.place.map_or_else(|| one.code.to_owned(), |at| format!("{} at {}:{}", one.code, at.line, at.column))).collect();
+        let found: Vec<String> = findings
+            .list
+            .iter()
+            .map(|one| one.place.map_or_else(|| one.code.to_owned(), |at| format!("{} at {}:{}", one.code, at.line, at.column)))
+            .collect();
         assert_eq!(found, expected, "{}:\n{}", path.display(), findings.render(Lang::En, Format::Text));
         let chinese = findings.render(Lang::Zh, Format::Text);
         assert!(chinese.contains("错误[") && !chinese.contains("error["), "{chinese}");

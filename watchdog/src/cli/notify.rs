@@ -78,7 +78,9 @@ fn load(args: &NotifyTest, lang: Lang) -> Result<setup::Linked, ExitCode> {
     match setup::load(&loaded.config) {
         Ok(Some(linked)) => Ok(linked),
         Ok(None) => {
-            print("watchdog.yml names no alertmanager.config_file: there are no receivers / watchdog.yml 未设置 alertmanager.config_file，没有接收者");
+            print(
+                "watchdog.yml names no alertmanager.config_file: there are no receivers / watchdog.yml 未设置 alertmanager.config_file，没有接收者",
+            );
             Err(refused)
         }
         Err(findings) => {
@@ -91,7 +93,8 @@ fn load(args: &NotifyTest, lang: Lang) -> Result<setup::Linked, ExitCode> {
 /// One firing alert that says it is a test.
 fn sample(receiver: &str, integration: Arc<Integration>, setup: &Setup) -> Delivery {
     let now_ms = now_ms();
-    let labels = Labels::from_pairs([("alertname", "TidemarkTest"), ("severity", "warning"), ("process", "collector"), ("instance", "127.0.0.1:9092")]);
+    let labels =
+        Labels::from_pairs([("alertname", "TidemarkTest"), ("severity", "warning"), ("process", "collector"), ("instance", "127.0.0.1:9092")]);
     let annotations = Labels::from_pairs([
         ("summary", "This is a test message / 这是一条测试消息"),
         ("description", "Sent by `watchdog notify test`; nothing is wrong / 由 `watchdog notify test` 发送，系统正常"),

@@ -78,7 +78,8 @@ fn transport(base: &Path, email: &Email) -> Result<AsyncSmtpTransport<Tokio1Exec
     if !email.auth_username.is_empty() {
         let source = email.auth_password.as_ref().ok_or("auth_username is set, auth_password or auth_password_file is not")?;
         let password = secret::read(source, base)?;
-        builder = builder.credentials(Credentials::new(email.auth_username.clone(), password)).authentication(vec![Mechanism::Plain, Mechanism::Login]);
+        builder =
+            builder.credentials(Credentials::new(email.auth_username.clone(), password)).authentication(vec![Mechanism::Plain, Mechanism::Login]);
     }
     Ok(builder.build())
 }

@@ -37,7 +37,12 @@ async fn world(robot_secret: &str) -> World {
     std::fs::write(dir.path().join("secret"), format!("{robot_secret}\n")).unwrap();
     let routes = router::config::load("alertmanager.yml", &routes).unwrap().config;
     let robots = router::dingtalk::load("dingtalk.yml", &robots).unwrap().config;
-    let around = Surroundings { own_addresses: vec!["127.0.0.1:9099".to_owned()], lang: Lang::Zh, timezone: "Asia/Shanghai".to_owned(), ..Surroundings::default() };
+    let around = Surroundings {
+        own_addresses: vec!["127.0.0.1:9099".to_owned()],
+        lang: Lang::Zh,
+        timezone: "Asia/Shanghai".to_owned(),
+        ..Surroundings::default()
+    };
     let setup = Setup::link(routes, robots, &[], &around).unwrap().config;
     let courier = Courier::new(dir.path().to_path_buf()).unwrap();
     World { inbox, setup, courier, _shutdown: shutdown.drop_guard(), dir }

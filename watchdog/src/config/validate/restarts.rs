@@ -65,7 +65,11 @@ fn method(written: &Text, findings: &mut Findings) -> Method {
         "child" => Method::Child,
         "signal" => Method::Signal,
         later if LATER.contains(&later) => {
-            findings.unknown_value("E307", written, ("`child` or `signal` (the others come with a later version)", "`child` 或 `signal`（其余方式将在后续版本提供）"));
+            findings.unknown_value(
+                "E307",
+                written,
+                ("`child` or `signal` (the others come with a later version)", "`child` 或 `signal`（其余方式将在后续版本提供）"),
+            );
             Method::Signal
         }
         _ => {
