@@ -75,7 +75,7 @@ pub fn check(sources: &[RuleSource<'_>], options: &CheckOptions) -> Checked {
     let functions = render::table();
     let mut checked = Checked::default();
     for source in sources {
-        let mut reader = Reader { document: Document::new(source.file, source.text), functions: &functions, options, rules: 0 };
+        let mut reader = Reader { document: Document::new(source.file, source.text, options.unknown_keys), functions: &functions, options, rules: 0 };
         let groups = reader.groups();
         let mut found = reader.document.found;
         found.sort_by_key(|one| (one.place, one.code));
@@ -111,11 +111,6 @@ impl Checked {
 // === impl Reader ===
 
 impl Reader<'_> {
-    /// The keys to check against: none when unknown ones are ignored.
-    fn known<'k>(&self, keys: &'k [&'k str]) -> &'k [&'k str] {
-        if self.options.unknown_keys == UnknownKeys::Ignore { &[] } else { keys }
-    }
-
     fn error(&mut self, code: &'static str, message: Text, place: Place) {
         self.document.say(Diagnostic::error(code, message), place);
     }
@@ -132,8 +127,7 @@ impl Reader<'_> {
         if matches!(tree.value, Node::Null) {
             return Vec::new();
         }
-        let known = self.known(&["groups"]);
-        let Some(fields) = self.document.fields(&tree, known) else { return Vec::new() };
+        let Some(fields) = self.document.fields(&tree, &["groups"]) else { return Vec::new() };
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         let mut groups = Vec::new();
         for node in self.document.list(fields.get("groups")) {
@@ -153,15 +147,15 @@ impl Reader<'_> {
 
     /// A group and the place of its name; `None` when it has none, having said so.
     fn group(&mut self, node: &Spanned<Node>) -> Option<(Group, Place)> {
-        let known = self.known(GROUP_KEYS);
-        let fields = self.document.fields(node, known)?;
+        let fields = self.document.fields(node, GROUP_KEYS)?;
         let name = fields.get("name").and_then(|node| self.document.text(node)).filter(|name| !name.text.is_empty());
         if name.is_none() {
             let place = fields.key_place("name").unwrap_or(Place { len: 1, ..fields.place });
             self.error("E110", Text::new("the group has no name", "规则组没有名称"), place);
         }
-        let interval_ms = self.duration(fields, "interval", AboveZero::Must);
-        let query_offset_ms = self.duration(fields, "query_offset", AboveZero::MayBeZero);
+        // Zero stands for the default, as in Prometheus.
+        let interval_ms = self.duration(fields, "interval").filter(|ms| *ms > 0);
+        let query_offset_ms = self.duration(fields, "query_offset");
         let limit = self.limit(fields);
         let labels = self.labels(fields);
         let mut rules: Vec<Arc<Rule>> = Vec::new();
@@ -174,9 +168,9 @@ impl Reader<'_> {
         Some((Group { file: self.document.file.into(), name, interval_ms, query_offset_ms, limit, rules, digest }, place))
     }
 
-    fn duration(&mut self, fields: Fields<'_>, key: &str, zero: AboveZero) -> Option<i64> {
+    fn duration(&mut self, fields: Fields<'_>, key: &str) -> Option<i64> {
         let text = fields.get(key).and_then(|node| self.document.text(node))?;
-        let read = promql::parse::duration_ms(&text.text).filter(|ms| *ms > 0 || zero == AboveZero::MayBeZero);
+        let read = promql::parse::duration_ms(&text.text);
         if read.is_none() {
             let message = Text::new(format!("`{key}` is not a duration: {:?}", text.text), format!("`{key}` 不是有效的时长：{:?}", text.text));
             let expected = Text::new("such as 30s, 5m or 1h30m", "例如 30s、5m 或 1h30m");
@@ -187,31 +181,38 @@ impl Reader<'_> {
 
     fn limit(&mut self, fields: Fields<'_>) -> usize {
         let Some(text) = fields.get("limit").and_then(|node| self.document.text(node)) else { return 0 };
-        text.text.parse().unwrap_or_else(|_| {
+        let read = text.text.parse::<i64>().map(|limit| usize::try_from(limit).unwrap_or(0));
+        read.unwrap_or_else(|_| {
             let message = Text::new(format!("`limit` is not a whole number: {:?}", text.text), format!("`limit` 不是整数：{:?}", text.text));
             self.error("E117", message, text.place);
             0
         })
     }
 
+    /// A name that Prometheus takes since 3.0, but that must be quoted wherever it is used.
+    fn unusual_name(&mut self, name: &Written) {
+        if self.options.lints == Lints::All {
+            let message = Text::new(
+                format!("{:?} must be written in quotes wherever it is used, and older tools refuse it", name.text),
+                format!("{:?} 在使用处必须加引号，旧工具会拒绝它", name.text),
+            );
+            self.document.say(Diagnostic::warning("W121", message), name.place);
+        }
+    }
+
     /// Names and texts under `labels`, the names checked.
     fn labels(&mut self, fields: Fields<'_>) -> Vec<(Written, Written)> {
         let labels = self.document.texts(fields.get("labels"));
         for (name, _) in &labels {
-            if !promql::labels::is_label_name(&name.text) || name.text == promql::labels::METRIC_NAME {
+            if name.text.is_empty() || name.text == promql::labels::METRIC_NAME {
                 let message = Text::new(format!("{:?} is not a label name", name.text), format!("{:?} 不是有效的标签名", name.text));
                 self.error("E115", message, name.place);
+            } else if !promql::labels::is_label_name(&name.text) {
+                self.unusual_name(name);
             }
         }
         labels
     }
-}
-
-/// Whether a duration may be zero.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AboveZero {
-    Must,
-    MayBeZero,
 }
 
 /// The text up to a second document.

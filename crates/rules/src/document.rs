@@ -8,6 +8,7 @@ use diagnostics::yaml::{Spanned, place_of, read};
 use diagnostics::{Diagnostic, Place, Text, closest};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::check::UnknownKeys;
 use crate::scalar;
 
 /// A part of a document.
@@ -49,6 +50,7 @@ pub(crate) struct Document<'t> {
     pub(crate) file: &'t str,
     pub(crate) source: &'t str,
     pub(crate) found: Vec<Diagnostic>,
+    unknown_keys: UnknownKeys,
 }
 
 // === impl Node ===
@@ -173,8 +175,8 @@ impl Written {
 // === impl Document ===
 
 impl<'t> Document<'t> {
-    pub(crate) fn new(file: &'t str, source: &'t str) -> Self {
-        Self { file, source, found: Vec::new() }
+    pub(crate) fn new(file: &'t str, source: &'t str, unknown_keys: UnknownKeys) -> Self {
+        Self { file, source, found: Vec::new(), unknown_keys }
     }
 
     /// The tree of the file; `None` after saying why there is none.
@@ -205,7 +207,8 @@ impl<'t> Document<'t> {
             return None;
         };
         for (key, _) in entries {
-            if !known.is_empty() && !known.contains(&key.value.0.as_str()) {
+            let checked = !known.is_empty() && self.unknown_keys == UnknownKeys::Refuse;
+            if checked && !known.contains(&key.value.0.as_str()) {
                 self.unknown_key(key, known);
             }
         }
@@ -275,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_tree_knows_its_places_and_texts() {
-        let mut document = Document::new("f.yml", SAMPLE);
+        let mut document = Document::new("f.yml", SAMPLE, UnknownKeys::Refuse);
         let tree = document.tree().unwrap();
         let fields = document.fields(&tree, &[]).unwrap();
         let a = document.text(fields.get("a").unwrap()).unwrap();
@@ -290,7 +293,7 @@ mod tests {
 
     #[test]
     fn every_wrong_key_and_type_is_reported_in_one_run() {
-        let mut document = Document::new("f.yml", "grops: 1\nlist: {a: b}\n");
+        let mut document = Document::new("f.yml", "grops: 1\nlist: {a: b}\n", UnknownKeys::Refuse);
         let tree = document.tree().unwrap();
         let fields = document.fields(&tree, &["groups", "list"]).unwrap();
         assert!(document.list(fields.get("list")).is_empty());

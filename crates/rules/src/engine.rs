@@ -274,8 +274,6 @@ impl RuleEngine {
                 }
                 if newer(slot.at) {
                     group.pass = Some(Pass { at: slot.at, next_rule: 0, kind: PassKind::Grid });
-                    // A grid evaluation behind an urgent wish fulfils it.
-                    group.urgent = group.urgent && slot.at < now.saturating_sub(URGENT_GAP_MS);
                 }
             } else if group.urgent && newer(now) && group.last_urgent_at.is_none_or(|last| now - last >= URGENT_GAP_MS) {
                 group.urgent = false;

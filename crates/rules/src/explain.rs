@@ -52,14 +52,10 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "E114",
-        "The name of a recorded metric is not a metric name: letters, digits, `_` and `:`, not beginning with a digit, without braces (labels go under `labels`).",
-        "记录的指标名无效：只能是字母、数字、`_`、`:`，不能以数字开头，不能带花括号（标签写在 `labels` 下）。",
+        "The name of a recorded metric is not a metric name: it must not contain braces (labels go under `labels`).",
+        "记录的指标名无效：不能带花括号（标签写在 `labels` 下）。",
     ),
-    (
-        "E115",
-        "The name of a label or annotation is not one: letters, digits and `_`, not beginning with a digit; a label cannot be `__name__`.",
-        "标签或注解的名称无效：只能是字母、数字和 `_`，不能以数字开头；标签不能是 `__name__`。",
-    ),
+    ("E115", "A label or annotation needs a name, and a label cannot be `__name__`.", "标签或注解必须有名称，标签不能是 `__name__`。"),
     ("E116", "The template of a label or annotation cannot be parsed. The caret shows the place.", "标签或注解的模板无法解析，插入符标出位置。"),
     ("E117", "`limit` is a whole number, 0 for none.", "`limit` 是整数，0 表示不限制。"),
     ("E130", "A rule test is incomplete or wrong: see the message for the key.", "规则测试不完整或有误：消息中指明了具体的键。"),
@@ -111,6 +107,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "`up == 0` 无法区分进程卡死与进程不存在，目标不再被配置时也不会告警。请与 proc_up 或 probe_success 组合，或另加一条 absent() 规则。",
     ),
     ("W120", "A text uses a label that the expression's result cannot have; it will be empty.", "文本使用了表达式结果中不可能存在的标签，将为空。"),
+    (
+        "W121",
+        "A name with other characters than letters, digits and `_` is taken since Prometheus 3.0, but must be written in quotes wherever it is used; older tools refuse it.",
+        "含有字母、数字和 `_` 之外字符的名称自 Prometheus 3.0 起可用，但在使用处必须加引号；旧工具会拒绝它。",
+    ),
     ("W130", "A pattern under `rule_files` matches no file.", "`rule_files` 中的某个模式没有匹配到文件。"),
 ];
 

@@ -29,7 +29,7 @@ pub mod unittest;
 mod view;
 
 pub use alert::AlertState;
-pub use check::{CheckOptions, Checked, RuleSource, check};
+pub use check::{CheckOptions, Checked, Lints, RuleSource, UnknownKeys, check};
 pub use effects::{Alert, Effects, Event, Figures};
 pub use engine::{EngineLimits, EngineOptions, RuleEngine};
 pub use model::{AlertRule, Field, Group, RecordRule, Rule, RuleSet};

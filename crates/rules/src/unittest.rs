@@ -10,6 +10,8 @@ mod run;
 use diagnostics::{Diagnostic, Place};
 use promql::labels::Labels;
 
+use crate::check::UnknownKeys;
+
 pub use junit::junit;
 pub use outcome::{Failure, Outcome};
 pub use run::run;
@@ -88,6 +90,6 @@ pub(crate) struct ExprCase {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn read(file: &str, text: &str) -> Result<TestFile, Vec<Diagnostic>> {
-    read::read(file, text)
+pub fn read(file: &str, text: &str, unknown_keys: UnknownKeys) -> Result<TestFile, Vec<Diagnostic>> {
+    read::read(file, text, unknown_keys)
 }

@@ -114,6 +114,6 @@ proptest! {
     #[test]
     fn no_text_makes_the_check_panic(text in "(groups:|rules:|- |  |\\n|name: a|alert: A|record: r|expr: |up == 0|sum\\(|\\[5m\\]|for: |5m|labels: |\\{|\\}|\\[|\\]|'|\"|\\||>-|&a |\\*a|\\{\\{ \\$value \\}\\}|\\PC){0,30}") {
         let _ = check(&[RuleSource { file: "r.yml", text: &text }], &CheckOptions::default());
-        let _ = rules::unittest::read("t.yml", &text);
+        let _ = rules::unittest::read("t.yml", &text, rules::UnknownKeys::Refuse);
     }
 }

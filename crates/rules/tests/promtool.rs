@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rules::unittest::{self, Outcome};
-use rules::{CheckOptions, Checked, RuleSource, check};
+use rules::{CheckOptions, Checked, RuleSource, UnknownKeys, check};
 
 /// The program, or nothing when it may be left out.
 fn promtool() -> Option<PathBuf> {
@@ -62,6 +62,37 @@ fn the_same_verdict_on_every_rule_file() {
     }
 }
 
+/// Name, text, our verdict, and whether promtool's must be the same.
+fn verdicts() -> Vec<(String, String, bool, bool)> {
+    let parts = include_str!("verdicts.txt").split("\n=== ").skip(1);
+    let parts = parts.map(|part| {
+        let (head, text) = part.split_once('\n').unwrap_or((part, ""));
+        let (verdict, name) = head.split_once(' ').unwrap();
+        let same = !name.contains('|');
+        (name.split(" |").next().unwrap().to_owned(), text.to_owned(), verdict == "ok", same)
+    });
+    parts.collect()
+}
+
+#[test]
+fn each_small_file_has_its_verdict() {
+    for (name, text, accepted, _) in verdicts() {
+        let checked = check(&[RuleSource { file: &name, text: &text }], &CheckOptions::default());
+        assert_eq!(checked.is_usable(), accepted, "{name}: {:#?}", checked.diagnostics);
+    }
+}
+
+#[test]
+fn promtool_has_the_same_verdict_on_each_small_file() {
+    let Some(promtool) = promtool() else { return };
+    let dir = scratch("verdicts");
+    for (name, text, accepted, same) in verdicts() {
+        std::fs::write(dir.join("r.yml"), &text).unwrap();
+        let (theirs, said) = asked(&promtool, &["check", "rules", "--lint=none", "r.yml"], &dir);
+        assert_eq!(theirs == accepted, same, "{name}:\n{said}");
+    }
+}
+
 #[test]
 fn the_same_verdict_on_every_rule_test() {
     let Some(promtool) = promtool() else { return };
@@ -76,7 +107,7 @@ fn the_same_verdict_on_every_rule_test() {
 }
 
 fn ours(test: &str, rules: &str) -> Vec<Outcome> {
-    let file = unittest::read("t.yml", test).unwrap();
+    let file = unittest::read("t.yml", test, UnknownKeys::Refuse).unwrap();
     let checked = check(&[RuleSource { file: "rules.yml", text: rules }], &CheckOptions::default());
     assert!(checked.is_usable(), "{:#?}", checked.diagnostics);
     unittest::run(&file, &checked.rules, |_| true)

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use diagnostics::Lang;
 use rules::unittest::{self, Outcome, TestFile};
-use rules::{CheckOptions, RuleSource, check};
+use rules::{CheckOptions, RuleSource, UnknownKeys, check};
 
 fn test_files(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> =
@@ -25,7 +25,8 @@ fn test_files(dir: &Path) -> Vec<PathBuf> {
 
 fn run(path: &Path) -> (TestFile, Vec<Outcome>) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
-    let file = unittest::read(&name, &std::fs::read_to_string(path).unwrap()).unwrap_or_else(|found| panic!("{name}: {found:#?}"));
+    let file =
+        unittest::read(&name, &std::fs::read_to_string(path).unwrap(), UnknownKeys::Refuse).unwrap_or_else(|found| panic!("{name}: {found:#?}"));
     let texts: Vec<(String, String)> = file
         .rule_files
         .iter()
@@ -65,7 +66,7 @@ fn each_file_ends_as_it_says() {
 #[test]
 fn a_wrong_test_file_is_told_all_that_is_wrong() {
     let text = "rule_files: [a.yml]\nevaluation_interval: 1x\ntests:\n  - intervall: 1m\n    input_series:\n      - {series: 'up{', values: '1 y'}\n    alert_rule_test:\n      - {eval_time: 5m}\n";
-    let found = unittest::read("t.yml", text).unwrap_err();
+    let found = unittest::read("t.yml", text, UnknownKeys::Refuse).unwrap_err();
     let codes: Vec<_> = found.iter().map(|one| (one.place.map_or(0, |place| place.line), one.code)).collect();
     assert_eq!(codes, [(2, "E112"), (4, "E002"), (6, "E101"), (6, "E131"), (8, "E003")]);
 }

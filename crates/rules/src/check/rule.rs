@@ -6,7 +6,7 @@ use diagnostics::yaml::Spanned;
 use diagnostics::{Diagnostic, Place, Text};
 use promql::parse::{Expr, parse};
 
-use super::{AboveZero, Lints, Reader, say_lints};
+use super::{Lints, Reader, say_lints};
 use crate::document::{Fields, Node, Written};
 use crate::lint;
 use crate::model::{AlertRule, Field, RecordRule, Rule};
@@ -24,18 +24,17 @@ enum Kind {
 impl Reader<'_> {
     /// A rule; `None` after saying what is wrong with it. `group_labels` are overridden by its own.
     pub(super) fn rule(&mut self, node: &Spanned<Node>, group_labels: &[(Written, Written)]) -> Option<Rule> {
-        let known = self.known(RULE_KEYS);
-        let fields = self.document.fields(node, known)?;
+        let fields = self.document.fields(node, RULE_KEYS)?;
         let begin = self.document.found.len();
         let kind = self.kind(fields);
         let expr = self.expression(fields);
-        let for_ms = self.duration(fields, "for", AboveZero::MayBeZero).unwrap_or(0);
-        let keep_firing_for_ms = self.duration(fields, "keep_firing_for", AboveZero::MayBeZero).unwrap_or(0);
+        let for_ms = self.duration(fields, "for").unwrap_or(0);
+        let keep_firing_for_ms = self.duration(fields, "keep_firing_for").unwrap_or(0);
         let own = self.labels(fields);
         let mut labels: BTreeMap<String, Written> = group_labels.iter().map(|(name, text)| (name.text.clone(), text.clone())).collect();
         labels.extend(own.into_iter().map(|(name, text)| (name.text, text)));
         let rule = match kind? {
-            Kind::Record(name) => Some(self.recording(fields, name, (expr?, labels))),
+            Kind::Record(name) => Some(self.recording(fields, name, (expr?, labels), (for_ms, keep_firing_for_ms))),
             Kind::Alert(name) => self.alerting(fields, name, (expr?, labels), (for_ms, keep_firing_for_ms)),
         };
         let faultless = self.document.found.get(begin..).unwrap_or_default().iter().all(|found| found.severity != diagnostics::Severity::Error);
@@ -69,15 +68,13 @@ impl Reader<'_> {
     }
 
     fn metric_name(&mut self, name: &Written) {
-        if promql::labels::is_metric_name(&name.text) {
-            return;
+        if name.text.contains(['{', '}']) {
+            let message = Text::new(format!("{:?} is not a metric name", name.text), format!("{:?} 不是有效的指标名", name.text));
+            let found = Diagnostic::error("E114", message).hint(Text::new("write labels under `labels`", "标签请写在 `labels` 下"));
+            self.document.say(found, name.place);
+        } else if !promql::labels::is_metric_name(&name.text) {
+            self.unusual_name(name);
         }
-        let message = Text::new(format!("{:?} is not a metric name", name.text), format!("{:?} 不是有效的指标名", name.text));
-        let mut found = Diagnostic::error("E114", message);
-        if name.text.contains('{') {
-            found = found.hint(Text::new("write labels under `labels`", "标签请写在 `labels` 下"));
-        }
-        self.document.say(found, name.place);
     }
 
     /// The expression with its text; every error of it is reported at its place in the file.
@@ -103,9 +100,16 @@ impl Reader<'_> {
         }
     }
 
-    fn recording(&mut self, fields: Fields<'_>, name: Written, (expr, labels): ((Written, Expr), BTreeMap<String, Written>)) -> Rule {
-        for key in ["for", "keep_firing_for", "annotations"] {
-            if let Some(place) = fields.get(key).and(fields.key_place(key)) {
+    fn recording(
+        &mut self,
+        fields: Fields<'_>,
+        name: Written,
+        (expr, labels): ((Written, Expr), BTreeMap<String, Written>),
+        (for_ms, keep_firing_for_ms): (i64, i64),
+    ) -> Rule {
+        let annotated = !self.document.texts(fields.get("annotations")).is_empty();
+        for (key, is_set) in [("for", for_ms > 0), ("keep_firing_for", keep_firing_for_ms > 0), ("annotations", annotated)] {
+            if let Some(place) = fields.key_place(key).filter(|_| is_set) {
                 self.error("E113", Text::new(format!("a recording rule has no `{key}`"), format!("记录规则没有 `{key}`")), place);
             }
         }
@@ -125,8 +129,11 @@ impl Reader<'_> {
     ) -> Option<Rule> {
         let annotations = self.document.texts(fields.get("annotations"));
         for (name, _) in annotations.iter().filter(|(name, _)| !promql::labels::is_label_name(&name.text)) {
-            let message = Text::new(format!("{:?} is not an annotation name", name.text), format!("{:?} 不是有效的注解名", name.text));
-            self.error("E115", message, name.place);
+            if name.text.is_empty() {
+                self.error("E115", Text::new("an annotation has no name", "注解没有名称"), name.place);
+            } else {
+                self.unusual_name(name);
+            }
         }
         let annotations: BTreeMap<String, Written> = annotations.into_iter().map(|(name, text)| (name.text, text)).collect();
         let (query, expr) = expr;

@@ -9,14 +9,15 @@ use promql::notation::{NotationError, expand};
 use promql::parse::{duration_ms, parse_series};
 
 use super::{AlertCase, ExpectedAlert, ExprCase, Input, Test, TestFile};
+use crate::check::UnknownKeys;
 use crate::document::{Document, Fields, Node, Written};
 
 const FILE_KEYS: &[&str] = &["rule_files", "evaluation_interval", "group_eval_order", "fuzzy_compare", "tests"];
 const TEST_KEYS: &[&str] =
     &["name", "interval", "start_timestamp", "input_series", "alert_rule_test", "promql_expr_test", "external_labels", "external_url"];
 
-pub(super) fn read(file: &str, text: &str) -> Result<TestFile, Vec<Diagnostic>> {
-    let mut reader = Reader { document: Document::new(file, text) };
+pub(super) fn read(file: &str, text: &str, unknown_keys: UnknownKeys) -> Result<TestFile, Vec<Diagnostic>> {
+    let mut reader = Reader { document: Document::new(file, text, unknown_keys) };
     let read = reader.file();
     match read {
         Some(read) if reader.document.found.is_empty() => Ok(read),
