@@ -28,7 +28,10 @@ mod router;
 mod setup;
 pub mod silence;
 pub mod time;
+pub mod view;
+mod webhook;
 
 pub use effects::{Effects, Event, EventKind, Received};
 pub use router::{ChannelExplanation, Explanation, HandOverError, Limits, Load, RouteExplanation, Router};
 pub use setup::{Setup, Surroundings};
+pub use webhook::WebhookRequest;

@@ -20,6 +20,7 @@ mod robots;
 mod sample;
 mod send;
 mod settle;
+mod shown;
 mod silences;
 mod store;
 mod tick;
