@@ -58,10 +58,10 @@ impl Style<'_> {
     }
 }
 
-/// The first `count` alerts of a notification, firing ones first, the rest counted as truncated.
+/// The first `count` alerts of a notification, firing ones first, the most urgent before, the rest counted as truncated.
 pub(crate) fn cut(notification: &Notification, count: usize) -> Notification {
     let mut out = notification.clone();
-    out.alerts.sort_by_key(|alert| alert.status);
+    out.alerts.sort_by_key(|alert| (alert.status, words::urgency(alert)));
     let over = out.alerts.len().saturating_sub(count);
     out.alerts.truncate(count);
     out.truncated_alerts += over;

@@ -75,7 +75,7 @@ fn inhibit_rule(written: &Spanned<written::InhibitRule>, findings: &mut Findings
     let rule = &written.value;
     let source = matchers::of(&matchers::Parts::new("source_", &rule.source_match, &rule.source_match_re, &rule.source_matchers), findings);
     let target = matchers::of(&matchers::Parts::new("target_", &rule.target_match, &rule.target_match_re, &rule.target_matchers), findings);
-    let equal: Vec<(&str, Place)> = rule.equal.as_ref().map(super::scalars::Words::each).unwrap_or_default();
+    let equal: Vec<(&str, Place)> = rule.equal.as_ref().map(super::scalars::each).unwrap_or_default();
     for (name, place) in &equal {
         if name.is_empty() {
             bad_label(findings, *place, name);

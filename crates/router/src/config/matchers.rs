@@ -5,7 +5,7 @@ use diagnostics::{Place, Text};
 
 use super::check::{bad_label, deprecated, is_classic_name};
 use super::findings::{Findings, hint};
-use super::scalars::{Pairs, Words};
+use super::scalars::{Pairs, Words, each};
 use crate::matcher::{MatchOp, Matcher, Note, parse};
 
 /// The three keys under which one side's matchers are written.
@@ -31,7 +31,7 @@ impl<'a> Parts<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         let no_pairs = |pairs: Option<&Spanned<Pairs>>| pairs.is_none_or(|pairs| pairs.value.0.is_empty());
-        no_pairs(self.equal) && no_pairs(self.regex) && self.list.is_none_or(|list| Words::each(list).is_empty())
+        no_pairs(self.equal) && no_pairs(self.regex) && self.list.is_none_or(|list| each(list).is_empty())
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn of(parts: &Parts<'_>, findings: &mut Findings) -> Vec<Matcher> {
             out.extend(from_pairs(&pairs.value, op, findings));
         }
     }
-    for (text, place) in parts.list.map(Words::each).unwrap_or_default() {
+    for (text, place) in parts.list.map(each).unwrap_or_default() {
         out.extend(from_text(text, place, findings));
     }
     out.sort();

@@ -9,7 +9,7 @@ use diagnostics::{Place, Text};
 
 use super::check::{bad_label, duration};
 use super::findings::{Findings, hint, suggest};
-use super::scalars::Words;
+use super::scalars::{Words, each};
 use super::{Receiver, matchers, written};
 use crate::interval::TimeInterval;
 use crate::matcher::set_text;
@@ -81,7 +81,7 @@ fn check_root(root: &Spanned<written::Route>, findings: &mut Findings) {
 }
 
 fn has_names(words: Option<&Spanned<Words>>) -> bool {
-    words.is_some_and(|words| !Words::each(words).is_empty())
+    words.is_some_and(|words| !each(words).is_empty())
 }
 
 /// Adds a route and everything below it; returns its id.
@@ -161,7 +161,7 @@ fn intervals_of(route: &written::Route, parent: &Route, findings: &mut Findings)
 }
 
 fn group_by(words: &Spanned<Words>, findings: &mut Findings) -> GroupBy {
-    let list = Words::each(words);
+    let list = each(words);
     let mut seen = BTreeSet::new();
     for (name, place) in &list {
         if name.is_empty() {
@@ -181,7 +181,7 @@ fn group_by(words: &Spanned<Words>, findings: &mut Findings) -> GroupBy {
 }
 
 fn interval_names(words: Option<&Spanned<Words>>, names: &Names<'_>, findings: &mut Findings) -> Vec<String> {
-    let list: Vec<(&str, Place)> = words.map(Words::each).unwrap_or_default();
+    let list: Vec<(&str, Place)> = words.map(each).unwrap_or_default();
     for (name, place) in &list {
         if !names.intervals.contains(name) {
             let message = Text::new(format!("undefined time interval `{name}`"), format!("未定义的时间段 `{name}`"));

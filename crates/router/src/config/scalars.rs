@@ -4,64 +4,19 @@ use std::fmt;
 
 use diagnostics::Place;
 use diagnostics::yaml::{Spanned, place_of};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A text with its place.
 pub type Word = Spanned<String>;
 
-/// One text or a list of texts; always inside a [`Spanned`], which is the place of a lone text.
-#[derive(Clone, Debug)]
-pub enum Words {
-    /// A text by itself.
-    One(String),
-    /// A list.
-    Many(Vec<Word>),
-}
+/// A list of texts with their places. (A lone text is refused, as Alertmanager 0.33 does.)
+pub type Words = Vec<Word>;
 
 /// A mapping of texts, in the order written, with the places of keys and values.
 #[derive(Clone, Debug, Default)]
 pub struct Pairs(pub Vec<(Word, Word)>);
 
-struct WordsVisitor;
 struct PairsVisitor;
-
-// === impl Words ===
-
-impl Words {
-    /// Each text with its place.
-    pub(crate) fn each(words: &Spanned<Self>) -> Vec<(&str, Place)> {
-        match &words.value {
-            Self::One(text) => vec![(text.as_str(), place_of(words))],
-            Self::Many(list) => list.iter().map(|word| (word.value.as_str(), place_of(word))).collect(),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Words {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WordsVisitor)
-    }
-}
-
-impl<'de> Visitor<'de> for WordsVisitor {
-    type Value = Words;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or a list of texts")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Words, E> {
-        Ok(Words::One(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
-        let mut words = Vec::new();
-        while let Some(word) = list.next_element()? {
-            words.push(word);
-        }
-        Ok(Words::Many(words))
-    }
-}
 
 // === impl Pairs ===
 
@@ -85,4 +40,9 @@ impl<'de> Visitor<'de> for PairsVisitor {
         }
         Ok(Pairs(pairs))
     }
+}
+
+/// Each text with its place.
+pub(crate) fn each(words: &Spanned<Words>) -> Vec<(&str, Place)> {
+    words.value.iter().map(|word| (word.value.as_str(), place_of(word))).collect()
 }

@@ -5,7 +5,7 @@ use gotemplate::Escape;
 
 use super::Target;
 use crate::config::SecretSource;
-use crate::message::words::{capped, leading};
+use crate::message::words::capped;
 use crate::message::{SHOWN, Style, cut, data};
 use crate::notification::{Notification, Status};
 use crate::setup::Setup;
@@ -70,7 +70,8 @@ impl Setup {
             let data = data::data(&part, style, at);
             let title = capped(style.render(set, (&name("title"), title), &data)?.trim(), TITLE_MAX);
             let body = style.render(set, (&name("text"), text), &data)?;
-            let tail = tail(&part, at, style.lang);
+            let missing: Vec<&String> = at.iter().filter(|number| !body.contains(&format!("@{number}"))).collect();
+            let tail = tail(&part, &missing, style.lang);
             let room = BYTES_MAX.saturating_sub(title.len() + tail.len());
             if body.len() <= room {
                 return Ok((title, format!("{}{tail}", body.trim_end())));
@@ -107,8 +108,8 @@ fn mentions(robot: &Target, notification: &Notification) -> Vec<String> {
     all
 }
 
-/// What stands below any template's text: what was left out, and the numbers, without which a mention is not highlighted.
-fn tail(notification: &Notification, at: &[String], lang: Lang) -> String {
+/// What stands below any template's text: what was left out, the page, and the numbers, without which a mention is not highlighted.
+fn tail(notification: &Notification, at: &[&String], lang: Lang) -> String {
     let mut out = String::new();
     if notification.truncated_alerts > 0 {
         let count = notification.truncated_alerts;
@@ -116,7 +117,7 @@ fn tail(notification: &Notification, at: &[String], lang: Lang) -> String {
         let note = if lang == Lang::Zh { format!("另有 {count} 条未显示") } else { format!("{count} more not shown") };
         out.push_str(&if link.is_empty() { format!("\n\n**{note}**") } else { format!("\n\n**[{note}]({link})**") });
     }
-    if !at.is_empty() && leading(notification).is_some() {
+    if !at.is_empty() {
         out.push_str("\n\n");
         out.push_str(&at.iter().map(|number| format!("@{number}")).collect::<Vec<_>>().join(" "));
     }

@@ -1,6 +1,6 @@
 //! What templates see of a notification (Alertmanager documentation, "Notification template reference"), and ours besides.
 //!
-//! Ours, on the whole: `.AtMobiles` (as the DingTalk webhook), `.Title`, `.Groups`, `.Truncated`, `.ShownFiring`, `.Lang`. Ours, on an alert, ready to
+//! Ours, on the whole: `.AtMobiles` (as the DingTalk webhook), `.Title` (for a banner), `.Heading` (the same for markdown), `.Groups`, `.Truncated`, `.ShownFiring`, `.Lang`. Ours, on an alert, ready to
 //! be printed, in the language and zone of the message, safe: `.Emoji`, `.Severity`, `.Name`, `.Subject`, `.Summary`, `.Impact`, `.Action`, `.Value`,
 //! `.Since`, `.Ended`, `.Lasted`, `.Tags`, `.RunbookURL`, `.DashboardURL`, `.GraphURL`.
 
@@ -64,7 +64,8 @@ pub(crate) fn data(notification: &Notification, style: &Style<'_>, mobiles: &[St
             ("NotificationReason", Value::str(notification.reason.as_str())),
             ("ExternalURL", Value::str(&notification.external_url)),
             ("AtMobiles", Value::list_of(mobiles)),
-            ("Title", Value::from(title(notification, style))),
+            ("Title", Value::from(title(notification, style, capped))),
+            ("Heading", Value::from(title(notification, style, |text, max| shown(text, max, style)))),
             ("Groups", number(notification.groups)),
             ("Truncated", number(notification.truncated_alerts)),
             ("ShownFiring", number(shown_firing)),
@@ -114,7 +115,8 @@ fn one(alert: &NotifiedAlert, notification: &Notification, style: &Style<'_>) ->
 }
 
 /// What stands above the message and in the banner: emoji, severity, name, what it is about, how many.
-pub(crate) fn title(notification: &Notification, style: &Style<'_>) -> String {
+/// A banner is no markdown, a heading is: `safe` makes text from outside fit for the place.
+fn title(notification: &Notification, style: &Style<'_>, safe: impl Fn(&str, usize) -> String) -> String {
     let zh = style.lang == Lang::Zh;
     let total = notification.alerts.len() + notification.truncated_alerts;
     let Some(lead) = leading(notification) else {
@@ -128,8 +130,8 @@ pub(crate) fn title(notification: &Notification, style: &Style<'_>) -> String {
             format!("{emoji} Digest: {} groups, {total} alerts", notification.groups)
         };
     }
-    let name = shown(lead.labels.value(ALERTNAME), LABEL_MAX, style);
-    let about = if total == 1 { shown(subject(lead), LABEL_MAX, style) } else { format!("×{total}") };
+    let name = safe(lead.labels.value(ALERTNAME), LABEL_MAX);
+    let about = if total == 1 { safe(subject(lead), LABEL_MAX) } else { format!("×{total}") };
     [emoji, word, &name, &about].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

@@ -38,9 +38,9 @@ pub(crate) fn leading(notification: &Notification) -> Option<&NotifiedAlert> {
     notification.alerts.iter().min_by_key(|alert| urgency(alert))
 }
 
-/// What an alert is about: its instance, else its process, job or host.
+/// What an alert is about: its instance, else its process, symbol, job or host.
 pub(crate) fn subject(alert: &NotifiedAlert) -> &str {
-    ["instance", "process", "job", "host"].iter().map(|name| alert.labels.value(name)).find(|value| !value.is_empty()).unwrap_or("")
+    ["instance", "process", "symbol", "job", "host"].iter().map(|name| alert.labels.value(name)).find(|value| !value.is_empty()).unwrap_or("")
 }
 
 /// A span in words: `3m 20s`, `3 分 20 秒`; days are the largest unit, at most two units are shown.
@@ -95,12 +95,13 @@ pub(crate) fn capped(text: &str, max: usize) -> String {
     out
 }
 
-/// Capped text that means only itself in DingTalk's markdown: no emphasis, link, image, quote, heading or mention.
+/// Capped text that means only itself inside a line of DingTalk's markdown: no emphasis, code, link, image, tag or mention.
+/// (Headings and quotes begin lines, and this text holds no line break.)
 pub(crate) fn plain(text: &str, max: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for c in capped(text, max).chars() {
         match c {
-            '*' | '_' | '`' | '[' | ']' | '(' | ')' | '#' | '>' | '<' | '!' | '\\' | '|' | '~' => {
+            '*' | '_' | '`' | '[' | ']' | '<' | '\\' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -165,7 +166,7 @@ mod tests {
 
     #[test]
     fn hostile_text_means_only_itself() {
-        assert_eq!(plain("[x](http://evil) @138 **b**\n# h", 100), r"\[x\]\(http://evil\) ＠138 \*\*b\*\* \# h");
+        assert_eq!(plain("[x](http://evil) @138 **b**\n# h_<i>", 100), r"\[x\](http://evil) ＠138 \*\*b\*\* # h\_\<i>");
         assert_eq!(plain("汉字汉字汉字", 4), "汉字汉字…");
     }
 
