@@ -18,7 +18,7 @@ pub struct DeliveryId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Integration {
     /// HTTP POST of the version 4 payload.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     /// Mail.
     Email(Box<Email>),
     /// A robot of `dingtalk.yml`, in process.

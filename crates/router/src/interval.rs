@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn hours_and_weekdays_in_a_zone() {
         let office = TimeInterval {
-            times: vec![field::time_of_day("09:00").unwrap()..field::time_of_day("18:00").unwrap()].into_iter().map(|r| (r.start, r.end)).collect(),
+            times: vec![(field::time_of_day("09:00").unwrap(), field::time_of_day("18:00").unwrap())],
             weekdays: vec![field::weekdays("monday:friday").unwrap()],
             zone: zone("Asia/Shanghai").unwrap(),
             ..interval()

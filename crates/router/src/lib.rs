@@ -11,6 +11,7 @@
 pub mod alert;
 pub mod config;
 pub mod delivery;
+mod digest;
 pub mod dingtalk;
 mod effects;
 pub mod explain;

@@ -3,9 +3,9 @@
 //! Owns: what the mail says. Must not know: SMTP, MIME.
 
 use gotemplate::Escape;
-use sha2::{Digest as _, Sha256};
 
 use crate::config::Email;
+use crate::digest::name_of;
 use crate::message::{SHOWN, Style, cut, data};
 use crate::notification::Notification;
 use crate::setup::Setup;
@@ -71,9 +71,8 @@ const OWN_HEADERS: [&str; 5] = ["From", "To", "Subject", "Message-Id", "Date"];
 /// The headers that make mails of one group one thread.
 fn thread(email: &Email, notification: &Notification, now_ms: i64, style: &Style<'_>) -> Vec<(String, String)> {
     let Some(daily) = email.threading else { return Vec::new() };
-    let day = if daily { crate::message::words::clock(now_ms, style.zone).chars().take(10).collect() } else { String::new() };
-    let hash = Sha256::digest(format!("{} {day}", notification.group_key).as_bytes());
-    let id: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let day: String = crate::message::words::clock(now_ms, style.zone).chars().take(if daily { 10 } else { 0 }).collect();
+    let id = name_of([notification.group_key.as_bytes(), day.as_bytes()], 12);
     let root = format!("<group.{id}@tidemark>");
     vec![("In-Reply-To".to_owned(), root.clone()), ("References".to_owned(), root)]
 }

@@ -117,19 +117,19 @@ fn ways(receiver: &Receiver, known: (&dingtalk::Config, &Surroundings), findings
 }
 
 fn webhook_way(webhook: &Webhook, (dingtalk, surroundings): (&dingtalk::Config, &Surroundings), findings: &mut Findings) -> Integration {
-    let over_http = || Integration::Webhook(webhook.clone());
+    let over_http = || Integration::Webhook(Box::new(webhook.clone()));
     let Some(path) = webhook.url.inline().and_then(|text| own_path(text, &surroundings.own_addresses)) else {
         return over_http();
     };
     match path {
-        OwnPath::Robot(target) => match dingtalk.targets.get_key_value(target) {
-            Some((name, _)) => Integration::DingTalk { target: name.clone(), send_resolved: webhook.send_resolved, max_alerts: webhook.max_alerts },
-            None => {
-                let message = Text::new(format!("dingtalk.yml has no target `{target}`"), format!("dingtalk.yml 中没有 target `{target}`"));
-                suggest(findings.error("E230", webhook.place, message), target, dingtalk.targets.keys().map(|name| &**name));
-                over_http()
+        OwnPath::Robot(target) => {
+            if let Some((name, _)) = dingtalk.targets.get_key_value(target) {
+                return Integration::DingTalk { target: name.clone(), send_resolved: webhook.send_resolved, max_alerts: webhook.max_alerts };
             }
-        },
+            let message = Text::new(format!("dingtalk.yml has no target `{target}`"), format!("dingtalk.yml 中没有 target `{target}`"));
+            suggest(findings.error("E230", webhook.place, message), target, dingtalk.targets.keys().map(|name| &**name));
+            over_http()
+        }
         OwnPath::Restart(name) if surroundings.restarts.iter().any(|one| one == name) => Integration::Restart { name: name.into() },
         OwnPath::Restart(name) => {
             let message = Text::new(format!("watchdog.yml has no restart `{name}`"), format!("watchdog.yml 的 restarts 中没有 `{name}`"));

@@ -41,7 +41,7 @@ pub fn format_duration(duration: Duration) -> String {
     for (unit, ms) in UNITS {
         let exact_only = matches!(unit, "y" | "w" | "d") && left % ms != 0;
         if left >= ms && !exact_only {
-            out.push_str(&format!("{}{unit}", left / ms));
+            out.extend([&(left / ms).to_string(), unit]);
             left %= ms;
         }
     }

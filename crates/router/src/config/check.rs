@@ -73,8 +73,14 @@ pub(super) fn deprecated(findings: &mut Findings, place: Place, key: &str, inste
 
 fn inhibit_rule(written: &Spanned<written::InhibitRule>, findings: &mut Findings) -> InhibitRule {
     let rule = &written.value;
-    let source = matchers::of(&matchers::Parts::new("source_", &rule.source_match, &rule.source_match_re, &rule.source_matchers), findings);
-    let target = matchers::of(&matchers::Parts::new("target_", &rule.target_match, &rule.target_match_re, &rule.target_matchers), findings);
+    let source = matchers::of(
+        &matchers::Parts::new("source_", rule.source_match.as_ref(), rule.source_match_re.as_ref(), rule.source_matchers.as_ref()),
+        findings,
+    );
+    let target = matchers::of(
+        &matchers::Parts::new("target_", rule.target_match.as_ref(), rule.target_match_re.as_ref(), rule.target_matchers.as_ref()),
+        findings,
+    );
     let equal: Vec<(&str, Place)> = rule.equal.as_ref().map(super::scalars::each).unwrap_or_default();
     for (name, place) in &equal {
         if name.is_empty() {

@@ -154,7 +154,7 @@ fn checked_url(word: &Word, findings: &mut Findings) -> String {
 fn auth(http: &written::Http, place: Place, findings: &mut Findings) -> Auth {
     let bearer = secret(http.bearer_token.as_ref(), http.bearer_token_file.as_ref(), "bearer_token", findings);
     let bearer = bearer.map(|credentials| Auth::Header { kind: "Bearer".to_owned(), credentials });
-    let basic = http.basic_auth.as_ref().and_then(|basic| basic_auth(basic, findings));
+    let basic = http.basic_auth.as_ref().map(|basic| basic_auth(basic, findings));
     let header = http.authorization.as_ref().and_then(|own| authorization(own, findings));
     let oauth2 = http.oauth2.as_ref().map(|own| oauth2(own, findings));
     let given: Vec<Auth> = [bearer, basic, header, oauth2].into_iter().flatten().collect();
@@ -165,11 +165,11 @@ fn auth(http: &written::Http, place: Place, findings: &mut Findings) -> Auth {
     given.into_iter().next().unwrap_or_default()
 }
 
-fn basic_auth(written: &Spanned<written::BasicAuth>, findings: &mut Findings) -> Option<Auth> {
+fn basic_auth(written: &Spanned<written::BasicAuth>, findings: &mut Findings) -> Auth {
     let basic = &written.value;
     let password = secret(basic.password.as_ref(), basic.password_file.as_ref(), "password", findings);
     let username = secret(basic.username.as_ref(), basic.username_file.as_ref(), "username", findings);
-    Some(Auth::Basic { username: username.unwrap_or(SecretSource::Inline(Secret::new(""))), password })
+    Auth::Basic { username: username.unwrap_or(SecretSource::Inline(Secret::new(""))), password }
 }
 
 fn authorization(written: &Spanned<written::Authorization>, findings: &mut Findings) -> Option<Auth> {

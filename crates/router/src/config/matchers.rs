@@ -22,11 +22,11 @@ impl<'a> Parts<'a> {
     /// `prefix` is what stands before `match`, `match_re`, `matchers` in the keys' names.
     pub(super) fn new(
         prefix: &'static str,
-        equal: &'a Option<Spanned<Pairs>>,
-        regex: &'a Option<Spanned<Pairs>>,
-        list: &'a Option<Spanned<Words>>,
+        equal: Option<&'a Spanned<Pairs>>,
+        regex: Option<&'a Spanned<Pairs>>,
+        list: Option<&'a Spanned<Words>>,
     ) -> Self {
-        Self { prefix, equal: equal.as_ref(), regex: regex.as_ref(), list: list.as_ref() }
+        Self { prefix, equal, regex, list }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -64,7 +64,7 @@ fn check_root(root: &Spanned<written::Route>, findings: &mut Findings) {
         let found = findings.error("E202", place_of(root), Text::new("the root route names no receiver", "根路由没有指定 receiver"));
         hint(found, "add `receiver: NAME`", "请添加 `receiver: 名称`");
     }
-    let own = matchers::Parts::new("", &route.match_equal, &route.match_re, &route.matchers);
+    let own = matchers::Parts::new("", route.match_equal.as_ref(), route.match_re.as_ref(), route.matchers.as_ref());
     let forbidden = [
         ("matchers", !own.is_empty()),
         ("continue", route.continues.as_ref().is_some_and(|flag| flag.value)),
@@ -113,7 +113,7 @@ fn add(written: &Spanned<written::Route>, parent: &Route, names: &Names<'_>, out
 
 fn one(written: &Spanned<written::Route>, parent: &Route, names: &Names<'_>, findings: &mut Findings) -> Route {
     let route = &written.value;
-    let matchers = matchers::of(&matchers::Parts::new("", &route.match_equal, &route.match_re, &route.matchers), findings);
+    let matchers = matchers::of(&matchers::Parts::new("", route.match_equal.as_ref(), route.match_re.as_ref(), route.matchers.as_ref()), findings);
     let text = set_text(&matchers);
     let (group_interval, repeat_interval) = intervals_of(route, parent, findings);
     Route {

@@ -115,7 +115,8 @@ fn tail(notification: &Notification, at: &[&String], lang: Lang) -> String {
         let count = notification.truncated_alerts;
         let link = &notification.external_url;
         let note = if lang == Lang::Zh { format!("另有 {count} 条未显示") } else { format!("{count} more not shown") };
-        out.push_str(&if link.is_empty() { format!("\n\n**{note}**") } else { format!("\n\n**[{note}]({link})**") });
+        let note = if link.is_empty() { note } else { format!("[{note}]({link})") };
+        out.extend(["\n\n**", &note, "**"]);
     }
     if !at.is_empty() {
         out.push_str("\n\n");

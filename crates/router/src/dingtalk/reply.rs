@@ -83,7 +83,6 @@ fn by_status(status: u16) -> Judgement {
     Judgement { outcome: outcome(kind, &explanation), errcode: None, explanation }
 }
 
-#[expect(clippy::too_many_lines, reason = "a table: one row an error code")]
 fn meaning(reply: &Reply) -> (Kind, &'static str, &'static str) {
     match reply.errcode {
         0 => (Kind::Done, "delivered", "已送达"),

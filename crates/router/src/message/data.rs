@@ -26,7 +26,7 @@ struct Alerts {
 }
 
 impl Object for Alerts {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "template.Alerts"
     }
 

@@ -82,7 +82,7 @@ impl Setup {
             group_wait: crate::time::format_duration(route.group_wait),
             group_interval: crate::time::format_duration(route.group_interval),
             repeat_interval: crate::time::format_duration(route.repeat_interval),
-            integrations: self.integrations(&route.receiver).iter().map(|one| name_of(one)).collect(),
+            integrations: self.integrations(&route.receiver).iter().map(name_of).collect(),
             undelivered: self
                 .config
                 .receiver(&route.receiver)

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use clock::Now;
-use sha2::{Digest as _, Sha256};
 
 use super::Router;
 use super::groups::Due;
@@ -14,6 +13,7 @@ use super::report::backoff;
 use super::robots::{Rank, Wait, Waiter};
 use super::tick::{self, Tick, tick};
 use crate::delivery::Outcome;
+use crate::digest::name_of;
 use crate::effects::EventKind;
 use crate::labels::SEVERITY;
 use crate::notification::Notification;
@@ -127,8 +127,5 @@ impl Router {
 
 /// A name for the content, so that a peer's retry is recognised.
 fn queue_key(target: &str, notification: &Notification) -> Arc<str> {
-    let mut hash = Sha256::new();
-    hash.update(target);
-    hash.update(serde_json::to_vec(notification).unwrap_or_default());
-    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    name_of([target.as_bytes(), &serde_json::to_vec(notification).unwrap_or_default()], 12).into()
 }

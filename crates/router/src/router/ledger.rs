@@ -139,6 +139,11 @@ impl Entry {
         }
     }
 
+    /// Whether a message that was begun is neither told nor under way.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.progress == Progress::Idle && (!self.owed.is_empty() || self.failing_since.is_some())
+    }
+
     /// Whether it holds nothing worth keeping.
     pub(crate) fn is_blank(&self) -> bool {
         self.sent.is_none() && self.owed.is_empty() && self.progress == Progress::Idle
@@ -217,7 +222,8 @@ mod tests {
         use NotifyReason::{AllAlertsResolved, FirstNotification, NewAlertsInGroup, NewResolvedAlerts, RepeatIntervalElapsed};
         let nothing = || entry(None, &[], &[], &[]);
         let told = || entry(Some(0), &[1, 2], &[3], &[]);
-        let cases: [(Entry, &[u64], &[u64], bool, Tick, Option<NotifyReason>); 17] = [
+        type Case = (Entry, &'static [u64], &'static [u64], bool, Tick, Option<NotifyReason>);
+        let cases: [Case; 17] = [
             (nothing(), &[1], &[], true, 10, Some(FirstNotification)),
             (nothing(), &[1], &[2], true, 10, Some(FirstNotification)),
             (nothing(), &[], &[2], true, 10, None),

@@ -50,7 +50,9 @@ impl Router {
             }
         }
         self.silences.refresh(now.wall_ms);
-        alerts.into_values().for_each(|alert| self.store.restore(now, alert));
+        for alert in alerts.into_values() {
+            self.store.restore(now, alert);
+        }
         self.rebuild(now, &timers);
         self.out.persist.clear();
     }
@@ -101,9 +103,13 @@ impl Router {
         let gone = gone.into_iter().filter(|key| !kept.contains(*key));
         self.out.persist.extend(gone.map(|key| Record::GroupGone { key: key.to_owned() }));
         let orphans: Vec<Arc<str>> = self.log.keys().filter(|channel| self.groups.owner(channel).is_none()).cloned().collect();
-        orphans.iter().for_each(|channel| self.release(now, channel));
+        for channel in &orphans {
+            self.release(now, channel);
+        }
         let queued: Vec<Arc<str>> = self.handed.keys().cloned().collect();
-        queued.iter().for_each(|key| self.queue_handed(now, key));
+        for key in &queued {
+            self.queue_handed(now, key);
+        }
     }
 
     fn place_again(&mut self, now: Now, (fingerprint, resolved): (Fingerprint, bool), timers: &BTreeMap<String, Timer>) {
@@ -124,6 +130,9 @@ impl Router {
             if !self.groups.all.contains_key(&group) {
                 let fresh = (tick(now).saturating_add(crate::time::millis(route.group_wait)), false);
                 let (flush_at, flushed) = timers.get(&*blank.key).copied().unwrap_or(fresh);
+                // What was in flight, or had failed, is tried at once: a death or a reload must not cost a group interval.
+                let unfinished = blank.channels.iter().any(|channel| self.log.get(channel).is_some_and(Entry::is_unfinished));
+                let flush_at = if unfinished { tick(now) } else { flush_at };
                 self.create(now, group.clone(), flush_at.max(tick(now)));
                 if let Some(group) = self.groups.all.get_mut(&group) {
                     group.flushed = flushed;

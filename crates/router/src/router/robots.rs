@@ -5,11 +5,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use super::ledger::ChannelKey;
 use super::tick::Tick;
 use crate::config::SecretSource;
+use crate::digest::name_of;
 
 /// Messages in any minute.
 pub(crate) const PER_MINUTE: usize = 20;
@@ -165,7 +164,7 @@ pub(crate) fn robot_key(url: &SecretSource) -> RobotKey {
         SecretSource::Inline(secret) => format!("url {}", secret.reveal()),
         SecretSource::File(path) => format!("file {}", path.display()),
     };
-    Sha256::digest(seed.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    name_of([seed.as_bytes()], 8).into()
 }
 
 #[cfg(test)]

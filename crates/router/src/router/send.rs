@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use clock::Now;
-use sha2::{Digest as _, Sha256};
 
 use super::groups::{Due, GroupId};
 use super::ledger::{AlertSet, ChannelKey, Present, Progress};
@@ -11,6 +10,7 @@ use super::robots::{RobotKey, Wait, Waiter};
 use super::tick::{self, Tick, tick};
 use super::{Router, robots};
 use crate::delivery::{Delivery, DeliveryId, Integration};
+use crate::digest::name_of;
 use crate::effects::EventKind;
 use crate::labels::Labels;
 use crate::notification::{NOT_ENDED, Notification, NotifiedAlert, NotifyReason, Status};
@@ -175,7 +175,9 @@ impl Router {
         for key in waiting {
             if self.flights.len() < self.limits.in_flight {
                 let plan = self.robots.get_mut(&key).map(|robot| robot.plan(tick(now))).unwrap_or_default();
-                plan.into_iter().for_each(|batch| self.send_batch(now, &key, batch));
+                for batch in plan {
+                    self.send_batch(now, &key, batch);
+                }
             } else {
                 self.timers.at(tick(now) + CROWDED_WAIT, Due::Robot(key.clone()));
                 continue;
@@ -222,21 +224,18 @@ impl Router {
 
     /// A name for the content: the same alerts in the same state after the same last message give the same name, in any run of the process.
     fn content_key(&self, parts: &[Part], integration: &Integration, notification: &Notification) -> String {
-        let mut hash = Sha256::new();
-        for text in [integration.as_str(), &notification.receiver, &notification.group_key, notification.reason.as_str()] {
-            hash.update(text);
-            hash.update([0]);
-        }
+        let names = [integration.as_str(), &notification.receiver, &notification.group_key, notification.reason.as_str()];
+        let mut content: Vec<u8> = Vec::new();
         for part in parts {
             let entry = if let Part::Channel { key, .. } = part { self.log.get(key) } else { None };
-            hash.update(entry.map_or(0, |entry| entry.sent_wall).to_be_bytes());
+            content.extend(entry.map_or(0, |entry| entry.sent_wall).to_be_bytes());
         }
         for alert in &notification.alerts {
-            hash.update(alert.fingerprint.0.to_be_bytes());
-            hash.update(alert.starts_at.to_be_bytes());
-            hash.update([u8::from(alert.status == Status::Firing)]);
+            content.extend(alert.fingerprint.0.to_be_bytes());
+            content.extend(alert.starts_at.to_be_bytes());
+            content.push(u8::from(alert.status == Status::Firing));
         }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        name_of(names.map(str::as_bytes).into_iter().chain([content.as_slice()]), 16)
     }
 
     pub(super) fn robot_of(&self, target: &str) -> Option<RobotKey> {
@@ -281,5 +280,5 @@ fn digest(notifications: Vec<Notification>) -> Notification {
     let group_key = keys.join(" ");
     let truncated_alerts = notifications.iter().map(|one| one.truncated_alerts).sum();
     let alerts = notifications.into_iter().flat_map(|one| one.alerts).collect();
-    Notification { receiver, external_url, group_labels, group_key, groups, truncated_alerts, ..assemble(alerts, reason) }
+    Notification { receiver, group_labels, external_url, group_key, truncated_alerts, groups, ..assemble(alerts, reason) }
 }

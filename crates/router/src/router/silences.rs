@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::alert::UnixMs;
+use crate::digest::name_of;
 use crate::labels::Labels;
 use crate::silence::{PostedSilence, Silence, SilenceError, SilenceState};
 
@@ -118,8 +117,7 @@ impl Silences {
     fn new_id(&mut self, silence: &Silence, now_ms: UnixMs) -> String {
         self.made += 1;
         let seed = format!("{now_ms} {} {} {:?} {}", self.made, silence.created_by, silence.matchers, silence.comment);
-        let hash = Sha256::digest(seed.as_bytes());
-        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let hex = name_of([seed.as_bytes()], 16);
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
         format!("{}-{}-8{}-9{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
     }

@@ -1,5 +1,4 @@
 //! A simulated world around a router: a clock, a rule engine that posts its alerts again each minute, receivers that may be down, a journal.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -207,11 +206,11 @@ pub(crate) fn words(delivery: &Delivery) -> String {
     let mut out = format!("{}/{kind}", delivery.receiver);
     for (word, list) in [("firing", names(notification.firing().collect())), ("resolved", names(notification.resolved().collect()))] {
         if !list.is_empty() {
-            out.push_str(&format!(" {word} {list}"));
+            out.extend([" ", word, " ", &list]);
         }
     }
     if notification.groups > 1 {
-        out.push_str(&format!(" groups {}", notification.groups));
+        out.extend([" groups ", &notification.groups.to_string()]);
     }
     format!("{out}: {}", notification.reason.as_str())
 }

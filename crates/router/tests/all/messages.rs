@@ -2,12 +2,10 @@
 //! A new case is a new file.
 #![expect(clippy::disallowed_methods, reason = "tests read their cases")]
 
-mod golden;
-
 use std::sync::Arc;
 
+use crate::golden::{compare, files};
 use diagnostics::Lang;
-use golden::{compare, files};
 use router::config::Email;
 use router::delivery::Integration;
 use router::notification::{Notification, parse_payload_v4};
@@ -49,7 +47,7 @@ fn email(setup: &Setup) -> Email {
 }
 
 fn sample(name: &str) -> Notification {
-    parse_payload_v4(&std::fs::read(golden::tests_path(&format!("messages/{name}.json"))).unwrap()).unwrap()
+    parse_payload_v4(&std::fs::read(crate::golden::tests_path(&format!("messages/{name}.json"))).unwrap()).unwrap()
 }
 
 /// A notification of `count` alerts.

@@ -1,4 +1,5 @@
 //! Expected texts in files: compared, or written anew with `UPDATE_GOLDEN=1` (and then read by a person before they are committed).
+#![expect(clippy::disallowed_methods, reason = "tests read their cases")]
 
 use std::path::{Path, PathBuf};
 

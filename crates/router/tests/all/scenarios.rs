@@ -5,14 +5,12 @@
 //! `kill`, `clock SHIFT` (the wall clock steps), `reload` (the same configuration anew).
 #![expect(clippy::disallowed_methods, reason = "tests read their cases")]
 
-mod simulation;
-
 use std::path::PathBuf;
 
+use crate::simulation::{Mood, World};
 use router::matcher;
 use router::silence::PostedSilence;
 use router::time::parse_duration;
-use simulation::{Mood, World};
 
 fn ms(text: &str) -> i64 {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text.trim_start_matches('+')), |digits| (-1, digits));
@@ -63,7 +61,7 @@ fn run(name: &str, text: &str) {
             None => act(&mut world, action, config),
         }
     }
-    let show = |list: &[(i64, String)]| list.iter().map(|(at, words)| format!("{:>9} {words}\n", *at)).collect::<String>();
+    let show = |list: &[(i64, String)]| list.iter().map(|(at, words)| format!("{:>9} {words}", *at)).collect::<Vec<_>>().join("\n");
     assert_eq!(show(&world.arrived), show(&expected), "{name}\ntried:\n{}", show(&world.tried));
 }
 

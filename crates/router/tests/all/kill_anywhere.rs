@@ -4,16 +4,14 @@
 //! that was reported. What each receiver believes at the end must be true, and a message that tells nothing new may come only once for each message
 //! of which it was left unknown whether it arrived.
 
-mod simulation;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::simulation::{World, labels};
 use proptest::prelude::*;
 use router::Router;
 use router::delivery::{Delivery, Outcome};
 use router::labels::Labels;
 use router::notification::Status;
-use simulation::{World, labels};
 
 const CONFIG: &str = r#"
 route:

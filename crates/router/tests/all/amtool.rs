@@ -3,12 +3,10 @@
 //! Needs target/tools (run `make tools`); `SKIP_TOOLS=1` leaves it out and says so.
 #![expect(clippy::disallowed_methods, reason = "tests read their cases and run a tool")]
 
-mod golden;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use golden::files;
+use crate::golden::files;
 use router::config;
 use router::labels::Labels;
 

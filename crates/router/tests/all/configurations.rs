@@ -2,12 +2,10 @@
 //! A new case is a new file. Files that begin with `dingtalk` are dingtalk.yml, the others alertmanager.yml; all are linked as well.
 #![expect(clippy::disallowed_methods, reason = "tests read their cases")]
 
-mod golden;
-
 use std::path::Path;
 
+use crate::golden::{compare, files};
 use diagnostics::{Diagnostic, Format, Lang, render_all};
-use golden::{compare, files};
 use router::{Setup, Surroundings, config, dingtalk};
 
 const ROBOTS: &str = "targets: {ops: {url: 'http://h/robot?access_token=a'}}\n";
@@ -51,14 +49,18 @@ fn check(path: &Path, good: bool) {
 fn good_files_load() {
     let files = files("config", ".good.yml");
     assert!(files.len() >= 5, "{files:?}");
-    files.iter().for_each(|path| check(path, true));
+    for path in &files {
+        check(path, true);
+    }
 }
 
 #[test]
 fn bad_files_are_told_all_at_once() {
     let files = files("config", ".bad.yml");
     assert!(files.len() >= 12, "{files:?}");
-    files.iter().for_each(|path| check(path, false));
+    for path in &files {
+        check(path, false);
+    }
 }
 
 /// `explain` knows every code that a finding can have, and nothing else (E230–E234 are found when files are linked).
