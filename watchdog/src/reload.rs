@@ -3,9 +3,9 @@
 //! Owns: watching directories (editors and ConfigMaps replace files by renaming, so a watch on a file goes blind), the pause until writers are done, telling
 //! a change of content from a touched file. Must not know: what the files say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -70,18 +70,19 @@ pub fn directories(patterns: &[PathBuf]) -> BTreeSet<PathBuf> {
     patterns.iter().map(|pattern| watched_dir(pattern)).collect()
 }
 
-/// A number that changes when the content of a file, or the set of files, does.
+/// A number that changes when the content of a file, or the set of files, does. It is taken before the files are read for use, or of what was read
+/// ([`fingerprint_of`]): never afterwards, or a change in between would be missed.
 pub fn fingerprint(patterns: &[PathBuf]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for path in patterns.iter().flat_map(|pattern| expand(pattern)) {
-        path.hash(&mut hasher);
-        content(&path).hash(&mut hasher);
-    }
-    hasher.finish()
+    let files: BTreeSet<PathBuf> = patterns.iter().flat_map(|pattern| expand(pattern)).collect();
+    let texts = files.iter().filter_map(|path| Some((path.display().to_string(), std::fs::read_to_string(path).ok()?))).collect();
+    fingerprint_of(&texts)
 }
 
-fn content(path: &Path) -> Option<Vec<u8>> {
-    std::fs::read(path).ok()
+/// The same number of texts that were read.
+pub fn fingerprint_of(texts: &BTreeMap<String, String>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    texts.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -103,6 +104,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), changed.recv()).await.unwrap().unwrap();
         let after = fingerprint(&patterns);
         assert_ne!(before, after);
+        assert_eq!(after, fingerprint_of(&BTreeMap::from([(file.display().to_string(), "two".to_owned())])));
         std::fs::write(&file, "two").unwrap();
         assert_eq!(fingerprint(&patterns), after);
         std::fs::write(dir.path().join("b.yml"), "").unwrap();

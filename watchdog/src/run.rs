@@ -73,6 +73,7 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
     }
     let (changed, mut changes) = mpsc::channel(1);
     let (wish, mut wishes) = mpsc::channel::<ReloadWish>(4);
+    let fingerprint = reload::fingerprint_of(&prepared.findings.sources);
     let routes = routes(prepared.routes, &deps)?;
     let assembly = assembly::start(&config, (prepared.rules, routes), listener, (deps.clock.clone(), wish))?;
     let path = config.path.clone();
@@ -82,7 +83,7 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
         assembly,
         deps,
         watch: Watch::new(changed),
-        fingerprint: reload::fingerprint(&prepared.patterns),
+        fingerprint,
         patterns: prepared.patterns,
     };
     service.in_force(true);
@@ -129,9 +130,9 @@ impl Service {
     async fn reload(&mut self) -> Result<(), String> {
         let path = self.path.clone();
         let patterns = self.patterns.clone();
-        let work = tokio::task::spawn_blocking(move || (prepare(&path), reload::fingerprint(&patterns)));
-        let (prepared, fingerprint) = work.await.map_err(|error| error.to_string())?;
-        self.fingerprint = fingerprint;
+        let work = tokio::task::spawn_blocking(move || (reload::fingerprint(&patterns), prepare(&path)));
+        let (before, prepared) = work.await.map_err(|error| error.to_string())?;
+        self.fingerprint = before;
         let result = match prepared {
             Ok(prepared) => self.apply(prepared).await.map_err(|error| format!("{error:#}")),
             Err(findings) => Err(findings.render(self.config.lang, Format::Text)),
@@ -167,7 +168,7 @@ impl Service {
         }
         self.assembly.configure(&config, (prepared.rules, routes)).await;
         self.config = config;
-        self.fingerprint = reload::fingerprint(&prepared.patterns);
+        self.fingerprint = reload::fingerprint_of(&prepared.findings.sources);
         self.patterns = prepared.patterns;
         Ok(())
     }

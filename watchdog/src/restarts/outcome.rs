@@ -121,9 +121,11 @@ fn description(report: &Report, lang: Lang) -> String {
         Stage::Failed(_, None) => ", not tried again; a person is needed".to_owned(),
         _ => String::new(),
     };
-    match lang {
-        Lang::En => format!("attempt {}, pid {old} → {new}{again}", report.attempt),
-        Lang::Zh => format!("第 {} 次，进程 {old} → {new}{again}", report.attempt),
+    match (report.attempt, lang) {
+        (0, Lang::En) => format!("first start, pid {new}{again}"),
+        (0, Lang::Zh) => format!("首次启动，进程 {new}{again}"),
+        (attempt, Lang::En) => format!("attempt {attempt}, pid {old} → {new}{again}"),
+        (attempt, Lang::Zh) => format!("第 {attempt} 次，进程 {old} → {new}{again}"),
     }
 }
 

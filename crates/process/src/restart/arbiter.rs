@@ -327,7 +327,9 @@ impl Arbiter {
         for incident in &request.incidents {
             self.ledger.serve(incident);
         }
-        let attempt = self.ledger.begin(now, self.uptime(now), &self.policy.guard);
+        // The first start restarts nothing: it is free, and has no number. A second try of it is counted.
+        let first = request.cause == Cause::FirstStart;
+        let attempt = if first { 0 } else { self.ledger.begin(now, self.uptime(now), &self.policy.guard) };
         let old = self.process().map(|running| running.identity.clone());
         let intent = Intent { attempt, request, old, step: Step::Decided, begun_ms: now.wall_ms, step_ms: now.wall_ms };
         self.dirty = true;

@@ -308,6 +308,20 @@ fn a_process_that_never_gets_well_uses_the_budget_up_and_no_more() {
 }
 
 #[test]
+fn the_first_start_is_free_and_its_second_try_is_counted() {
+    let mut host = Host::new(Method::Child, GOOD, GOOD);
+    host.alive.clear();
+    let mut arbiter = host.boot().arbiter;
+    let effects = turn(&mut host, &mut arbiter, Input::Seen(None));
+    assert!(effects.contains(&Effect::Start));
+    assert_eq!((arbiter.attempts(host.now), arbiter.saved().ledger.last_attempt), ((0, 0), 0));
+    turn(&mut host, &mut arbiter, Input::Started(Err("no such file".into())));
+    host.now = host.now.later(Duration::from_secs(30));
+    assert!(turn(&mut host, &mut arbiter, Input::Tick).contains(&Effect::Start));
+    assert_eq!((arbiter.attempts(host.now), arbiter.saved().ledger.last_attempt), ((1, 1), 1));
+}
+
+#[test]
 fn a_child_that_ends_by_itself_is_started_again() {
     let mut host = Host::new(Method::Child, GOOD, GOOD);
     host.alive[0].dies = Some(host.now.mono + Duration::from_secs(5));

@@ -177,7 +177,7 @@ pub enum Effect {
 /// A restart under way, as it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
-    /// Number of the attempt, counted up for ever.
+    /// Number of the attempt, counted up for ever; 0 for the first start.
     pub attempt: u64,
     /// Why, and which incidents it serves; incidents that begin meanwhile join.
     pub request: Request,
