@@ -77,15 +77,7 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
     let routes = routes(prepared.routes, &deps)?;
     let assembly = assembly::start(&config, (prepared.rules, routes), listener, (deps.clock.clone(), wish))?;
     let path = config.path.clone();
-    let mut service = Service {
-        path,
-        config,
-        assembly,
-        deps,
-        watch: Watch::new(changed),
-        fingerprint,
-        patterns: prepared.patterns,
-    };
+    let mut service = Service { path, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };
     service.in_force(true);
     let mut compare = tokio::time::interval(reload::COMPARE_EVERY);
     let ended = loop {

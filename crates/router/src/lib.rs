@@ -33,6 +33,7 @@ pub mod view;
 mod webhook;
 
 pub use effects::{Effects, Event, EventKind, Received};
+pub use message::words::half;
 pub use router::{ChannelExplanation, Explanation, HandOverError, Limits, Load, RouteExplanation, Router};
 pub use setup::{Setup, Surroundings};
 pub use webhook::WebhookRequest;

@@ -36,6 +36,19 @@ impl Words {
             (Lang::Zh, "inactive") => "正常",
             (Lang::Zh, "unknown") => "未评估",
             (Lang::Zh, "resolved") => "恢复",
+            (Lang::Zh, "begun") => "已开始",
+            (Lang::Zh, "waiting") => "等待",
+            (Lang::Zh, "terminating") => "正在终止 (SIGTERM)",
+            (Lang::Zh, "killing") => "正在强制结束 (SIGKILL)",
+            (Lang::Zh, "starting") => "正在启动",
+            (Lang::Zh, "verifying") => "验证中",
+            (Lang::Zh, "verified" | "succeeded") => "成功",
+            (Lang::Zh, "failed") => "失败",
+            (Lang::Zh, "refused") => "已拒绝",
+            (Lang::Zh, "held") => "已暂停",
+            (Lang::Zh, "first_start") => "首次启动",
+            (Lang::Zh, "exit") => "进程退出",
+            (Lang::Zh, "operator") => "人工",
             (Lang::Zh, other) => other,
         }
     }
@@ -83,10 +96,22 @@ impl Words {
         number.map_or_else(|| "–".to_owned(), |number| number.to_string())
     }
 
-    /// A value as an ops engineer reads it: whole numbers as they are, others with four digits.
+    /// A value as an ops engineer reads it: whole numbers as they are, others with four significant digits.
     #[expect(clippy::unused_self, reason = "the template calls all words alike")]
     pub(super) fn value(&self, v: &f64) -> String {
-        if v.fract() == 0.0 && v.abs() < 1e6 { format!("{v}") } else { format!("{v:.4e}").replace("e0", "") }
+        let magnitude = v.abs();
+        match magnitude {
+            _ if v.fract() == 0.0 && magnitude < 1e9 => format!("{v}"),
+            _ if !(1e-3..1e9).contains(&magnitude) => format!("{v:.3e}"),
+            100.0.. => format!("{v:.1}"),
+            1.0.. => format!("{v:.3}"),
+            _ => format!("{v:.4}"),
+        }
+    }
+
+    /// The half of a text `English / 中文` that is in the page's language.
+    pub(super) fn half<'a>(&self, text: &'a str) -> &'a str {
+        router::half(text, self.lang)
     }
 }
 
@@ -102,6 +127,16 @@ mod tests {
         assert_eq!(zh.ago(&1_000), "1 分 1 秒前");
         assert_eq!(en(62_000).ago(&0), "never");
         assert_eq!(en(90_001_000).ago(&1_000), "1 d 1 h ago");
+    }
+
+    #[test]
+    fn values_keep_what_an_engineer_reads() {
+        let words = Words { lang: Lang::En, zone: TimeZone::UTC, now_ms: 0 };
+        for (value, shown) in
+            [(12.0, "12"), (194.712, "194.7"), (0.25, "0.2500"), (3.1e9, "3.100e9"), (3.14159, "3.142"), (-2.5, "-2.500"), (0.0, "0")]
+        {
+            assert_eq!(words.value(&value), shown);
+        }
     }
 
     #[test]

@@ -74,8 +74,8 @@ pub(crate) fn localized<'a>(alert: &'a NotifiedAlert, name: &str, lang: Lang) ->
     if own.is_empty() { half(alert.annotations.value(name), lang) } else { own }
 }
 
-/// One half of a text in two languages, if it is such a text: no Chinese before the stroke, some after it.
-fn half(text: &str, lang: Lang) -> &str {
+/// One half of a text in two languages, `English / 中文`, if it is such a text: no Chinese before the stroke, some after it; else all of it.
+pub fn half(text: &str, lang: Lang) -> &str {
     let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
     let strokes = text.match_indices(" / ").filter_map(|(at, stroke)| Some((text.get(..at)?, text.get(at + stroke.len()..)?)));
     let halves = strokes.filter(|(en, zh)| !en.contains(is_chinese) && zh.contains(is_chinese));
