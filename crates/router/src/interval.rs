@@ -25,17 +25,17 @@ pub struct TimeInterval {
     pub months: Vec<RangeInclusive<i8>>,
     /// Years; empty means every year.
     pub years: Vec<RangeInclusive<i16>>,
-    /// Zone in which all of that is meant.
-    pub zone: TimeZone,
+    /// Zone in which all of that is meant; `None` (`Local`): that of the messages.
+    pub zone: Option<TimeZone>,
 }
 
 // === impl TimeInterval ===
 
 impl TimeInterval {
-    /// Whether the wall time lies inside.
-    pub fn contains(&self, wall_ms: UnixMs) -> bool {
+    /// Whether the wall time lies inside; `local` is the zone that `Local` means.
+    pub fn contains(&self, wall_ms: UnixMs, local: &TimeZone) -> bool {
         let Ok(timestamp) = Timestamp::from_millisecond(wall_ms) else { return false };
-        let at = timestamp.to_zoned(self.zone.clone()).datetime();
+        let at = timestamp.to_zoned(self.zone.as_ref().unwrap_or(local).clone()).datetime();
         self.has_time(at) && self.has_day(at) && any(&self.months, at.month()) && any(&self.years, at.year())
     }
 
@@ -52,8 +52,8 @@ impl TimeInterval {
 }
 
 /// Whether the wall time lies in one of the alternatives.
-pub fn any_contains(alternatives: &[TimeInterval], wall_ms: UnixMs) -> bool {
-    alternatives.iter().any(|one| one.contains(wall_ms))
+pub fn any_contains(alternatives: &[TimeInterval], wall_ms: UnixMs, local: &TimeZone) -> bool {
+    alternatives.iter().any(|one| one.contains(wall_ms, local))
 }
 
 fn any<T: PartialOrd>(ranges: &[RangeInclusive<T>], value: T) -> bool {
@@ -66,12 +66,12 @@ fn day_range(from: i8, to: i8, last: i8) -> RangeInclusive<i8> {
     day(from).clamp(1, last + 1)..=day(to).clamp(0, last)
 }
 
-/// The zone of this name; `Local` is the machine's own only where the machine says so, else UTC.
-pub(crate) fn zone(name: &str) -> Option<TimeZone> {
+/// The zone of this name (the inner `None` is `Local`); the outer `None` when there is no such zone.
+pub(crate) fn zone(name: &str) -> Option<Option<TimeZone>> {
     match name {
-        "" | "UTC" => Some(TimeZone::UTC),
-        "Local" => Some(TimeZone::try_system().unwrap_or(TimeZone::UTC)),
-        name => TimeZone::get(name).ok(),
+        "" | "UTC" => Some(Some(TimeZone::UTC)),
+        "Local" => Some(None),
+        name => TimeZone::get(name).ok().map(Some),
     }
 }
 
@@ -81,11 +81,11 @@ mod tests {
     use crate::time::parse_rfc3339;
 
     fn interval() -> TimeInterval {
-        TimeInterval { times: vec![], weekdays: vec![], days_of_month: vec![], months: vec![], years: vec![], zone: TimeZone::UTC }
+        TimeInterval { times: vec![], weekdays: vec![], days_of_month: vec![], months: vec![], years: vec![], zone: Some(TimeZone::UTC) }
     }
 
     fn contains(interval: &TimeInterval, at: &str) -> bool {
-        interval.contains(parse_rfc3339(at).unwrap())
+        interval.contains(parse_rfc3339(at).unwrap(), &TimeZone::UTC)
     }
 
     #[test]
@@ -107,6 +107,13 @@ mod tests {
         ] {
             assert_eq!(contains(&office, at), inside, "{at}");
         }
+    }
+
+    #[test]
+    fn local_is_the_zone_of_the_messages() {
+        let morning = TimeInterval { times: vec![(0, 720)], zone: zone("Local").unwrap(), ..interval() };
+        let at = parse_rfc3339("2026-11-20T11:00:00Z").unwrap();
+        assert!(morning.contains(at, &TimeZone::UTC) && !morning.contains(at, &zone("Asia/Shanghai").unwrap().unwrap()));
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Limits {
     pub alerts: usize,
     /// Silences held, expired ones included.
     pub silences: usize,
+    /// Entries of the notification log; over that, those of groups that are gone are not kept.
+    pub log: usize,
     /// Notifications handed over by another Alertmanager that wait for a robot.
     pub queued: usize,
     /// Alerts looked at in one turn before it says `more`.
@@ -118,7 +120,7 @@ struct Out {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { alerts: 50_000, silences: 2_000, queued: 500, alerts_per_turn: 2_000, in_flight: 64 }
+        Self { alerts: 50_000, silences: 2_000, log: 100_000, queued: 500, alerts_per_turn: 2_000, in_flight: 64 }
     }
 }
 

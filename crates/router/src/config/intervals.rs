@@ -45,7 +45,7 @@ fn interval(written: &Interval, findings: &mut Findings) -> TimeInterval {
         days_of_month: each(&written.days_of_month, field::days_of_month, findings),
         months: each(&written.months, field::months, findings),
         years: each(&written.years, field::years, findings),
-        zone: written.location.as_ref().map_or(TimeZone::UTC, |name| zone(name, findings)),
+        zone: written.location.as_ref().map_or(Some(TimeZone::UTC), |name| zone(name, findings)),
     }
 }
 
@@ -79,10 +79,10 @@ fn parsed<T>(word: &Word, read: fn(&str) -> Result<T, Text>, findings: &mut Find
     }
 }
 
-fn zone(name: &Word, findings: &mut Findings) -> TimeZone {
+fn zone(name: &Word, findings: &mut Findings) -> Option<TimeZone> {
     crate::interval::zone(&name.value).unwrap_or_else(|| {
         let message = Text::new(format!("unknown time zone `{}`", name.value), format!("未知的时区 `{}`", name.value));
         hint(findings.error("E223", place_of(name), message), "write an IANA name as `Asia/Shanghai`", "请写 IANA 名称，如 `Asia/Shanghai`");
-        TimeZone::UTC
+        Some(TimeZone::UTC)
     })
 }

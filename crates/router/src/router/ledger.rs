@@ -86,7 +86,8 @@ impl Entry {
     pub(crate) fn reason(&self, present: &Present, terms: Terms, now: Tick) -> Option<NotifyReason> {
         let Present { firing, resolved } = present;
         if !is_subset(firing, &self.firing) || (self.sent.is_none() && !firing.is_empty()) {
-            return Some(if self.sent.is_none() { NotifyReason::FirstNotification } else { NotifyReason::NewAlertsInGroup });
+            // After an end of all, a new fire is a first one again (seen of Alertmanager 0.33.1).
+            return Some(if self.firing.is_empty() { NotifyReason::FirstNotification } else { NotifyReason::NewAlertsInGroup });
         }
         if firing.is_empty() {
             let told = !self.firing.is_empty() || !self.owed.is_empty();
@@ -144,9 +145,14 @@ impl Entry {
         self.progress == Progress::Idle && (!self.owed.is_empty() || self.failing_since.is_some())
     }
 
-    /// Whether it holds nothing worth keeping.
+    /// Whether it holds nothing that matters once its group is gone: nobody believes that anything fires.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.firing.is_empty() && self.owed.is_empty() && self.progress == Progress::Idle
+    }
+
+    /// Whether it was never written to disk.
     pub(crate) fn is_blank(&self) -> bool {
-        self.sent.is_none() && self.owed.is_empty() && self.progress == Progress::Idle
+        self.sent.is_none() && self.is_closed()
     }
 
     /// Forgets that it was told of the alert, so that the next fire is news.
@@ -238,7 +244,7 @@ mod tests {
             (told(), &[1, 2], &[], true, 99, None),
             (told(), &[1, 2], &[], true, 100, Some(RepeatIntervalElapsed)),
             (entry(Some(0), &[], &[1], &[]), &[], &[1], true, 500, None),
-            (entry(Some(0), &[], &[1], &[]), &[1], &[], true, 10, Some(NewAlertsInGroup)),
+            (entry(Some(0), &[], &[1], &[]), &[1], &[], true, 10, Some(FirstNotification)),
             (entry(None, &[], &[], &[1]), &[], &[1], true, 10, Some(AllAlertsResolved)),
             (entry(None, &[], &[], &[1]), &[1], &[], true, 10, Some(FirstNotification)),
         ];

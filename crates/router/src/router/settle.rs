@@ -114,11 +114,15 @@ impl Router {
         }
     }
 
-    /// An entry without a group is kept until its time is over, so that the same group made anew is not told twice; a blank one goes at once.
+    /// An entry without a group is kept until its time is over while it says that something fires, so that the same group made anew is not told
+    /// twice; any other goes at once, as does any when there are too many.
     pub(super) fn release(&mut self, now: Now, channel: &std::sync::Arc<str>) {
         let Some(entry) = self.log.get(channel) else { return };
         if entry.is_blank() {
             self.log.remove(channel);
+        } else if entry.is_closed() || self.log.len() > self.limits.log {
+            self.log.remove(channel);
+            self.out.persist.push(Record::LogGone { key: channel.to_string() });
         } else {
             let at: Tick = entry.expires.max(tick(now));
             self.timers.at(at, Due::Forget(channel.clone()));

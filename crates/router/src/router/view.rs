@@ -60,8 +60,8 @@ impl Router {
         let mut alerts: Vec<_> =
             set.iter().filter_map(|fingerprint| self.store.get(*fingerprint).map(|held| (*fingerprint, held.alert.clone(), held.resolved))).collect();
         alerts.sort_by(|(_, a, _), (_, b, _)| {
-            let key = |alert: &Alert, name: &str| alert.labels.value(name).to_owned();
-            (key(a, "job"), key(a, "instance"), &a.labels).cmp(&(key(b, "job"), key(b, "instance"), &b.labels))
+            let by = |name: &str| a.labels.value(name).cmp(b.labels.value(name));
+            by("job").then_with(|| by("instance")).then_with(|| a.labels.cmp(&b.labels))
         });
         alerts
     }
@@ -69,7 +69,8 @@ impl Router {
 
 /// Why a route is mute at this wall time.
 pub(super) fn muted(setup: &Setup, route: &Route, now: Now) -> Option<WhyNot> {
-    let inside = |name: &String| setup.config.intervals.get(name).is_some_and(|alternatives| any_contains(alternatives, now.wall_ms));
+    let inside =
+        |name: &String| setup.config.intervals.get(name).is_some_and(|alternatives| any_contains(alternatives, now.wall_ms, &setup.timezone));
     if !route.active_intervals.is_empty() && !route.active_intervals.iter().any(inside) {
         return Some(WhyNot::NotActive);
     }
