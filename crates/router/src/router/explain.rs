@@ -96,8 +96,15 @@ impl Setup {
 impl Router {
     /// What becomes of an alert, in each group that holds it; empty when it is not held.
     pub fn explain(&self, now: Now, fingerprint: Fingerprint) -> Vec<Explanation> {
-        let holding = self.groups.all.iter().filter(|(_, group)| group.members.contains(&fingerprint));
-        holding.filter_map(|(id, group)| self.explain_in(now, fingerprint, (id, group))).collect()
+        let Some(held) = self.store.get(fingerprint) else { return Vec::new() };
+        let routes = &self.setup.config.routes;
+        let ids = routes.matching(&held.alert.labels).into_iter().filter_map(|id| {
+            let labels = routes.get(id)?.group_by.group_labels(&held.alert.labels);
+            Some(GroupId { route: id, labels })
+        });
+        let holding =
+            ids.filter_map(|id| self.groups.get(&id).filter(|group| group.members.contains(&fingerprint)).cloned().map(|group| (id, group)));
+        holding.filter_map(|(id, group)| self.explain_in(now, fingerprint, (&id, &group))).collect()
     }
 
     fn explain_in(&self, now: Now, fingerprint: Fingerprint, (id, group): (&GroupId, &Group)) -> Option<Explanation> {
