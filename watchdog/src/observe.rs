@@ -37,12 +37,11 @@ impl Source {
         let mut out = Observation { at_ms, ..Observation::default() };
         let mut seen = BTreeSet::new();
         for (labels, v, own_ms) in samples {
-            match own_ms {
-                Some(t_ms) => out.stamped.push((labels, Sample { t_ms, v })),
-                None => {
-                    seen.insert(labels.clone());
-                    out.samples.push((labels, v));
-                }
+            if let Some(t_ms) = own_ms {
+                out.stamped.push((labels, Sample { t_ms, v }));
+            } else {
+                seen.insert(labels.clone());
+                out.samples.push((labels, v));
             }
         }
         out.stale = self.seen.difference(&seen).cloned().collect();

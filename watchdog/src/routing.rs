@@ -100,7 +100,6 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let (journal, restored) = Journal::open("router", around.data_dir.join("router"), around.metrics.clone())?;
     let (to, mut from) = inbox;
-    around.metrics.set(&list::QUEUE_CAPACITY, &["router"], INBOX as f64);
     let mut task = Task { around, inbox: to, journal, restored, engine: None, next: None, shown: VecDeque::new(), under_way: 0, answers: Vec::new() };
     task.configure(routes);
     loop {
@@ -235,7 +234,7 @@ impl Task {
 
     fn show(&mut self, mut view: DeliveryView, outcome: &Outcome) {
         self.around.metrics.add(&list::DELIVERIES, &[&view.integration, outcome.as_str()], 1.0);
-        view.outcome = outcome.as_str().to_owned();
+        outcome.as_str().clone_into(&mut view.outcome);
         view.error = match outcome {
             Outcome::Ok => String::new(),
             Outcome::Retry { reason, .. } | Outcome::Throttled { reason, .. } | Outcome::Permanent { reason } => reason.clone(),

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::assembly::Assembly;
+use self::assembly::{Assembly, Base};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::doors::ReloadWish;
@@ -75,7 +75,8 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
     let (wish, mut wishes) = mpsc::channel::<ReloadWish>(4);
     let fingerprint = reload::fingerprint_of(&prepared.findings.sources);
     let routes = routes(prepared.routes, &deps)?;
-    let assembly = assembly::start(&config, (prepared.rules, routes), listener, (deps.clock.clone(), wish))?;
+    let base = Base { config: config.clone(), clock: deps.clock.clone(), metrics: Arc::default(), board: Arc::default() };
+    let assembly = assembly::start(base, (prepared.rules, routes), listener, wish)?;
     let path = config.path.clone();
     let mut service = Service { path, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };
     service.in_force(true);

@@ -45,7 +45,9 @@ impl Sources {
             });
             self.targets.insert(key, running);
         }
-        before.into_values().for_each(|(_, stop)| stop.cancel());
+        for (_, stop) in before.into_values() {
+            stop.cancel();
+        }
         self.apply_probes(config);
         self.inspector.ask(Request::Processes(config.processes.clone()));
     }

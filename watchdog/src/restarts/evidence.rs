@@ -2,6 +2,7 @@
 //!
 //! Owns: what is gathered. Must not know: deadlines (the caller's). Never the environment: it may hold secrets.
 
+use std::fmt::Write as _;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -50,13 +51,15 @@ fn section(text: &mut String, title: &str, body: &str) {
 fn threads(pid: u32) -> String {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let ids = tasks.filter_map(|entry| entry.file_name().into_string().ok()).take(THREADS_MAX);
-    ids.map(|id| {
+    let mut text = String::new();
+    for id in ids {
         let read = |file: &str| read_proc(pid, &format!("task/{id}/{file}")).unwrap_or_default();
         let stat = read("stat");
-        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().next()).unwrap_or("?").to_owned();
-        format!("{id} {} {state} {} {}\n", read("comm").trim(), read("wchan").trim(), read("schedstat").trim())
-    })
-    .collect()
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().next()).unwrap_or("?");
+        // Writing into a String does not fail.
+        let _ = writeln!(text, "{id} {} {state} {} {}", read("comm").trim(), read("wchan").trim(), read("schedstat").trim());
+    }
+    text
 }
 
 fn links(pid: u32) -> String {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use promql::series::Ceilings;
-use rules::RuleSet;
+use rules::{Observation, RuleSet};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -46,9 +46,7 @@ pub(super) struct Assembly {
     /// What is asked over HTTP.
     pub(super) doors: Arc<Doors>,
     sources: Sources,
-    questions: mpsc::Sender<Question>,
-    router: mpsc::Sender<routing::Input>,
-    restarts: mpsc::Sender<Message>,
+    ways: Ways,
     configs: mpsc::Sender<Arc<Config>>,
     tasks: JoinSet<(&'static str, std::io::Result<()>)>,
     stops: Stops,
@@ -64,81 +62,112 @@ struct Stops {
     rest: CancellationToken,
 }
 
-/// Starts everything; `listener` is the page's.
+/// What most tasks need.
+pub(super) struct Base {
+    /// The configuration at the start.
+    pub(super) config: Arc<Config>,
+    /// Clocks.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Counters.
+    pub(super) metrics: Arc<Registry>,
+    /// The page.
+    pub(super) board: Arc<Board>,
+}
+
+/// The ways to the tasks that decide.
+#[derive(Clone)]
+struct Ways {
+    questions: mpsc::Sender<Question>,
+    router: mpsc::Sender<routing::Input>,
+    restarts: mpsc::Sender<Message>,
+}
+
+/// The other ends.
+struct Ends {
+    observations: mpsc::Receiver<Observation>,
+    questions: mpsc::Receiver<Question>,
+    router: mpsc::Receiver<routing::Input>,
+    restarts: mpsc::Receiver<Message>,
+}
+
+/// Starts everything; `listener` is the page's, `reload` leads to who reloads.
 pub(super) fn start(
-    config: &Arc<Config>,
-    (rules, routes): (RuleSet, Option<Routes>),
+    base: Base,
+    engines: (RuleSet, Option<Routes>),
     listener: TcpListener,
-    (clock, reload): (Arc<dyn Clock>, mpsc::Sender<ReloadWish>),
+    reload: mpsc::Sender<ReloadWish>,
 ) -> anyhow::Result<Assembly> {
-    let metrics = Arc::new(Registry::default());
-    metrics.set(&list::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
-    let board = Arc::new(Board::default());
+    base.metrics.set(&list::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
     let stops = Stops { intake: CancellationToken::new(), rules: CancellationToken::new(), rest: CancellationToken::new() };
-    let client = http_client::client(&http_client::tls()?)?;
-    let (sink, observations) = Sink::new(alerting::OBSERVATIONS, metrics.clone());
-    let (question, questions) = mpsc::channel(alerting::QUESTIONS);
-    let (route, routed) = mpsc::channel(routing::INBOX);
-    let (ask, asked) = mpsc::channel(restarts::INBOX);
-    metrics.set(&list::QUEUE_CAPACITY, &["restarts"], restarts::INBOX as f64);
+    let (sink, ways, ends) = queues(&base.metrics);
     let (views_to, views_from, configs) = inboxes();
-    let inspector = Inspector::start(Outlets { sink: sink.clone(), looks: views_to.1, clock: clock.clone(), metrics: metrics.clone() })
-        .context("inspection thread")?;
+    let outlets = Outlets { sink: sink.clone(), looks: views_to.looks, clock: base.clock.clone(), metrics: base.metrics.clone() };
+    let inspector = Inspector::start(outlets).context("inspection thread")?;
     let doors = Arc::new(Doors {
-        metrics: metrics.clone(),
-        clock: clock.clone(),
+        metrics: base.metrics.clone(),
+        clock: base.clock.clone(),
         ready: AtomicBool::new(false),
         reload,
-        router: route.clone(),
-        restarts: ask.clone(),
+        router: ways.router.clone(),
+        restarts: ways.restarts.clone(),
     });
-
     let mut tasks = JoinSet::new();
-    let around = alerting::Surroundings {
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        data_dir: config.data_dir.clone(),
-        router: route.clone(),
-        restarts: ask.clone(),
-        board: board.clone(),
-    };
-    let begin = alerting::Start { rules, options: engine_options(config), ceilings: ceilings(config) };
-    tasks.spawn(named("rules", alerting::run(begin, around, observations, questions, stops.rules.clone())));
-
-    let around = routing::Surroundings {
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        data_dir: config.data_dir.clone(),
-        restarts: ask.clone(),
-        board: board.clone(),
-    };
-    tasks.spawn(named("router", routing::run(routes, around, (route.clone(), routed), stops.rest.clone())));
-
-    let around = restarts_surroundings(config, (&clock, &metrics, &board), (&inspector, &route, &question));
-    tasks.spawn(named("restarts", restarts::run(config.restarts.clone(), around, (ask.clone(), asked), stops.rest.clone())));
-
-    let (shown, to_restarts, stop) = (board.clone(), ask.clone(), stops.intake.clone());
+    start_engines(&mut tasks, &base, (&ways, ends), (engines, &inspector, &stops));
+    let (shown, restarts, stop) = (base.board.clone(), ways.restarts.clone(), stops.intake.clone());
     tasks.spawn(named("views", async move {
-        views::run(shown, views_from, to_restarts, stop).await;
+        views::run(shown, views_from, restarts, stop).await;
         Ok(())
     }));
-    let (interval, instance, stop) = (config.global.scrape_interval, config.web.listen.to_string(), stops.intake.clone());
-    let around = (clock.clone(), metrics.clone(), sink.clone());
+    let (interval, instance, stop) = (base.config.global.scrape_interval, base.config.web.listen.to_string(), stops.intake.clone());
+    let around = (base.clock.clone(), base.metrics.clone(), sink.clone());
     tasks.spawn(named("itself", async move {
         itself::run(interval, instance, around, stop).await;
         Ok(())
     }));
-    let site = Site { board: board.clone(), actions: doors.clone() as Arc<dyn Actions>, options: web_options(config)?, now_ms: wall_ms };
+    let site = Site { board: base.board.clone(), actions: doors.clone() as Arc<dyn Actions>, options: web_options(&base.config)?, now_ms: wall_ms };
     tasks.spawn(named("page", crate::web::serve(listener, site, stops.intake.clone())));
 
+    let (client, clock, metrics) = (http_client::client(&http_client::tls()?)?, base.clock, base.metrics);
     let scrape =
-        scrape::Surroundings { client: client.clone(), sink: sink.clone(), clock: clock.clone(), metrics: metrics.clone(), views: views_to.0 };
-    let probe = probe::Surroundings { client, sink, clock, metrics: metrics.clone(), results: views_to.2 };
+        scrape::Surroundings { client: client.clone(), sink: sink.clone(), clock: clock.clone(), metrics: metrics.clone(), views: views_to.scrapes };
+    let probe = probe::Surroundings { client, sink, clock, metrics: metrics.clone(), results: views_to.probes };
     let mut sources = Sources::new(scrape, probe, inspector, stops.intake.clone());
-    sources.apply(config);
+    sources.apply(&base.config);
     // The queue is new and holds one: this does not fail.
-    let _ = configs.try_send(config.clone());
-    Ok(Assembly { metrics, board, doors, sources, questions: question, router: route, restarts: ask, configs, tasks, stops })
+    let _ = configs.try_send(base.config);
+    Ok(Assembly { metrics, board: base.board, doors, sources, ways, configs, tasks, stops })
+}
+
+/// Rule engine, router, restarts: the tasks that decide.
+fn start_engines(
+    tasks: &mut JoinSet<(&'static str, std::io::Result<()>)>,
+    base: &Base,
+    (ways, ends): (&Ways, Ends),
+    ((rules, routes), inspector, stops): ((RuleSet, Option<Routes>), &Inspector, &Stops),
+) {
+    let (clock, metrics, board, data_dir) = (&base.clock, &base.metrics, &base.board, &base.config.data_dir);
+    let around = alerting::Surroundings {
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        data_dir: data_dir.clone(),
+        router: ways.router.clone(),
+        restarts: ways.restarts.clone(),
+        board: board.clone(),
+    };
+    let begin = alerting::Start { rules, options: engine_options(&base.config), ceilings: ceilings(&base.config) };
+    tasks.spawn(named("rules", alerting::run(begin, around, ends.observations, ends.questions, stops.rules.clone())));
+
+    let around = routing::Surroundings {
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        data_dir: data_dir.clone(),
+        restarts: ways.restarts.clone(),
+        board: board.clone(),
+    };
+    tasks.spawn(named("router", routing::run(routes, around, (ways.router.clone(), ends.router), stops.rest.clone())));
+
+    let around = restarts_surroundings(base, inspector, ways);
+    tasks.spawn(named("restarts", restarts::run(base.config.restarts.clone(), around, (ways.restarts.clone(), ends.restarts), stops.rest.clone())));
 }
 
 // === impl Assembly ===
@@ -147,9 +176,9 @@ impl Assembly {
     /// Puts another configuration in force.
     pub(super) async fn configure(&mut self, config: &Arc<Config>, (rules, routes): (RuleSet, Option<Routes>)) {
         // A task that has ended is told of by `first_to_end`.
-        let _ = self.questions.send(Question::Configure(rules, Box::new(engine_options(config)))).await;
-        let _ = self.router.send(routing::Input::Configure(routes)).await;
-        let _ = self.restarts.send(Message::Configure(config.restarts.clone())).await;
+        let _ = self.ways.questions.send(Question::Configure(rules, Box::new(engine_options(config)))).await;
+        let _ = self.ways.router.send(routing::Input::Configure(routes)).await;
+        let _ = self.ways.restarts.send(Message::Configure(config.restarts.clone())).await;
         let _ = self.configs.send(config.clone()).await;
         self.sources.apply(config);
     }
@@ -204,26 +233,34 @@ async fn named(name: &'static str, task: impl Future<Output = std::io::Result<()
     (name, task.await)
 }
 
-type ViewSenders = (
-    mpsc::Sender<(crate::web::view::TargetView, Vec<crate::web::view::StreamView>)>,
-    mpsc::Sender<crate::inspect::Looked>,
-    mpsc::Sender<probe::Probed>,
-);
+/// Ends of the queues that sources fill for the page.
+struct ViewSenders {
+    scrapes: mpsc::Sender<(crate::web::view::TargetView, Vec<crate::web::view::StreamView>)>,
+    looks: mpsc::Sender<crate::inspect::Looked>,
+    probes: mpsc::Sender<probe::Probed>,
+}
 
 fn inboxes() -> (ViewSenders, views::Inboxes, mpsc::Sender<Arc<Config>>) {
     let (scrapes_to, scrapes) = mpsc::channel(views::INBOX);
     let (looks_to, looks) = mpsc::channel(views::INBOX);
     let (probes_to, probes) = mpsc::channel(views::INBOX);
     let (configs_to, configs) = mpsc::channel(1);
-    ((scrapes_to, looks_to, probes_to), views::Inboxes { scrapes, looks, probes, configs }, configs_to)
+    (ViewSenders { scrapes: scrapes_to, looks: looks_to, probes: probes_to }, views::Inboxes { scrapes, looks, probes, configs }, configs_to)
 }
 
-fn restarts_surroundings(
-    config: &Config,
-    (clock, metrics, board): (&Arc<dyn Clock>, &Arc<Registry>, &Arc<Board>),
-    (inspector, router, questions): (&Inspector, &mpsc::Sender<routing::Input>, &mpsc::Sender<Question>),
-) -> restarts::Surroundings {
-    let questions = questions.clone();
+fn queues(metrics: &Arc<Registry>) -> (Sink, Ways, Ends) {
+    let (sink, observations) = Sink::new(alerting::OBSERVATIONS, metrics.clone());
+    let (questions_to, questions) = mpsc::channel(alerting::QUESTIONS);
+    let (router_to, router) = mpsc::channel(routing::INBOX);
+    let (restarts_to, restarts) = mpsc::channel(restarts::INBOX);
+    metrics.set(&list::QUEUE_CAPACITY, &["router"], routing::INBOX as f64);
+    metrics.set(&list::QUEUE_CAPACITY, &["restarts"], restarts::INBOX as f64);
+    let ways = Ways { questions: questions_to, router: router_to, restarts: restarts_to };
+    (sink, ways, Ends { observations, questions, router, restarts })
+}
+
+fn restarts_surroundings(base: &Base, inspector: &Inspector, ways: &Ways) -> restarts::Surroundings {
+    let questions = ways.questions.clone();
     let progress: Progress = Arc::new(move |expr| {
         let questions = questions.clone();
         Box::pin(async move {
@@ -232,16 +269,16 @@ fn restarts_surroundings(
             answered.await.ok()?
         })
     });
-    let shown = board.clone();
+    let shown = base.board.clone();
     restarts::Surroundings {
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        data_dir: config.data_dir.clone(),
+        clock: base.clock.clone(),
+        metrics: base.metrics.clone(),
+        data_dir: base.config.data_dir.clone(),
         inspector: inspector.clone(),
-        outcomes: router.clone(),
+        outcomes: ways.router.clone(),
         progress,
         views: Arc::new(move |views| shown.restarts.store(Arc::new(views))),
-        lang: config.lang,
+        lang: base.config.lang,
     }
 }
 

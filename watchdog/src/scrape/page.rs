@@ -31,12 +31,12 @@ pub(super) fn samples(body: &[u8], format: Format, target: &Target) -> Result<Ve
 /// or, with `honor_labels`, wins.
 fn merge(page: &Labels, target: &Target) -> Labels {
     let mut pairs: Vec<(String, String)> = Vec::with_capacity(page.len() + target.labels.len());
-    for (name, value) in page.iter() {
+    for (name, value) in page {
         let conflict = name != METRIC_NAME && target.labels.get(name).is_some();
         let name = if conflict && !target.honor_labels { exported(name, page, &target.labels) } else { name.to_owned() };
         pairs.push((name, value.to_owned()));
     }
-    for (name, value) in target.labels.iter() {
+    for (name, value) in &target.labels {
         if !target.honor_labels || page.get(name).is_none() {
             pairs.push((name.to_owned(), value.to_owned()));
         }

@@ -27,7 +27,7 @@ async fn target(manner: Manner) -> Target {
                 match manner {
                     Manner::Answers(text) => drop(socket.write_all(text.as_bytes()).await),
                     Manner::BreaksOff => {
-                        drop(socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\na 1\n").await)
+                        drop(socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\na 1\n").await);
                     }
                     Manner::Hangs => tokio::time::sleep(Duration::from_mins(1)).await,
                 }

@@ -88,7 +88,7 @@ fn a_probe_that_keeps_failing_fails_the_restart_and_people_hear_of_it() {
 #[test]
 fn with_method_signal_the_supervisor_starts_it_and_the_new_one_is_verified() {
     let cast = Cast { method: "signal", command: "", grace: "5s" };
-    let (mut stage, _target) = stage(&cast);
+    let (mut stage, target) = stage(&cast);
     let script = "while :; do sleep \"$0\"; done";
     let mut supervisor = Command::new("sh").args(["-c", script, &stage.mark]).spawn().unwrap();
     let sleeper = |stage: &crate::stage::Stage| stage.children().into_iter().find(|pid| *pid != supervisor.id());
@@ -97,7 +97,7 @@ fn with_method_signal_the_supervisor_starts_it_and_the_new_one_is_verified() {
     stage.write(
         "watchdog.yml",
         &crate::robot::CONFIG.replace("COMMAND", "").replace("{argv: ['MARK']}", "{exe: sleep, argv: ['MARK']}"),
-        &[("TARGET", _target.address.as_str()), ("METHOD", "signal"), ("GRACE", "5s")],
+        &[("TARGET", target.address.as_str()), ("METHOD", "signal"), ("GRACE", "5s")],
     );
     stage.start_and_wait();
     stage.until("it is seen", |stage| stage.status()["processes"][0]["pid"] == first);
@@ -123,4 +123,22 @@ fn a_dead_disk_is_told_and_stops_no_restart() {
     stage.until("another child", |stage| stage.children().len() == 1 && stage.children() != [first]);
     stage.until("verified", |stage| stage.told().get("verified") == Some(&2));
     assert_eq!(stage.metric("watchdog_journal_ok{journal=\"restarts\"}"), Some(0.0));
+}
+
+#[test]
+fn an_alert_that_ends_while_a_guard_waits_restarts_nothing() {
+    let (mut stage, target) = stage(&Cast::OBEDIENT);
+    let config = std::fs::read_to_string(stage.path("watchdog.yml")).unwrap();
+    std::fs::write(stage.path("watchdog.yml"), config.replace("min_uptime: 0", "min_uptime: 1h")).unwrap();
+    stage.start_and_wait();
+    let child = stage.child();
+    stage.until("the first start is verified", |stage| stage.told().get("verified") == Some(&1));
+    target.say("sick{number=\"1\"} 1\n");
+    stage.until("it waits", |stage| stage.log().contains("stage=\"waiting\" reason=\"min_uptime\""));
+    stage.kill();
+    stage.start_and_wait();
+    assert!(stage.saved("app").waiting.is_some(), "the wish survives");
+    target.say("sick 0\n");
+    stage.until("it is dropped", |stage| stage.told().get("cancelled") == Some(&1));
+    assert_eq!(stage.children(), [child]);
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, even on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Makes the arguments of each test's child its own, so that tests in parallel do not find each other's.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -55,7 +55,7 @@ impl Target {
     }
 
     pub(crate) fn say(&self, page: &str) {
-        *self.page.lock().unwrap() = page.to_owned();
+        page.clone_into(&mut self.page.lock().unwrap());
     }
 }
 
@@ -158,6 +158,7 @@ impl Stage {
             std::thread::sleep(Duration::from_millis(10));
         }
         watchdog.kill().unwrap();
+        watchdog.wait().unwrap();
         panic!("the watchdog does not end:\n{}", self.log());
     }
 
