@@ -29,6 +29,10 @@ pub struct TimeInterval {
     pub zone: Option<TimeZone>,
 }
 
+/// A name that the bundled time zone database does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnknownZone;
+
 // === impl TimeInterval ===
 
 impl TimeInterval {
@@ -66,12 +70,15 @@ fn day_range(from: i8, to: i8, last: i8) -> RangeInclusive<i8> {
     day(from).clamp(1, last + 1)..=day(to).clamp(0, last)
 }
 
-/// The zone of this name (the inner `None` is `Local`); the outer `None` when there is no such zone.
-pub(crate) fn zone(name: &str) -> Option<Option<TimeZone>> {
+/// The zone of this name, `None` for `Local`.
+///
+/// # Errors
+/// There is no such zone.
+pub(crate) fn zone(name: &str) -> Result<Option<TimeZone>, UnknownZone> {
     match name {
-        "" | "UTC" => Some(Some(TimeZone::UTC)),
-        "Local" => Some(None),
-        name => TimeZone::get(name).ok().map(Some),
+        "" | "UTC" => Ok(Some(TimeZone::UTC)),
+        "Local" => Ok(None),
+        name => TimeZone::get(name).map(Some).map_err(|_| UnknownZone),
     }
 }
 

@@ -34,6 +34,6 @@ mod webhook;
 
 pub use effects::{Effects, Event, EventKind, Received};
 pub use message::words::half;
-pub use router::{ChannelExplanation, Explanation, HandOverError, Limits, Load, RouteExplanation, Router};
+pub use router::{Announcement, ChannelExplanation, Explanation, HandOverError, Limits, Load, Notice, RouteExplanation, Router};
 pub use setup::{Setup, Surroundings};
 pub use webhook::WebhookRequest;

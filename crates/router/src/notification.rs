@@ -65,6 +65,9 @@ pub struct NotifiedAlert {
     pub fingerprint: Fingerprint,
 }
 
+/// The annotation that makes an alert an announcement: `done`, `failed` or `held`. It is shown in place of a severity, and nothing of it has an end.
+pub const NOTICE: &str = "notice";
+
 /// What Go writes for "no time": `0001-01-01T00:00:00Z`, in unix milliseconds.
 pub const NOT_ENDED: UnixMs = -62_135_596_800_000;
 

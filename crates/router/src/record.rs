@@ -58,21 +58,39 @@ pub enum Record {
         /// Quiet until this wall time (0: free).
         quiet_until: UnixMs,
     },
-    /// A notification that another Alertmanager handed over for a robot, accepted and not yet delivered.
+    /// A notification that belongs to no group, accepted and not yet delivered: handed over by another Alertmanager, or an announcement.
     Queued {
         /// Its key.
         key: String,
-        /// Robot's name in `dingtalk.yml`.
-        target: String,
+        /// Where it goes.
+        to: Address,
         /// When it was accepted.
         at: UnixMs,
         /// What it says.
         notification: Box<Notification>,
     },
-    /// A handed-over notification is delivered, or refused for good.
+    /// Such a notification is delivered, or refused for good.
     QueuedGone {
         /// Its key.
         key: String,
+    },
+}
+
+/// Where a message that belongs to no group goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Address {
+    /// A robot.
+    Robot {
+        /// Its name in `dingtalk.yml`.
+        target: String,
+    },
+    /// One integration of a receiver.
+    Receiver {
+        /// Its name.
+        receiver: String,
+        /// Which of its integrations.
+        index: usize,
     },
 }
 

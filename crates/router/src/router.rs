@@ -10,9 +10,9 @@
 mod explain;
 mod flush;
 mod groups;
-mod handed;
 mod inhibitor;
 mod ledger;
+mod outbox;
 mod place;
 mod report;
 mod restore;
@@ -32,7 +32,7 @@ use std::sync::Arc;
 use clock::Now;
 
 pub use explain::{ChannelExplanation, Explanation, RouteExplanation};
-pub use handed::HandOverError;
+pub use outbox::{Announcement, HandOverError, Notice};
 
 use crate::alert::{AlertError, PostedAlert};
 use crate::delivery::{Delivery, DeliveryId, Outcome};
@@ -41,9 +41,9 @@ use crate::record::Record;
 use crate::setup::Setup;
 use crate::silence::{PostedSilence, Silence, SilenceError};
 use groups::{Due, Groups, Timers};
-use handed::Handed;
 use inhibitor::Inhibitor;
 use ledger::{ChannelKey, Entry};
+use outbox::Letter;
 use robots::{Robot, RobotKey};
 use send::Flight;
 use silences::Silences;
@@ -59,7 +59,7 @@ pub struct Limits {
     pub silences: usize,
     /// Entries of the notification log; over that, those of groups that are gone are not kept.
     pub log: usize,
-    /// Notifications handed over by another Alertmanager that wait for a robot.
+    /// Announcements, and notifications handed over by another Alertmanager, that are not yet delivered.
     pub queued: usize,
     /// Alerts looked at in one turn before it says `more`.
     pub alerts_per_turn: usize,
@@ -82,7 +82,7 @@ pub struct Load {
     pub log: usize,
     /// Deliveries under way.
     pub in_flight: usize,
-    /// Notifications from another Alertmanager waiting for a robot.
+    /// Announcements and notifications of another Alertmanager that are not yet delivered.
     pub queued: usize,
     /// Messages waiting for a robot's free place.
     pub waiting: usize,
@@ -101,7 +101,7 @@ pub struct Router {
     silences: Silences,
     inhibitor: Inhibitor,
     robots: BTreeMap<RobotKey, Robot>,
-    handed: BTreeMap<Arc<str>, Handed>,
+    outbox: BTreeMap<Arc<str>, Letter>,
     flights: BTreeMap<DeliveryId, Flight>,
     last_id: u64,
     timers: Timers,
@@ -139,7 +139,7 @@ impl Router {
             log: BTreeMap::new(),
             silences: Silences::default(),
             robots: BTreeMap::new(),
-            handed: BTreeMap::new(),
+            outbox: BTreeMap::new(),
             flights: BTreeMap::new(),
             last_id: 0,
             timers: Timers::default(),
@@ -168,7 +168,7 @@ impl Router {
             silences: self.silences.len(),
             log: self.log.len(),
             in_flight: self.flights.len(),
-            queued: self.handed.len(),
+            queued: self.outbox.len(),
             waiting: self.robots.values().map(Robot::waiting).sum(),
         }
     }

@@ -80,7 +80,7 @@ fn parsed<T>(word: &Word, read: fn(&str) -> Result<T, Text>, findings: &mut Find
 }
 
 fn zone(name: &Word, findings: &mut Findings) -> Option<TimeZone> {
-    crate::interval::zone(&name.value).unwrap_or_else(|| {
+    crate::interval::zone(&name.value).unwrap_or_else(|_| {
         let message = Text::new(format!("unknown time zone `{}`", name.value), format!("未知的时区 `{}`", name.value));
         hint(findings.error("E223", place_of(name), message), "write an IANA name as `Asia/Shanghai`", "请写 IANA 名称，如 `Asia/Shanghai`");
         Some(TimeZone::UTC)

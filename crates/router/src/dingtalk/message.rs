@@ -5,7 +5,7 @@ use gotemplate::Escape;
 
 use super::Target;
 use crate::config::SecretSource;
-use crate::message::words::capped;
+use crate::message::words::{capped, is_good_news};
 use crate::message::{SHOWN, Style, cut, data};
 use crate::notification::{Notification, Status};
 use crate::setup::Setup;
@@ -49,7 +49,7 @@ impl Setup {
         let body = serde_json::json!({
             "msgtype": "markdown",
             "markdown": {"title": title, "text": text},
-            "at": {"atMobiles": at, "atUserIds": [], "isAtAll": robot.mention_all && notification.status == Status::Firing},
+            "at": {"atMobiles": at, "atUserIds": [], "isAtAll": robot.mention_all && calls(notification)},
         });
         Some(Message { url: robot.url.clone(), secret: robot.secret.clone(), title, text, body: body.to_string(), note })
     }
@@ -94,7 +94,7 @@ fn own_templates(robot: &Target) -> (&str, &str) {
 
 /// Numbers to mention: the target's, and those that the alerts themselves name (annotation `at_mobiles`, comma-separated). Nobody is called for an end.
 fn mentions(robot: &Target, notification: &Notification) -> Vec<String> {
-    if notification.status == Status::Resolved {
+    if !calls(notification) {
         return Vec::new();
     }
     let named = notification.firing().flat_map(|alert| alert.annotations.value("at_mobiles").split(','));
@@ -106,6 +106,11 @@ fn mentions(robot: &Target, notification: &Notification) -> Vec<String> {
         }
     }
     all
+}
+
+/// Whether people are called: not for an end, not for good news.
+fn calls(notification: &Notification) -> bool {
+    notification.status == Status::Firing && !notification.alerts.iter().all(is_good_news)
 }
 
 /// What stands below any template's text: what was left out, the page, and the numbers, without which a mention is not highlighted.

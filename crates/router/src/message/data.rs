@@ -2,7 +2,7 @@
 //!
 //! Ours, on the whole: `.AtMobiles` (as the DingTalk webhook), `.Title` (for a banner), `.Heading` (the same for markdown), `.Groups`, `.Truncated`, `.ShownFiring`, `.Lang`. Ours, on an alert, ready to
 //! be printed, in the language and zone of the message, safe: `.Emoji`, `.Severity`, `.Name`, `.Subject`, `.Summary`, `.Impact`, `.Action`, `.Value`,
-//! `.Since`, `.Ended`, `.Lasted`, `.Tags`, `.RunbookURL`, `.DashboardURL`, `.GraphURL`.
+//! `.Notice`, `.Since`, `.Ended`, `.Lasted`, `.Tags`, `.RunbookURL`, `.DashboardURL`, `.GraphURL`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use gotemplate::{Kv, Object, Value};
 use super::Style;
 use super::words::{ANNOTATION_MAX, LABEL_MAX, capped, clock, leading, link, localized, plain, severity, span, subject};
 use crate::labels::{ALERTNAME, Labels, SEVERITY};
-use crate::notification::{NOT_ENDED, Notification, NotifiedAlert, Status, quoted_for_regex};
+use crate::notification::{NOT_ENDED, NOTICE, Notification, NotifiedAlert, Status, quoted_for_regex};
 
 /// Bytes of one label's or annotation's value that a template can see.
 const VALUE_MAX: usize = 4_000;
@@ -103,6 +103,7 @@ fn one(alert: &NotifiedAlert, notification: &Notification, style: &Style<'_>) ->
             ("Impact", annotation(if alert.annotations.value("summary").is_empty() { &["impact"] } else { &["impact", "description"] })),
             ("Action", annotation(&["action", "suggestion"])),
             ("Value", annotation(&["value"])),
+            ("Notice", Value::str(alert.annotations.value(NOTICE))),
             ("Since", Value::from(clock(alert.starts_at, style.zone))),
             ("Ended", Value::from(if alert.ends_at == NOT_ENDED { String::new() } else { clock(alert.ends_at, style.zone) })),
             ("Lasted", Value::from(lasted(alert, style))),
@@ -130,7 +131,8 @@ fn title(notification: &Notification, style: &Style<'_>, safe: impl Fn(&str, usi
             format!("{emoji} Digest: {} groups, {total} alerts", notification.groups)
         };
     }
-    let name = safe(lead.labels.value(ALERTNAME), LABEL_MAX);
+    // An announcement's word says what its name would say again.
+    let name = if lead.annotations.value(NOTICE).is_empty() { safe(lead.labels.value(ALERTNAME), LABEL_MAX) } else { String::new() };
     let about = if total == 1 { safe(subject(lead), LABEL_MAX) } else { format!("×{total}") };
     [emoji, word, &name, &about].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::alert::UnixMs;
 use crate::labels::SEVERITY;
-use crate::notification::{Notification, NotifiedAlert, Status};
+use crate::notification::{NOTICE, Notification, NotifiedAlert, Status};
 
 /// Characters of a label's value in a message.
 pub(crate) const LABEL_MAX: usize = 120;
@@ -18,19 +18,34 @@ pub(crate) const ANNOTATION_MAX: usize = 600;
 /// Emoji and word of an alert's state and severity.
 pub(crate) fn severity(alert: &NotifiedAlert, lang: Lang) -> (&'static str, &'static str) {
     let zh = lang == Lang::Zh;
-    match (alert.status, alert.labels.value(SEVERITY)) {
-        (Status::Resolved, _) => ("✅", if zh { "已恢复" } else { "RESOLVED" }),
-        (Status::Firing, "critical" | "page" | "emergency" | "disaster") => ("🔴", if zh { "严重" } else { "CRITICAL" }),
-        (Status::Firing, "warning" | "warn") => ("🟠", if zh { "警告" } else { "WARNING" }),
-        (Status::Firing, "info" | "notice" | "none") => ("🔵", if zh { "提示" } else { "INFO" }),
-        (Status::Firing, _) => ("🟡", if zh { "告警" } else { "ALERT" }),
-    }
+    let notice = match alert.annotations.value(NOTICE) {
+        "done" => Some(("🔁", if zh { "已重启" } else { "Restarted" })),
+        "failed" => Some(("❌", if zh { "重启失败" } else { "Restart failed" })),
+        "held" => Some(("✋", if zh { "未重启" } else { "Not restarted" })),
+        _ => None,
+    };
+    notice.unwrap_or_else(|| match (alert.status, alert.labels.value(SEVERITY)) {
+        (Status::Resolved, _) => ("✅", if zh { "已恢复" } else { "Resolved" }),
+        (Status::Firing, "critical" | "page" | "emergency" | "disaster") => ("🔴", if zh { "严重" } else { "Critical" }),
+        (Status::Firing, "warning" | "warn") => ("🟠", if zh { "警告" } else { "Warning" }),
+        (Status::Firing, "info" | "notice" | "none") => ("🔵", if zh { "提示" } else { "Info" }),
+        (Status::Firing, _) => ("🟡", if zh { "告警" } else { "Alert" }),
+    })
+}
+
+/// Whether it is news that went well, for which nobody is called.
+pub(crate) fn is_good_news(alert: &NotifiedAlert) -> bool {
+    alert.annotations.value(NOTICE) == "done"
 }
 
 /// How urgent a firing alert is, for choosing the one that names the whole message: lower is more.
 pub(crate) fn urgency(alert: &NotifiedAlert) -> u8 {
     let word = severity(alert, Lang::En).1;
-    ["CRITICAL", "WARNING", "ALERT", "INFO"].iter().position(|one| *one == word).and_then(|at| u8::try_from(at).ok()).unwrap_or(9)
+    ["Critical", "Restart failed", "Warning", "Alert", "Not restarted", "Info", "Restarted"]
+        .iter()
+        .position(|one| *one == word)
+        .and_then(|at| u8::try_from(at).ok())
+        .unwrap_or(9)
 }
 
 /// The most urgent alert of a notification.
@@ -40,7 +55,9 @@ pub(crate) fn leading(notification: &Notification) -> Option<&NotifiedAlert> {
 
 /// What an alert is about: its instance, else its process, symbol, job or host.
 pub(crate) fn subject(alert: &NotifiedAlert) -> &str {
-    ["instance", "process", "symbol", "job", "host"].iter().map(|name| alert.labels.value(name)).find(|value| !value.is_empty()).unwrap_or("")
+    // An announcement is about a process.
+    let first = if alert.annotations.value(NOTICE).is_empty() { "instance" } else { "process" };
+    [first, "instance", "process", "symbol", "job", "host"].iter().map(|name| alert.labels.value(name)).find(|value| !value.is_empty()).unwrap_or("")
 }
 
 /// A span in words: `3m 20s`, `3 分 20 秒`; days are the largest unit, at most two units are shown.

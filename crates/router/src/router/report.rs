@@ -38,7 +38,7 @@ impl Router {
         for part in parts {
             match part {
                 Part::Channel { .. } => self.channel_ended(now, part, &outcome, robot.as_ref().map(|(_, target)| target.clone())),
-                Part::Handed(key) => self.handed_ended(now, &key, &outcome),
+                Part::Letter(key) => self.letter_ended(now, &key, &outcome),
             }
         }
     }
@@ -98,7 +98,7 @@ impl Router {
     /// A back-off is over: the channel is asked again, so that the message says what is true now.
     pub(super) fn retry(&mut self, now: Now, waiter: &Waiter) -> usize {
         let channel = match waiter {
-            Waiter::Handed(key) => return self.retry_handed(now, key),
+            Waiter::Letter(key) => return self.retry_letter(now, key),
             Waiter::Channel(channel) => channel,
         };
         let due = self.log.get(channel).is_some_and(|entry| matches!(entry.progress, Progress::Backoff(until) if until <= tick(now)));

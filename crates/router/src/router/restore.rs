@@ -7,9 +7,9 @@ use clock::Now;
 
 use super::Router;
 use super::groups::{Due, GroupId, Groups};
-use super::handed::Handed;
 use super::inhibitor::Inhibitor;
 use super::ledger::{Entry, Progress};
+use super::outbox::Letter;
 use super::place::new_group;
 use super::robots::{PER_MINUTE, Robot};
 use super::tick::{self, Tick, tick};
@@ -39,14 +39,12 @@ impl Router {
                 Record::Silence(silence) => self.silences.restore(silence),
                 Record::SilenceGone { id } => self.silences.remove(&id),
                 Record::Robot { key, sent_at, quiet_until } => self.restore_robot(now, &key, &sent_at, quiet_until),
-                Record::Queued { key, target, at, notification } => {
+                Record::Queued { key, to, at, notification } => {
                     let since = tick::past(now, at);
-                    self.handed.insert(
-                        key.into(),
-                        Handed { target: target.into(), notification: *notification, since, attempt: 0, progress: Progress::Idle },
-                    );
+                    let letter = Letter { to, notification: *notification, since, attempt: 0, progress: Progress::Idle };
+                    self.outbox.insert(key.into(), letter);
                 }
-                Record::QueuedGone { key } => drop(self.handed.remove(key.as_str())),
+                Record::QueuedGone { key } => drop(self.outbox.remove(key.as_str())),
             }
         }
         self.silences.refresh(now.wall_ms);
@@ -77,8 +75,8 @@ impl Router {
         for entry in self.log.values_mut().filter(|entry| entry.progress == Progress::Waiting) {
             entry.progress = Progress::Idle;
         }
-        for handed in self.handed.values_mut().filter(|handed| handed.progress == Progress::Waiting) {
-            handed.progress = Progress::Idle;
+        for letter in self.outbox.values_mut().filter(|letter| letter.progress == Progress::Waiting) {
+            letter.progress = Progress::Idle;
         }
         self.setup = setup;
         self.rebuild(now, &timers);
@@ -106,9 +104,9 @@ impl Router {
         for channel in &orphans {
             self.release(now, channel);
         }
-        let queued: Vec<Arc<str>> = self.handed.keys().cloned().collect();
+        let queued: Vec<Arc<str>> = self.outbox.keys().cloned().collect();
         for key in &queued {
-            self.queue_handed(now, key);
+            self.start_letter(now, key);
         }
     }
 
@@ -157,7 +155,7 @@ impl Router {
             sent_at: robot.sent().map(|at| tick::wall(now, at)).collect(),
             quiet_until: robot.quiet_until().map_or(0, |at| tick::wall(now, at)),
         }));
-        records.extend(self.handed.keys().filter_map(|key| self.handed_record(now, key)));
+        records.extend(self.outbox.keys().filter_map(|key| self.letter_record(now, key)));
         records
     }
 }

@@ -35,8 +35,8 @@ pub(crate) enum Rank {
 pub(crate) enum Waiter {
     /// A channel of a group.
     Channel(ChannelKey),
-    /// A notification that another Alertmanager handed over.
-    Handed(Arc<str>),
+    /// A message that belongs to no group.
+    Letter(Arc<str>),
 }
 
 /// One place in the queue: most urgent first, then oldest.

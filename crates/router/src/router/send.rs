@@ -19,7 +19,7 @@ use crate::record::Record;
 /// A delivery that is not reported back for this long is taken as failed.
 const LOST_AFTER: i64 = 5 * 60_000;
 /// When all places in flight are taken, look again after this long.
-const CROWDED_WAIT: i64 = 1_000;
+pub(super) const CROWDED_WAIT: i64 = 1_000;
 
 /// A delivery under way.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Flight {
     pub(crate) lost_at: Tick,
 }
 
-/// One channel or handed-over notification that a delivery speaks for.
+/// One channel or letter that a delivery speaks for.
 #[derive(Debug)]
 pub(crate) enum Part {
     Channel {
@@ -46,7 +46,7 @@ pub(crate) enum Part {
         /// Of the route, for the entry's life.
         repeat_interval: i64,
     },
-    Handed(Arc<str>),
+    Letter(Arc<str>),
 }
 
 impl Router {
@@ -149,10 +149,10 @@ impl Router {
                 entry.progress = Progress::InFlight(id);
                 entry.attempt
             }),
-            Part::Handed(key) => self.handed.get_mut(key).map_or(1, |handed| {
-                handed.progress = Progress::InFlight(id);
-                handed.attempt += 1;
-                handed.attempt
+            Part::Letter(key) => self.outbox.get_mut(key).map_or(1, |letter| {
+                letter.progress = Progress::InFlight(id);
+                letter.attempt += 1;
+                letter.attempt
             }),
         }
     }
@@ -193,7 +193,7 @@ impl Router {
         let Some(target) = batch.first().map(|wait| wait.target.clone()) else { return };
         let mut found: Vec<(Part, Notification, Arc<Integration>)> = batch.iter().filter_map(|wait| self.prepare_wait(now, wait)).collect();
         if found.len() > 1 {
-            let parts: Vec<Part> = found.iter_mut().map(|(part, ..)| std::mem::replace(part, Part::Handed("".into()))).collect();
+            let parts: Vec<Part> = found.iter_mut().map(|(part, ..)| std::mem::replace(part, Part::Letter("".into()))).collect();
             let integration = found.first().map(|(_, _, integration)| integration.clone());
             let digest = digest(found.into_iter().map(|(_, notification, _)| notification).collect());
             self.event(EventKind::DigestMerged, target.to_string(), format!("{} groups", digest.groups));
@@ -207,10 +207,9 @@ impl Router {
 
     fn prepare_wait(&mut self, now: Now, wait: &Wait) -> Option<(Part, Notification, Arc<Integration>)> {
         match &wait.waiter {
-            Waiter::Handed(key) => {
-                let handed = self.handed.get(key)?;
-                let integration = Integration::DingTalk { target: wait.target.clone(), send_resolved: true, max_alerts: 0 };
-                Some((Part::Handed(key.clone()), handed.notification.clone(), Arc::new(integration)))
+            Waiter::Letter(key) => {
+                let letter = self.outbox.get(key)?;
+                Some((Part::Letter(key.clone()), letter.notification.clone(), self.way_of(&letter.to)?))
             }
             Waiter::Channel(channel) => {
                 self.log.get_mut(channel)?.progress = Progress::Idle;

@@ -10,7 +10,7 @@ use router::notification::{NotifyReason, payload_v4};
 use router::record::Record;
 use router::silence::PostedSilence;
 use router::view::{AlertQuery, AlertState, ReceiverPattern};
-use router::{EventKind, HandOverError, Limits, Router};
+use router::{Announcement, EventKind, HandOverError, Limits, Notice, Router};
 
 use crate::simulation::{Mood, World, labels, setup};
 
@@ -358,4 +358,49 @@ fn nothing_is_left_when_all_is_over() {
     assert_eq!((load.alerts, load.groups, load.log, load.in_flight, load.waiting), (0, 0, 0, 0, 0), "{load:?}");
     assert!(world.router.turn(world.now).next.is_none());
     assert!(world.router.snapshot(world.now).is_empty());
+}
+
+/// News with the labels of the alert that caused it.
+fn news(id: &str, text: &str) -> Announcement {
+    let annotations = Labels::from_pairs([("summary", "collector was restarted")]);
+    Announcement { id: id.to_owned(), labels: labels(text), annotations, notice: Notice::Done }
+}
+
+const RESTARTING: &str = r#"
+route: {receiver: ding, group_wait: 30s, group_interval: 1m, repeat_interval: 2m, routes: [{matchers: [process="collector"], receiver: restart, continue: true}, {matchers: [process="collector"], receiver: team}]}
+receivers:
+- {name: ding, webhook_configs: [{url: "http://127.0.0.1:9099/dingtalk/ops/send"}]}
+- {name: team, webhook_configs: [{url: "http://127.0.0.1:9099/dingtalk/ops/send"}, {url: "http://h/x"}]}
+- {name: restart, webhook_configs: [{url: "http://127.0.0.1:9099/restart/collector"}]}
+"#;
+
+#[test]
+fn an_announcement_is_told_at_once_to_everybody_but_a_restart_and_only_once() {
+    let mut world = World::new(RESTARTING);
+    assert_eq!(world.router.announce(world.now, &news("i1", "alertname=RestartSucceeded process=collector")), 2);
+    assert_eq!(world.router.announce(world.now, &news("i1", "alertname=RestartSucceeded process=collector")), 2);
+    world.settle();
+    let told = ["team/webhook firing RestartSucceeded.collector: none", "team/dingtalk:ops firing RestartSucceeded.collector: none"];
+    assert_eq!(world.arrived.iter().map(|(at, words)| (*at, words.as_str())).collect::<Vec<_>>(), told.map(|words| (0, words)));
+    world.run_to(600_000);
+    world.kill(true);
+    world.run_to(700_000);
+    assert_eq!((world.arrived.len(), world.router.load().queued), (2, 0));
+}
+
+#[test]
+fn an_announcement_survives_a_death_and_is_held_by_a_silence() {
+    let mut world = World::new(RESTARTING);
+    world.moods.insert("team".to_owned(), Mood::Down);
+    world.router.announce(world.now, &news("i1", "alertname=RestartFailed process=collector"));
+    world.settle();
+    world.run_to(5_000);
+    world.kill(false);
+    world.moods.clear();
+    world.run_to(100_000);
+    assert_eq!(world.arrived.len(), 2);
+    let matchers = vec![parse_one("process=collector").unwrap()];
+    let ends_at = world.now.wall_ms + 60_000;
+    world.router.set_silence(world.now, PostedSilence { matchers, ends_at, ..PostedSilence::default() }).unwrap();
+    assert_eq!(world.router.announce(world.now, &news("i2", "alertname=RestartFailed process=collector")), 0);
 }

@@ -136,7 +136,7 @@ fn templates_of_files_replace_ours() {
     );
     let setup = setup(Lang::En, &[file]);
     let message = setup.dingtalk_message("ops", &sample("resolved"), NOW_MS).unwrap();
-    assert_eq!(message.title, "[keyword] ✅ RESOLVED CollectorHighMemory 127.0.0.1:9092");
+    assert_eq!(message.title, "[keyword] ✅ Resolved CollectorHighMemory 127.0.0.1:9092");
     // The file uses a function that only robots' templates have, so mail keeps ours.
     assert!(setup.mail(&email(&setup), &sample("resolved"), NOW_MS).unwrap().subject.starts_with("[RESOLVED]"));
 }
@@ -172,7 +172,7 @@ fn a_webhook_may_have_a_url_and_body_of_its_own() {
     let request = setup.webhook_request(&webhooks[0], &sample("resolved"), NOW_MS).unwrap();
     assert_eq!(request.url.inline(), Some("http://h/CollectorHighMemory"));
     let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
-    assert_eq!(body, serde_json::json!({"text": "✅ RESOLVED CollectorHighMemory 127.0.0.1:9092", "n": 3, "list": ["resolved", null]}));
+    assert_eq!(body, serde_json::json!({"text": "✅ Resolved CollectorHighMemory 127.0.0.1:9092", "n": 3, "list": ["resolved", null]}));
     let request = setup.webhook_request(&webhooks[1], &sample("several"), NOW_MS).unwrap();
     assert_eq!(parse_payload_v4(request.body.as_bytes()).unwrap().truncated_alerts, 5);
 }
