@@ -30,7 +30,7 @@ pub(crate) fn run(bin_dir: &Path, length: Duration) -> Result<()> {
     let _venues = Program::start("venue-sim", &dir, &mut venues)?;
     wait_until("venue-sim tells its ports", Duration::from_secs(10), || ports.is_file())?;
     let told: Value = serde_json::from_str(&fs::read_to_string(&ports)?)?;
-    let address = |venue: &str| told[venue]["address"].as_str().map(str::to_owned).context("a port is missing");
+    let address = |venue: &str| told.pointer(&format!("/{venue}/address")).and_then(Value::as_str).map(str::to_owned).context("a port is missing");
     let (spot, usdm, metrics, health) = (address("binance_spot")?, address("binance_usdm")?, free_address()?, free_address()?);
     let symbols = SYMBOLS.join(", ");
     let config = format!(

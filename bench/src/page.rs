@@ -1,5 +1,6 @@
 //! A target to scrape: a page of 1,000 sample lines whose values move.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -46,12 +47,10 @@ fn text(scrape: usize) -> String {
     for family in 0..LINES / 50 {
         let kind = if family % 2 == 0 { "gauge" } else { "counter" };
         let suffix = if family % 2 == 0 { "" } else { "_total" };
-        body.push_str(&format!("# HELP bench_family_{family}{suffix} one of the families\n# TYPE bench_family_{family}{suffix} {kind}\n"));
+        let _ = writeln!(body, "# HELP bench_family_{family}{suffix} one of the families\n# TYPE bench_family_{family}{suffix} {kind}");
         for symbol in 0..50 {
             let value = scrape * 7 + symbol * family;
-            body.push_str(&format!(
-                "bench_family_{family}{suffix}{{exchange=\"binance\",market_type=\"spot\",symbol=\"SYM{symbol}-USDT\"}} {value}\n"
-            ));
+            let _ = writeln!(body, "bench_family_{family}{suffix}{{exchange=\"binance\",market_type=\"spot\",symbol=\"SYM{symbol}-USDT\"}} {value}");
         }
     }
     body

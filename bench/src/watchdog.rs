@@ -1,5 +1,6 @@
 //! RSS and CPU of the watchdog at 1 s scrapes of a 1,000-line page with 30 rules, beside a real Prometheus that does the same.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -74,7 +75,7 @@ fn rules() -> String {
             3 => format!("max_over_time(bench_family_{}[1m]) > 1e9", family - family % 2),
             _ => "up == 0".to_owned(),
         };
-        text.push_str(&format!("      - alert: Bench{at}\n        expr: '{expr}'\n        for: 1m\n"));
+        let _ = writeln!(text, "      - alert: Bench{at}\n        expr: '{expr}'\n        for: 1m");
     }
     text
 }

@@ -34,24 +34,24 @@ pub fn packages() -> Result<Vec<Package>, String> {
         return Err(String::from_utf8_lossy(&told.stderr).into_owned());
     }
     let graph: Value = serde_json::from_slice(&told.stdout).map_err(|error| error.to_string())?;
-    Ok(list(&graph["packages"]).map(|package| describe(package)).collect())
+    Ok(list(graph.get("packages")).map(describe).collect())
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().map(Vec::as_slice).unwrap_or_default().iter()
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter()
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+fn text(package: &Value, key: &str) -> String {
+    package.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn describe(package: &Value) -> Package {
-    let runs = |dependency: &&Value| dependency["kind"].is_null();
+    let runs = |dependency: &&Value| dependency.get("kind").is_none_or(Value::is_null);
     Package {
-        name: text(&package["name"]),
-        version: text(&package["version"]),
-        license: text(&package["license"]),
-        ours: package["source"].is_null(),
-        needs: list(&package["dependencies"]).filter(runs).map(|dependency| text(&dependency["name"])).collect(),
+        name: text(package, "name"),
+        version: text(package, "version"),
+        license: text(package, "license"),
+        ours: package.get("source").is_none_or(Value::is_null),
+        needs: list(package.get("dependencies")).filter(runs).map(|dependency| text(dependency, "name")).collect(),
     }
 }

@@ -23,16 +23,11 @@ pub fn code_only(text: &str) -> String {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let skipped = comment(rest).or_else(|| raw_string(rest, out.chars().last())).or_else(|| string(rest)).or_else(|| character(rest));
-        let taken = match skipped {
-            Some(len) => {
-                out.extend(rest.get(..len).unwrap_or_default().chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-                len
-            }
-            None => {
-                out.push(first);
-                first.len_utf8()
-            }
-        };
+        let taken = skipped.unwrap_or(first.len_utf8());
+        match skipped {
+            Some(len) => out.extend(rest.get(..len).unwrap_or_default().chars().map(|c| if c == '\n' { '\n' } else { ' ' })),
+            None => out.push(first),
+        }
         rest = rest.get(taken..).unwrap_or_default();
     }
     out

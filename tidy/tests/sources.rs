@@ -1,4 +1,5 @@
 //! Sizes and habits of the sources (ARCHITECTURE.md, "Sizes and habits").
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 

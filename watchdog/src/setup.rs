@@ -139,15 +139,13 @@ fn with_environment(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
-        match after.split_once('}').and_then(|(name, tail)| std::env::var(name).ok().map(|value| (value, tail))) {
-            Some((value, tail)) => {
-                out.push_str(&value);
-                rest = tail;
-            }
-            None => {
-                out.push_str("${");
-                rest = after;
-            }
+        let known = after.split_once('}').and_then(|(name, tail)| std::env::var(name).ok().map(|value| (value, tail)));
+        if let Some((value, tail)) = known {
+            out.push_str(&value);
+            rest = tail;
+        } else {
+            out.push_str("${");
+            rest = after;
         }
     }
     out.push_str(rest);

@@ -1,5 +1,7 @@
 //! Diagnostics as a person, a program or a code review reads them.
 
+use std::fmt::Write as _;
+
 use crate::{Diagnostic, Lang, Severity};
 
 /// Output form of `check`.
@@ -56,15 +58,15 @@ fn as_text(diagnostic: &Diagnostic, source: Option<&str>, lang: Lang) -> String 
         let (before, marked) = split_at_column(line, place.column, place.len);
         let padding: String = before.chars().map(blank_like).collect();
         let underline = "^".repeat(marked.chars().map(width).sum::<usize>().max(1));
-        out.push_str(&format!("{margin} |\n{number} | {line}\n{margin} | {padding}{underline}\n"));
+        let _ = writeln!(out, "{margin} |\n{number} | {line}\n{margin} | {padding}{underline}");
     }
     if let Some(expected) = &diagnostic.expected {
         let label = if lang == Lang::Zh { "应为" } else { "expected" };
-        out.push_str(&format!("  = {label}: {}\n", expected.get(lang)));
+        let _ = writeln!(out, "  = {label}: {}", expected.get(lang));
     }
     if let Some(hint) = &diagnostic.hint {
         let label = if lang == Lang::Zh { "建议" } else { "help" };
-        out.push_str(&format!("  = {label}: {}\n", hint.get(lang)));
+        let _ = writeln!(out, "  = {label}: {}", hint.get(lang));
     }
     out
 }

@@ -36,7 +36,9 @@ pub fn run(args: &Explain) -> ExitCode {
     let line = |(code, en, zh): &(&str, &str, &str)| format!("{code}  {}", if lang == Lang::Zh { zh } else { en });
     let codes = all_codes();
     if args.list {
-        codes.iter().for_each(|code| print(&line(code)));
+        for code in &codes {
+            print(&line(code));
+        }
         return ExitCode::SUCCESS;
     }
     let asked = args.code.as_deref().unwrap_or_default().to_ascii_uppercase();

@@ -23,7 +23,7 @@ struct World {
 async fn world(robot_secret: &str) -> World {
     drop(rustls::crypto::ring::default_provider().install_default());
     let shutdown = CancellationToken::new();
-    let robot = RobotConfig { secret: Some(SECRET.to_owned()), tokens: vec![], keywords: vec![], per_minute: 20, mute: Duration::from_secs(600) };
+    let robot = RobotConfig { secret: Some(SECRET.to_owned()), tokens: vec![], keywords: vec![], per_minute: 20, mute: Duration::from_mins(10) };
     let any = "127.0.0.1:0".parse().unwrap();
     let inbox = run_inbox(InboxConfig { dingtalk: any, smtp: Some(any), robot, keep: 100 }, shutdown.clone()).await.unwrap();
     let (http, smtp) = (inbox.addresses().http.to_string(), inbox.addresses().smtp.unwrap().to_string());

@@ -12,7 +12,7 @@ use router::notification::{Notification, payload_v4};
 use super::{oauth2, read_reply, secret, tls, without_url};
 
 /// Longest `Retry-After` that is obeyed.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(10);
 
 pub(super) async fn send(shared: &reqwest::Client, base: &Path, webhook: &Webhook, notification: &Notification) -> Outcome {
     let request = match request(shared, base, webhook).await {

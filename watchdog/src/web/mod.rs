@@ -166,9 +166,10 @@ async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
 }
 
 async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
-    match shared.actions.ready() {
-        true => (StatusCode::OK, "Tidemark watchdog is ready.\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the engines have not started\n"),
+    if shared.actions.ready() {
+        (StatusCode::OK, "Tidemark watchdog is ready.\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: the engines have not started\n")
     }
 }
 

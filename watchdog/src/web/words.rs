@@ -133,7 +133,7 @@ mod tests {
     fn values_keep_what_an_engineer_reads() {
         let words = Words { lang: Lang::En, zone: TimeZone::UTC, now_ms: 0 };
         for (value, shown) in
-            [(12.0, "12"), (194.712, "194.7"), (0.25, "0.2500"), (3.1e9, "3.100e9"), (3.14159, "3.142"), (-2.5, "-2.500"), (0.0, "0")]
+            [(12.0, "12"), (194.712, "194.7"), (0.25, "0.2500"), (3.1e9, "3.100e9"), (2.34567, "2.346"), (-2.5, "-2.500"), (0.0, "0")]
         {
             assert_eq!(words.value(&value), shown);
         }

@@ -67,11 +67,6 @@ impl Cast {
         Ok(())
     }
 
-    /// The running descendant whose command line contains all of `words`.
-    pub(super) fn find(&self, words: &[&str]) -> Option<Descendant> {
-        descendants().into_iter().find(|one| words.iter().all(|word| one.command.contains(word)))
-    }
-
     /// Asks every descendant to end, waits, kills what is left, reaps all. The members end last to first, so that nobody restarts anybody.
     pub(super) fn stop(&mut self) {
         while let Some((_, mut child)) = self.members.pop() {
@@ -109,10 +104,17 @@ fn end_orphans() {
             return;
         }
         if Instant::now() > deadline {
-            left.iter().for_each(|one| signal(one.pid, Signal::SIGKILL));
+            for one in &left {
+                signal(one.pid, Signal::SIGKILL);
+            }
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The running descendant whose command line contains all of `words`.
+pub(super) fn find(words: &[&str]) -> Option<Descendant> {
+    descendants().into_iter().find(|one| words.iter().all(|word| one.command.contains(word)))
 }
 
 /// Sends a signal; a process that is gone already is what was wanted.

@@ -151,26 +151,28 @@ async fn watch_it_happen(args: &DemoArgs, stage: &Stage, cast: &mut Cast, mut wa
     loop {
         cast.check()?;
         watch.look().await;
-        let (seen, rest): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| is_seen(one, &watch, cast, stage, &course));
+        let (seen, rest): (Vec<_>, Vec<_>) = missing.into_iter().partition(|one| is_seen(one, &watch, stage, &course));
         missing = rest;
         for one in &seen {
             say(&format!("{:>3} s  ✓ {}", start.elapsed().as_secs(), one.seen()));
         }
-        make_trouble(&mut course, &watch, cast, stage, &missing).await?;
+        make_trouble(&mut course, &watch, stage, &missing).await?;
         if missing.is_empty() && args.check {
             say("all of it was seen / 全部通过");
             return Ok(());
         }
         if args.check && start.elapsed() > DEADLINE {
-            missing.iter().for_each(|one| say(&format!("MISSING: {}", one.missing())));
+            for one in &missing {
+                say(&format!("MISSING: {}", one.missing()));
+            }
             bail!("{} of {} were not seen within {} s", missing.len(), expectations().len(), DEADLINE.as_secs());
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-fn is_seen(expected: &Expected, watch: &Watch, cast: &Cast, stage: &Stage, course: &Course) -> bool {
-    let changed = |words: &[&str], before: Option<i32>| cast.find(words).is_some_and(|now| before.is_some_and(|pid| pid != now.pid));
+fn is_seen(expected: &Expected, watch: &Watch, stage: &Stage, course: &Course) -> bool {
+    let changed = |words: &[&str], before: Option<i32>| cast::find(words).is_some_and(|now| before.is_some_and(|pid| pid != now.pid));
     match expected {
         Expected::DataFlows => watch.all_streams_have_data(),
         Expected::Fired(alert, process) => watch.fired(alert, process),
@@ -183,14 +185,14 @@ fn is_seen(expected: &Expected, watch: &Watch, cast: &Cast, stage: &Stage, cours
 }
 
 /// Does what the announcement promised, when its time has come.
-async fn make_trouble(course: &mut Course, watch: &Watch, cast: &Cast, stage: &Stage, missing: &[Expected]) -> Result<()> {
+async fn make_trouble(course: &mut Course, watch: &Watch, stage: &Stage, missing: &[Expected]) -> Result<()> {
     if course.data_at.is_none() && !missing.contains(&Expected::DataFlows) {
         course.data_at = Some(Instant::now());
     }
     let Some(data_at) = course.data_at else { return Ok(()) };
     if !course.stopped && data_at.elapsed() > TROUBLE_AFTER {
-        let collector = cast.find(&collector_words(stage)).context("the collector is not running")?;
-        let sick = cast.find(&sick_words(stage)).context("the sick program is not running")?;
+        let collector = cast::find(&collector_words(stage)).context("the collector is not running")?;
+        let sick = cast::find(&sick_words(stage)).context("the sick program is not running")?;
         course.first_pids = Some((collector.pid, sick.pid));
         cast::signal(collector.pid, Signal::SIGSTOP);
         watch.sicken(r#"{"leak_fds_per_s": 10, "close_wait": 12}"#).await?;

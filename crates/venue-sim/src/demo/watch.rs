@@ -128,7 +128,9 @@ impl Watch {
     /// Compares the newest recorded book of each instrument with the venue's own after the same update.
     async fn compare_books(&mut self) {
         for book in newest_books(&self.recorded) {
-            let (Some(u), Some(raw), Some(market)) = (book["last_update_id"].as_u64(), book["symbol"].as_str(), book["market_type"].as_str()) else {
+            let text = |key: &str| book.get(key).and_then(Value::as_str);
+            let update = book.get("last_update_id").and_then(Value::as_u64);
+            let (Some(u), Some(raw), Some(market)) = (update, text("symbol"), text("market_type")) else {
                 continue;
             };
             let Some(venue) = self.venues.get(market) else { continue };
@@ -185,8 +187,8 @@ fn newest_books(dir: &Path) -> Vec<Value> {
     for file in files.iter().rev().take(4).rev() {
         for line in tail(file).lines().filter(|line| line.contains("\"orderbook\"")) {
             if let Ok(mut record) = serde_json::from_str::<Value>(line) {
-                let book = record["data"].take();
-                newest.insert(format!("{}{}", book["market_type"], book["symbol"]), book);
+                let Some(book) = record.get_mut("data").map(Value::take) else { continue };
+                newest.insert(format!("{:?}{:?}", book.get("market_type"), book.get("symbol")), book);
             }
         }
     }
@@ -203,7 +205,7 @@ fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The end of a file, from the first whole line of it.
+/// The end of a file; its first line may be cut.
 fn tail(file: &Path) -> String {
     use std::io::{Read, Seek, SeekFrom};
     let read = || -> std::io::Result<String> {
