@@ -65,6 +65,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ),
     ("E244", "A target's secret is given both in the file and as a file's name.", "target 的 secret 与 secret_file 同时存在。"),
     ("E245", "Not a mobile number: digits, abroad as +CC-NUMBER.", "不是手机号：应为数字，境外号码写作 +国家码-号码。"),
+    (
+        "E246",
+        "A value is the name of an environment variable that is not set: set it, or name a file (url_file, secret_file).",
+        "值是未设置的环境变量：请设置该变量，或改用文件（url_file、secret_file）。",
+    ),
     ("W201", "An integration is accepted so that the file loads, and not delivered by Tidemark.", "该集成仅为兼容而接受，Tidemark 不会投递。"),
     ("W202", "A matcher is only valid in the classic syntax; put the value in double quotes.", "匹配条件只符合旧版语法；请把值放在双引号中。"),
     (

@@ -1,7 +1,8 @@
 //! `dingtalk.yml`: the `targets:` of prometheus-webhook-dingtalk 2.1, as written and validated.
 //!
 //! Ours besides: `url_file` and `secret_file`, so that the file itself holds no secret.
-//! Codes: E241 no target, E242 bad target name, E243 URL missing, given twice or not a URL, E244 secret given twice, E245 bad number to mention.
+//! Codes: E241 no target, E242 bad target name, E243 URL missing, given twice or not a URL, E244 secret given twice, E245 bad number to mention,
+//! E246 environment variable not set (the shell replaces `${NAME}` before this module sees the text, and leaves it where there is no such variable).
 //! W241 key without effect.
 
 use std::collections::BTreeMap;
@@ -142,6 +143,7 @@ fn is_target_name(name: &str) -> bool {
 fn robot_url(own: &WrittenTarget, place: Place, findings: &mut Findings) -> SecretSource {
     let nothing = SecretSource::Inline(Secret::new(""));
     match (&own.url, &own.url_file) {
+        (Some(word), None) if is_unset(word, "url", findings) => nothing,
         (Some(word), None) if url::parse(&word.value).is_some() => SecretSource::Inline(Secret::new(word.value.clone())),
         (None, Some(file)) => SecretSource::File(file.value.as_str().into()),
         (Some(word), None) => {
@@ -171,10 +173,23 @@ fn robot_secret(own: &WrittenTarget, findings: &mut Findings) -> Option<SecretSo
             findings.error("E244", place_of(file), message);
             None
         }
+        (Some(secret), None) if is_unset(secret, "secret", findings) => None,
         (Some(secret), None) => Some(SecretSource::Inline(Secret::new(secret.value.clone()))).filter(|_| !secret.value.is_empty()),
         (None, Some(file)) => Some(SecretSource::File(file.value.as_str().into())),
         (None, None) => None,
     }
+}
+
+/// Whether a value is still the name of a variable, `${NAME}`, which is a finding.
+fn is_unset(word: &Word, key: &str, findings: &mut Findings) -> bool {
+    let Some(name) = word.value.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else { return false };
+    let message = Text::new(format!("the environment variable {name} is not set"), format!("环境变量 {name} 没有设置"));
+    hint(
+        findings.error("E246", place_of(word), message),
+        &format!("set it, or write `{key}_file` with the path of a file that holds the value"),
+        &format!("请设置该变量，或用 `{key}_file` 指定存放该值的文件"),
+    );
+    true
 }
 
 fn mobiles(words: &[Word], findings: &mut Findings) -> Vec<String> {

@@ -11,7 +11,7 @@ use super::inhibitor::Inhibitor;
 use super::ledger::{Entry, Progress};
 use super::outbox::Letter;
 use super::place::new_group;
-use super::robots::{PER_MINUTE, Robot};
+use super::robots::{PER_MINUTE, Robot, RobotKey, robot_key};
 use super::tick::{self, Tick, tick};
 use crate::labels::Fingerprint;
 use crate::record::Record;
@@ -84,6 +84,8 @@ impl Router {
 
     /// Puts every alert held into its groups, with the timers that the groups of the same key had.
     fn rebuild(&mut self, now: Now, timers: &BTreeMap<String, Timer>) {
+        let configured: BTreeSet<RobotKey> = self.setup.dingtalk.targets.values().map(|target| robot_key(&target.url)).collect();
+        self.robots.retain(|key, _| configured.contains(key));
         let all: Vec<(Fingerprint, bool)> = self.store.iter().map(|(fingerprint, held)| (fingerprint, held.resolved)).collect();
         for (fingerprint, resolved) in all {
             if let Some(held) = self.store.get_mut(fingerprint) {
