@@ -83,6 +83,8 @@ struct Thread {
     host: Host,
     out: Outlets,
     watched: BTreeMap<String, Watched>,
+    /// Who is to be followed under a name that is not watched yet.
+    follow: BTreeMap<String, Identity>,
 }
 
 // === impl Inspector ===
@@ -95,7 +97,7 @@ impl Inspector {
     pub fn start(out: Outlets) -> std::io::Result<Self> {
         let host = host::read()?;
         let (to, from) = sync_channel(REQUESTS);
-        std::thread::Builder::new().name("inspect".into()).spawn(move || Thread { host, out, watched: BTreeMap::new() }.run(&from))?;
+        std::thread::Builder::new().name("inspect".into()).spawn(move || Thread { host, out, watched: BTreeMap::new(), follow: BTreeMap::new() }.run(&from))?;
         Ok(Self(to))
     }
 
@@ -127,12 +129,13 @@ impl Thread {
     fn take(&mut self, request: Request) {
         match request {
             Request::Processes(list) => self.set_processes(list),
-            Request::Follow(name, identity) => {
-                if let Some(watched) = self.watched.get_mut(&name) {
+            Request::Follow(name, identity) => match self.watched.get_mut(&name) {
+                Some(watched) => {
                     watched.followed = Some(identity);
                     watched.next = Instant::now();
                 }
-            }
+                None => drop(self.follow.insert(name, identity)),
+            },
             Request::LookNow(name) => {
                 if let Some(watched) = self.watched.get_mut(&name) {
                     watched.next = Instant::now();
@@ -149,10 +152,15 @@ impl Thread {
             let labels = Labels::from_pairs([("process", process.name.as_str())]);
             let watched = match known {
                 Some(known) => Watched { followed: known.followed.filter(|_| known.process.matching == process.matching), process, ..known },
-                None => Watched { process, labels, followed: None, source: Source::default(), next: Instant::now(), was_alive: None },
+                None => {
+                    let followed = self.follow.remove(&process.name);
+                    Watched { process, labels, followed, source: Source::default(), next: Instant::now(), was_alive: None }
+                }
             };
             self.watched.insert(watched.process.name.clone(), watched);
         }
+        // Restarts name processes of the configuration only: what is left over belongs to an older one.
+        self.follow.clear();
         for mut gone in before.into_values() {
             self.out.sink.send(gone.source.observe(wall_ms, Vec::new()));
         }
@@ -176,7 +184,7 @@ fn look(watched: &mut Watched, host: &Host, out: &Outlets) {
     let alive = look.is_alive();
     watched.followed = if alive { look.stat.as_ref().map(|stat| host.identity(stat)) } else { None };
     let running = watched.followed.clone().map(|identity| Running {
-        uptime: host.age(identity.start_ticks, taken.wall_ms),
+        uptime: host.age(identity.start_ticks, host::since_boot()),
         core_dumping: look.status.and_then(|status| status.core_dumping).unwrap_or(false),
         identity,
     });

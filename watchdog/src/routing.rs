@@ -288,6 +288,9 @@ impl Task {
     /// Messages under way are waited for a little; whatever is not answered for then is sent again after the next start.
     async fn end(mut self, from: &mut mpsc::Receiver<Input>) {
         let deadline = tokio::time::Instant::now() + LAST_WAIT;
+        while let Ok(input) = from.try_recv() {
+            self.take(input);
+        }
         while self.under_way > 0 {
             match tokio::time::timeout_at(deadline, from.recv()).await {
                 Ok(Some(input)) => self.take(input),

@@ -1,6 +1,7 @@
 //! This host: constants and small reads of /proc.
 
 use std::io;
+use std::time::Duration;
 
 use process::Host;
 
@@ -22,6 +23,12 @@ pub fn read() -> io::Result<Host> {
         ticks_per_second: rustix::param::clock_ticks_per_second(),
         page_bytes: rustix::param::page_size() as u64,
     })
+}
+
+/// How long this host has run, time asleep included.
+pub fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// A file of a process as text; `None` when it may not be read or the process is gone.

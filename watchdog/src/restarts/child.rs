@@ -38,20 +38,22 @@ pub(super) fn output_path(data_dir: &Path, name: &str) -> PathBuf {
     data_dir.join("children").join(format!("{name}.log"))
 }
 
-/// Starts the program. Blocks for up to 3 s when a former child still holds the lock.
+/// Starts the program. Blocks for up to 3 s when a former child still holds the lock. On a dead disk there is no lock and no output, and the child runs all the same.
 ///
 /// # Errors
 /// A text for the report.
 pub(super) fn start(config: &Restart, data_dir: &Path) -> Result<Started, String> {
     let (program, arguments) = config.command.split_first().ok_or("no command")?;
     let dir = data_dir.join("children");
-    std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let lock = locked(&dir.join(format!("{}.lock", config.name)))?;
-    let path = output_path(data_dir, &config.name);
-    let output = OpenOptions::new().append(true).create(true).open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let errors = output.try_clone().map_err(|error| error.to_string())?;
+    let lock = match or_without(&dir.join(format!("{}.lock", config.name)), open_lock) {
+        Some(file) => locked(file, &config.name)?.into(),
+        None => Stdio::null(),
+    };
+    let output = or_without(&output_path(data_dir, &config.name), |path| OpenOptions::new().append(true).create(true).open(path));
+    let errors = output.as_ref().and_then(|output| output.try_clone().ok());
     let mut command = Command::new(resolve(program));
-    command.args(arguments).envs(&config.environment).stdin(Stdio::from(lock)).stdout(output).stderr(errors).process_group(0);
+    command.args(arguments).envs(&config.environment).stdin(lock).process_group(0);
+    command.stdout(output.map_or_else(Stdio::null, Stdio::from)).stderr(errors.map_or_else(Stdio::null, Stdio::from));
     if let Some(dir) = &config.workdir {
         command.current_dir(dir);
     }
@@ -63,18 +65,27 @@ pub(super) fn start(config: &Restart, data_dir: &Path) -> Result<Started, String
     Ok(Started { child, running })
 }
 
-fn locked(path: &Path) -> Result<File, String> {
-    let told = |error: io::Error| format!("{}: {error}", path.display());
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(told)?;
+/// A file in a directory that is made when it is missing; without it the child loses something, but not its life.
+fn or_without(path: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Option<File> {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| open(path)).inspect_err(|error| tracing::error!(path = %path.display(), %error, "the child is started without this file")).ok()
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+fn locked(file: File, name: &str) -> Result<File, String> {
     let deadline = Instant::now() + LOCK_WITHIN;
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(format!("a former child, or one that it started, still runs: it holds {}", path.display()));
+                return Err(format!("a former child, or one that it started, still runs: it holds children/{name}.lock"));
             }
-            Err(error) => return Err(told(error.into())),
+            // A file system without locks: nothing is known of a former child.
+            Err(_) => return Ok(file),
         }
     }
 }
@@ -141,6 +152,15 @@ mod tests {
         assert_eq!(group, started.child.id().to_string());
         let second = start(&config(&["true"]), dir.path()).unwrap_err();
         assert!(second.contains("still runs"), "{second}");
+        started.child.kill().unwrap();
+        started.child.wait().unwrap();
+    }
+
+    #[test]
+    fn without_a_directory_the_child_runs_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("children"), "in the way").unwrap();
+        let mut started = start(&config(&["sleep", "60"]), dir.path()).unwrap();
         started.child.kill().unwrap();
         started.child.wait().unwrap();
     }

@@ -19,13 +19,18 @@ const LINKS_MAX: usize = 2_000;
 /// Bytes of the child's output that are copied.
 const OUTPUT_TAIL: u64 = 64 << 10;
 
+/// Where the evidence of an attempt is.
+pub(super) fn path(dir: &Path, name: &str, attempt: u64) -> PathBuf {
+    dir.join(format!("{name}-{attempt:06}.txt"))
+}
+
 /// Gathers what can be read of the process and writes it; gives the file.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn gather(dir: &Path, name: &str, attempt: u64, of: &Identity, output: &Path) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(dir)?;
-    let path = dir.join(format!("{name}-{attempt:06}.txt"));
+    let path = path(dir, name, attempt);
     let mut text = format!("process {of}\n");
     for file in ["status", "stat", "limits", "wchan", "schedstat", "cgroup", "oom_score", "net/sockstat", "net/tcp", "net/tcp6"] {
         section(&mut text, file, &read_proc(of.pid, file).unwrap_or_else(|| "not readable\n".into()));

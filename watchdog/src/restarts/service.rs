@@ -48,14 +48,14 @@ struct Service {
 /// Runs until `stop`. `restarts` is the configuration at the start; `inbox` is both ends of the task's queue.
 ///
 /// # Errors
-/// When the directory for the state cannot be made.
+/// When no thread can be had for the disk.
 pub async fn run(
     restarts: Vec<Restart>,
     around: Surroundings,
     inbox: (mpsc::Sender<Message>, mpsc::Receiver<Message>),
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let store = Store::open(around.data_dir.join("restarts"), around.metrics.clone())?;
+    let store = Store::start(around.data_dir.join("restarts"), around.metrics.clone())?;
     let (to, mut from) = inbox;
     let mut service = Service { around, store, inbox: to, targets: BTreeMap::new(), children: BTreeMap::new(), shown: VecDeque::new() };
     service.configure(restarts).await;
@@ -103,7 +103,7 @@ impl Service {
         let process = config.process.clone();
         let arbiter = Arbiter::new(name.clone(), config.policy.clone(), saved);
         self.targets.insert(name.clone(), Target { config, arbiter, watched: None, known_since: Duration::ZERO });
-        match believed.and_then(|identity| alive(&identity, self.around.clock.now().wall_ms)) {
+        match believed.and_then(|identity| alive(&identity)) {
             Some(running) => {
                 tracing::info!(restart = name, process = %running.identity, "adopted");
                 self.around.inspector.ask(Look::Follow(process, running.identity.clone()));
@@ -294,8 +294,11 @@ impl Service {
 
     fn show(&mut self, report: &Report, process: String, at_ms: i64) {
         let state = if report.stage == Stage::Verified { "succeeded" } else { report.stage.as_str() };
-        let pids: Vec<String> = [&report.old, &report.new].into_iter().flatten().map(ToString::to_string).collect();
-        let detail = [report.stage.reason().to_owned(), pids.join(" → ")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+        let pids: Vec<String> = [&report.old, &report.new].into_iter().flatten().map(|identity| identity.pid.to_string()).collect();
+        let evidence = evidence::path(&self.around.data_dir.join("evidence"), &report.target, report.attempt);
+        let evidence = if evidence.exists() { evidence.display().to_string() } else { String::new() };
+        let parts = [report.stage.reason().to_owned(), pids.join(" → "), evidence];
+        let detail = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
         self.shown.truncate(SHOWN - 1);
         self.shown.push_front(RestartView { at_ms, process, cause: report.request.alert.clone(), state: state.to_owned(), detail });
         (self.around.views)(self.shown.iter().cloned().collect());
@@ -316,7 +319,7 @@ impl Service {
             if let Err(error) = pidfd::ended(&identity).await {
                 // Without a handle the end is seen by the next look only.
                 tracing::error!(restart = name, process = %identity, %error, "the end of this process cannot be waited for");
-                while alive(&identity, 0).is_some() {
+                while alive(&identity).is_some() {
                     tokio::time::sleep(VERIFY_EVERY).await;
                 }
             }
@@ -365,10 +368,10 @@ impl Service {
 }
 
 /// The process of this identity, if it still lives.
-fn alive(identity: &Identity, wall_ms: i64) -> Option<Running> {
+fn alive(identity: &Identity) -> Option<Running> {
     let look = crate::inspect::look_at(identity.pid);
     let stat = look.stat.as_ref().filter(|stat| look.is_alive() && stat.start_ticks == identity.start_ticks)?;
     let host = host::read().ok().filter(|host| host.boot_id == identity.boot_id)?;
     let core_dumping = look.status.and_then(|status| status.core_dumping).unwrap_or(false);
-    Some(Running { identity: host.identity(stat), uptime: host.age(stat.start_ticks, wall_ms), core_dumping })
+    Some(Running { identity: host.identity(stat), uptime: host.age(stat.start_ticks, host::since_boot()), core_dumping })
 }

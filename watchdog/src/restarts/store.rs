@@ -37,9 +37,8 @@ pub(super) struct Store {
 // === impl Store ===
 
 impl Store {
-    /// A store in `dir`, which is made when it is missing.
-    pub(super) fn open(dir: PathBuf, metrics: Arc<Registry>) -> io::Result<Self> {
-        std::fs::create_dir_all(&dir)?;
+    /// A store in `dir`, which is made when it is missing. When it cannot be made, every write is told as failed until it can.
+    pub(super) fn start(dir: PathBuf, metrics: Arc<Registry>) -> io::Result<Self> {
         let (jobs, inbox) = sync_channel(WAITING);
         std::thread::Builder::new().name("restarts-disk".into()).spawn(move || work(&inbox))?;
         metrics.set(&list::JOURNAL_OK, &[NAME], 1.0);
@@ -98,10 +97,17 @@ impl Store {
 
 fn work(inbox: &Receiver<Job>) {
     while let Ok(job) = inbox.recv() {
-        let result = segments::write_atomic(&segments::SystemDisk, &job.path, &job.bytes);
+        let result = write(&job);
         // The writer may have given up waiting.
         let _ = job.done.send(result);
     }
+}
+
+fn write(job: &Job) -> io::Result<()> {
+    if let Some(dir) = job.path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    segments::write_atomic(&segments::SystemDisk, &job.path, &job.bytes)
 }
 
 #[cfg(test)]
@@ -112,7 +118,7 @@ mod tests {
     async fn what_is_saved_is_loaded_and_damage_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Registry::default());
-        let mut store = Store::open(dir.path().join("restarts"), metrics.clone()).unwrap();
+        let mut store = Store::start(dir.path().join("restarts"), metrics.clone()).unwrap();
         assert_eq!(store.load("a"), Saved::default());
         let saved = Saved { held: true, ..Saved::default() };
         store.save("a", &saved).await;
@@ -127,11 +133,11 @@ mod tests {
     async fn a_dead_disk_is_told_and_does_not_stop_anything() {
         let dir = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Registry::default());
-        let mut store = Store::open(dir.path().join("restarts"), metrics.clone()).unwrap();
-        std::fs::remove_dir_all(dir.path().join("restarts")).unwrap();
+        let mut store = Store::start(dir.path().join("restarts"), metrics.clone()).unwrap();
+        std::fs::write(dir.path().join("restarts"), "in the way").unwrap();
         store.save("a", &Saved::default()).await;
         assert_eq!(metrics.get(&list::JOURNAL_OK, &[NAME]), Some(0.0));
-        std::fs::create_dir_all(dir.path().join("restarts")).unwrap();
+        std::fs::remove_file(dir.path().join("restarts")).unwrap();
         store.save("a", &Saved::default()).await;
         assert_eq!(metrics.get(&list::JOURNAL_OK, &[NAME]), Some(1.0));
     }
