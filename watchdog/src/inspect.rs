@@ -97,7 +97,9 @@ impl Inspector {
     pub fn start(out: Outlets) -> std::io::Result<Self> {
         let host = host::read()?;
         let (to, from) = sync_channel(REQUESTS);
-        std::thread::Builder::new().name("inspect".into()).spawn(move || Thread { host, out, watched: BTreeMap::new(), follow: BTreeMap::new() }.run(&from))?;
+        std::thread::Builder::new()
+            .name("inspect".into())
+            .spawn(move || Thread { host, out, watched: BTreeMap::new(), follow: BTreeMap::new() }.run(&from))?;
         Ok(Self(to))
     }
 

@@ -59,23 +59,12 @@ pub enum Message {
         /// Its result.
         success: bool,
     },
-    /// A person holds or releases the restart of this name.
-    Hold(String, Hold),
     /// The configuration changed.
     Configure(Vec<Restart>),
     /// Something this task asked for is done.
     Done(String, Input),
     /// The watched process of this restart has ended.
     Exited(String, Identity),
-}
-
-/// Whether restarts may happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// None until released.
-    Set,
-    /// Again.
-    Release,
 }
 
 /// Whether an expression has a result now; `None` when it cannot be told.
@@ -92,7 +81,7 @@ pub struct Surroundings {
     pub data_dir: PathBuf,
     /// The thread that looks at processes.
     pub inspector: Inspector,
-    /// Where outcomes go to be routed, as alerts.
+    /// Where outcomes go to be told.
     pub outcomes: mpsc::Sender<routing::Input>,
     /// Evaluates `verify.expr`.
     pub progress: Progress,
@@ -108,9 +97,9 @@ impl std::fmt::Debug for Surroundings {
     }
 }
 
-/// The wish that a notification means: one incident for each firing alert. Our own outcomes never lead to a restart, whatever the routes say.
+/// The wish that a notification means: one incident for each firing alert.
 pub fn request_of(notification: &Notification) -> Option<Request> {
-    let firing: Vec<_> = notification.firing().filter(|alert| !outcome::is_outcome(alert.labels.value(router::labels::ALERTNAME))).collect();
+    let firing: Vec<_> = notification.firing().collect();
     let first = firing.first()?;
     Some(Request {
         incidents: firing.iter().map(|alert| incident(&alert.fingerprint.to_string(), alert.starts_at)).collect(),

@@ -13,7 +13,7 @@ use router::alert::PostedAlert;
 use router::delivery::{Delivery, DeliveryId, Integration, Outcome};
 use router::notification::Notification;
 use router::record::Record;
-use router::{Effects, HandOverError, Limits, Router, Setup};
+use router::{Announcement, Effects, HandOverError, Limits, Router, Setup};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -49,8 +49,10 @@ pub struct Routes {
 /// What the task is told.
 #[derive(Debug)]
 pub enum Input {
-    /// Alerts of the rule engine, or outcomes of restarts.
+    /// Alerts of the rule engine.
     Alerts(Vec<PostedAlert>),
+    /// News that is told once: the outcome of a restart.
+    Announce(Box<Announcement>),
     /// A delivery ended.
     Delivered(Box<DeliveryView>, DeliveryId, Outcome),
     /// Another Alertmanager hands a notification over for a robot; answered once it is on disk.
@@ -153,6 +155,11 @@ impl Task {
                 for (at, error) in router.receive(now, &alerts).refused {
                     tracing::error!(%error, labels = ?alerts.get(at).map(|alert| &alert.labels), "an alert was refused");
                 }
+            }
+            Input::Announce(news) => {
+                let Some((router, _)) = &mut self.engine else { return };
+                let messages = router.announce(now, &news);
+                tracing::info!(news = news.id, messages, "announced");
             }
             Input::Delivered(view, id, outcome) => {
                 self.under_way = self.under_way.saturating_sub(1);

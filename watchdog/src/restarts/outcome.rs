@@ -1,52 +1,31 @@
-//! The outcome of a restart as an alert: routed by the labels of the alert that caused it, so the same people are told.
+//! The outcome of a restart as news: told to whom the alert that caused it is told, as its labels are routed.
 //!
-//! Owns: names, texts in two languages, how long such an alert lives. Must not know: routes.
+//! Owns: names, texts in two languages. Must not know: routes, how news looks in a message.
 
 use std::time::Duration;
 
 use diagnostics::Lang;
 use process::restart::{Failure, Report, Stage, Wait};
-use router::alert::PostedAlert;
 use router::labels::{ALERTNAME, Labels};
+use router::{Announcement, Notice};
 
-/// The process is verified.
-pub(super) const SUCCEEDED: &str = "RestartSucceeded";
-/// It is not; people are needed.
-pub(super) const FAILED: &str = "RestartFailed";
-/// A guard or a person keeps it from being restarted.
-pub(super) const HELD: &str = "RestartHeld";
-
-/// A success is news once; it lives long enough to pass any usual `group_wait`.
-const SUCCESS_LIVES: Duration = Duration::from_mins(5);
-/// A failure stands until a restart succeeds, or this long.
-const FAILURE_LIVES: Duration = Duration::from_hours(1);
-
-/// Whether an alert of this name is one of ours.
-pub(super) fn is_outcome(alertname: &str) -> bool {
-    [SUCCEEDED, FAILED, HELD].contains(&alertname)
-}
-
-/// The alerts that tell of this report: the outcome, and for a success the end of an earlier failure.
-pub(super) fn alerts(report: &Report, process: &str, now_ms: i64, lang: Lang) -> Vec<PostedAlert> {
-    let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    let alert = |name: &str, lives: Duration| PostedAlert {
+/// The news that this report is, about the process of this name.
+pub(super) fn news(report: &Report, process: &str, lang: Lang) -> Announcement {
+    let (name, notice) = match &report.stage {
+        Stage::Verified => ("RestartSucceeded", Notice::Done),
+        Stage::Failed(..) => ("RestartFailed", Notice::Failed),
+        _ => ("RestartHeld", Notice::Held),
+    };
+    Announcement {
+        // The same outcome, told again after our own death, is the same news.
+        id: format!("restart:{}:{}:{}:{}:{}", report.target, report.attempt, report.stage.as_str(), report.stage.reason(), incidents(report)),
         labels: labels(report, process, name),
         annotations: Labels::from_pairs([
             ("summary", summary(report, process, lang)),
             ("description", description(report, lang)),
             ("incident", incidents(report)),
         ]),
-        starts_at: Some(now_ms),
-        ends_at: Some(now_ms.saturating_add(millis(lives))),
-        generator_url: String::new(),
-    };
-    match &report.stage {
-        Stage::Verified => {
-            let over = |name: &str| PostedAlert { ends_at: Some(now_ms), ..alert(name, Duration::ZERO) };
-            vec![alert(SUCCEEDED, SUCCESS_LIVES), over(FAILED), over(HELD)]
-        }
-        Stage::Failed(..) => vec![alert(FAILED, FAILURE_LIVES)],
-        _ => vec![alert(HELD, FAILURE_LIVES)],
+        notice,
     }
 }
 
@@ -148,34 +127,31 @@ mod tests {
     }
 
     #[test]
-    fn the_outcome_keeps_the_labels_that_routes_look_at() {
-        let alerts = alerts(&report(Stage::Verified), "collector", 1_000, Lang::En);
-        assert_eq!(alerts[0].labels.value("alertname"), SUCCEEDED);
-        assert_eq!(
-            (alerts[0].labels.value("severity"), alerts[0].labels.value("team"), alerts[0].labels.value("process")),
-            ("warning", "md", "collector")
-        );
-        assert_eq!(alerts[0].annotations.value("incident"), "f@1");
-        assert!(alerts[0].annotations.value("summary").contains("works again after 12.3 s"));
-        assert_eq!(alerts[1].labels.value("alertname"), FAILED);
-        assert_eq!(alerts[1].ends_at, Some(1_000), "an earlier failure is over");
+    fn the_news_keeps_the_labels_that_routes_look_at() {
+        let news = news(&report(Stage::Verified), "collector", Lang::En);
+        assert_eq!((news.labels.value("alertname"), news.notice), ("RestartSucceeded", Notice::Done));
+        assert_eq!((news.labels.value("severity"), news.labels.value("team"), news.labels.value("process")), ("warning", "md", "collector"));
+        assert_eq!(news.annotations.value("incident"), "f@1");
+        assert!(news.annotations.value("summary").contains("works again after 12.3 s"));
     }
 
     #[test]
     fn a_failure_says_why_and_what_comes_in_both_languages() {
         let failed = report(Stage::Failed(Failure::ProbeFailed, Some(Duration::from_secs(90))));
-        let zh = alerts(&failed, "collector", 0, Lang::Zh);
-        assert!(zh[0].annotations.value("summary").contains("探测一直失败"));
-        assert!(zh[0].annotations.value("description").contains("2 分钟内会再试"));
+        let zh = news(&failed, "collector", Lang::Zh);
+        assert_eq!(zh.notice, Notice::Failed);
+        assert!(zh.annotations.value("summary").contains("探测一直失败"));
+        assert!(zh.annotations.value("description").contains("2 分钟内会再试"));
         let for_good = report(Stage::Failed(Failure::NotGone, None));
-        assert!(alerts(&for_good, "collector", 0, Lang::En)[0].annotations.value("description").contains("a person is needed"));
+        assert!(news(&for_good, "collector", Lang::En).annotations.value("description").contains("a person is needed"));
     }
 
     #[test]
-    fn every_outcome_is_recognised_as_ours() {
-        let stages = [Stage::Verified, Stage::Failed(Failure::DiedAgain, None), Stage::Waiting(Wait::PerDay, Duration::from_hours(2))];
-        for alert in stages.into_iter().flat_map(|stage| alerts(&report(stage), "p", 0, Lang::Zh)) {
-            assert!(is_outcome(alert.labels.value("alertname")));
-        }
+    fn the_same_outcome_is_the_same_news_and_the_next_attempt_is_not() {
+        let first = report(Stage::Verified);
+        let next = Report { attempt: 4, ..first.clone() };
+        assert_eq!(news(&first, "p", Lang::En).id, news(&Report { took: Duration::ZERO, ..first.clone() }, "p", Lang::Zh).id);
+        assert_ne!(news(&first, "p", Lang::En).id, news(&next, "p", Lang::En).id);
+        assert_eq!(news(&report(Stage::Waiting(Wait::PerDay, Duration::from_hours(2))), "p", Lang::En).notice, Notice::Held);
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::store::Store;
-use super::{Hold, Message, Surroundings, child, evidence, outcome};
+use super::{Message, Surroundings, child, evidence, outcome};
 use crate::config::Restart;
 use crate::inspect::{Request as Look, host};
 use crate::metrics::list;
@@ -132,8 +132,6 @@ impl Service {
                 }
             }
             Message::Probed { name: probe, begun, success } => self.probed(&probe, begun, success).await,
-            Message::Hold(name, Hold::Set) => self.feed(&name, Input::Hold).await,
-            Message::Hold(name, Hold::Release) => self.feed(&name, Input::Release).await,
             Message::Configure(restarts) => self.configure(restarts).await,
             Message::Done(name, input) => self.feed(&name, input).await,
             Message::Exited(name, identity) => self.exited(&name, identity).await,
@@ -282,8 +280,8 @@ impl Service {
         let now_ms = self.around.clock.now().wall_ms;
         let quiet = report.request.cause == Cause::FirstStart && report.stage == Stage::Verified;
         if report.stage.is_news() && !quiet {
-            let alerts = outcome::alerts(&report, &process, now_ms, self.around.lang);
-            if self.around.outcomes.try_send(routing::Input::Alerts(alerts)).is_err() {
+            let news = outcome::news(&report, &process, self.around.lang);
+            if self.around.outcomes.try_send(routing::Input::Announce(Box::new(news))).is_err() {
                 tracing::error!(restart = report.target, stage, "the outcome could not be handed to the router");
             }
         }

@@ -41,7 +41,8 @@ fn open(data_dir: &Path, path: &Path) -> io::Result<File> {
 
 /// Trouble of the disk, not of the configuration: read-only, full, failing.
 fn is_dead_disk(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 #[cfg(test)]
