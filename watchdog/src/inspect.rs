@@ -152,12 +152,11 @@ impl Thread {
         for process in list {
             let known = before.remove(&process.name);
             let labels = Labels::from_pairs([("process", process.name.as_str())]);
-            let watched = match known {
-                Some(known) => Watched { followed: known.followed.filter(|_| known.process.matching == process.matching), process, ..known },
-                None => {
-                    let followed = self.follow.remove(&process.name);
-                    Watched { process, labels, followed, source: Source::default(), next: Instant::now(), was_alive: None }
-                }
+            let watched = if let Some(known) = known {
+                Watched { followed: known.followed.filter(|_| known.process.matching == process.matching), process, ..known }
+            } else {
+                let followed = self.follow.remove(&process.name);
+                Watched { process, labels, followed, source: Source::default(), next: Instant::now(), was_alive: None }
             };
             self.watched.insert(watched.process.name.clone(), watched);
         }
