@@ -22,8 +22,22 @@ const EXIT_UNAVAILABLE: u8 = 69;
 /// Something inside ended that should not have (sysexits `EX_SOFTWARE`).
 const EXIT_SOFTWARE: u8 = 70;
 
+/// Two for each verb.
+const EXAMPLES: &str = "Examples:
+  collector run
+  collector run --config collector.yml --lang zh
+  collector check
+  collector check --config collector.yml --format github
+  collector explain E510
+  collector explain --list
+  collector healthcheck
+  collector healthcheck --url http://127.0.0.1:8087/ready
+
+Exit codes: 0 fine; 1 not well, or stopped past its deadline; 2 wrong arguments; 69 a port or directory is taken;
+70 a part of the program ended by itself; 78 the configuration cannot be used";
+
 #[derive(Debug, Parser)]
-#[command(name = "collector", version, about = "Order books and trades from crypto venues, kept exact, to NATS and disk", long_about = None)]
+#[command(name = "collector", version, about = "Order books and trades from crypto venues, kept exact, to NATS and disk", long_about = None, after_help = EXAMPLES)]
 struct Arguments {
     /// Language of messages: zh or en (default: the configuration's `lang`, then LANG)
     #[arg(long, global = true, value_name = "zh|en")]
@@ -48,6 +62,15 @@ enum Command {
         /// Form of the findings
         #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
         format: CheckFormat,
+    },
+    /// Say what the code of an error means
+    Explain {
+        /// Code as a finding shows it
+        #[arg(required_unless_present = "list")]
+        code: Option<String>,
+        /// All codes
+        #[arg(long)]
+        list: bool,
     },
     /// Ask a running collector how it is; exit code 0 when it answers 200
     Healthcheck {
@@ -88,6 +111,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     match arguments.command {
         Command::Run { config } => run(&config, asked, environment),
         Command::Check { config, format } => check(&config, format, asked, environment),
+        Command::Explain { code, .. } => explain(code.as_deref(), Lang::choose(asked, languages(environment))),
         Command::Healthcheck { url } => healthcheck(&url),
         Command::Version => {
             say(&format!("collector {VERSION}\n"));
@@ -144,6 +168,28 @@ fn run(path: &Path, asked: Option<&str>, environment: &Environment) -> ExitCode 
     }
 }
 
+/// What a code means, or all of them; 2 for one that does not exist.
+fn explain(code: Option<&str>, lang: Lang) -> ExitCode {
+    let codes = diagnostics::CODES.iter().chain(config::CODES);
+    let asked = |known: &str| code.is_none_or(|code| code.eq_ignore_ascii_case(known));
+    let mut found = String::new();
+    codes.filter(|(known, ..)| asked(known)).for_each(|(known, en, zh)| found.extend([known, "  ", if lang == Lang::Zh { zh } else { en }, "\n"]));
+    if found.is_empty() {
+        let code = code.unwrap_or_default();
+        complain(
+            Text::new(format!("no code {code}; see collector explain --list\n"), format!("没有代码 {code}；见 collector explain --list\n")).get(lang),
+        );
+        return ExitCode::from(2);
+    }
+    say(&found);
+    ExitCode::SUCCESS
+}
+
+/// Where the environment says which language.
+fn languages(environment: &Environment) -> [&str; 3] {
+    ["LC_ALL", "LC_MESSAGES", "LANG"].map(|variable| environment.get(variable).unwrap_or_default())
+}
+
 /// One GET; success is status 200.
 fn healthcheck(url: &str) -> ExitCode {
     match status_of(url) {
@@ -188,8 +234,7 @@ impl File {
             Err(error) => (String::new(), Loaded { config: None, findings: vec![unreadable(&name, &error)] }),
         };
         let from_file = loaded.config.as_ref().and_then(|config| config.lang);
-        let variables = ["LC_ALL", "LC_MESSAGES", "LANG"].map(|variable| environment.get(variable).unwrap_or_default());
-        let lang = asked.and_then(Lang::from_tag).or(from_file).unwrap_or_else(|| Lang::choose(None, variables));
+        let lang = asked.and_then(Lang::from_tag).or(from_file).unwrap_or_else(|| Lang::choose(None, languages(environment)));
         Self { name, text, loaded, lang }
     }
 

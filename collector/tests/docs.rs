@@ -33,6 +33,7 @@ fn every_metric_is_documented() {
 fn every_code_is_documented() {
     holds("collector.md", "codes", &config::codes_to_markdown());
     holds("collector.zh-CN.md", "codes", &config::codes_to_markdown());
+    holds("errors.md", "codes", &config::codes_to_markdown());
 }
 
 #[test]

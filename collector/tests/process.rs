@@ -213,3 +213,19 @@ fn the_health_check_tells_by_its_exit_code() {
     assert_eq!(collector.wait().0, Some(0));
     assert!(String::from_utf8_lossy(&run(dir.path(), &["version"]).stdout).starts_with("collector "));
 }
+
+#[test]
+fn a_code_is_explained_and_one_that_does_not_exist_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for (arguments, code, expected) in [
+        (&["explain", "e510"][..], 0, "E510  A port is taken"),
+        (&["explain", "E002", "--lang", "zh"], 0, "E002  此处没有这个键"),
+        (&["explain", "--list"], 0, "W502"),
+        (&["explain", "E999"], 2, "no code E999"),
+        (&["explain"], 2, "Usage"),
+    ] {
+        let output = run(dir.path(), arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+        assert!(output.status.code() == Some(code) && said.contains(expected), "{arguments:?}: {said}");
+    }
+}

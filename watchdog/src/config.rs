@@ -3,7 +3,8 @@
 //! Two levels: as written ([`written`], serde, strict) → validated ([`Config`]). All semantic errors are found in one pass, with their places, before a port opens.
 //! Owns: what the file means. Must not know: what rules and routes mean (their cores read them).
 //! Codes: `E301` no value, `E302` bad duration, `E303` bad size, `E304` bad URL or address, `E305` name used twice, `E306` unknown reference,
-//! `E307` values contradict each other, `E308` known to Prometheus, not supported yet, `E309` unknown language or time zone, `E310` file not readable, `E311` bad name.
+//! `E307` values contradict each other, `E308` known to Prometheus, not supported yet, `E309` unknown language or time zone, `E310` file not readable, `E311` bad name,
+//! `E312` environment variable not set.
 
 mod load;
 mod text;
@@ -199,6 +200,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "文件无法读取，请检查文件是否存在以及运行用户的权限。",
     ),
     ("E311", "Not a name: letters, digits, `-`, `_` and `.` are allowed.", "名称无效：只能使用字母、数字、`-`、`_` 和 `.`。"),
+    (
+        "E312",
+        "A file names an environment variable as ${NAME}, and it is not set. Export it before the start, or give a file instead: url_file, secret_file.",
+        "文件中以 ${NAME} 引用的环境变量没有设置。请在启动前 export，或改用文件：url_file、secret_file。",
+    ),
 ];
 
 // === impl Config ===

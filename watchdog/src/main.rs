@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use diagnostics::{EXIT_CONFIG, Format};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use watchdog::cli::{check, explain, notify};
+use watchdog::cli::{check, explain, notify, test_rules};
 use watchdog::clock::SystemClock;
 use watchdog::deliver::Courier;
 use watchdog::prepared::{Prepared, prepare};
@@ -17,9 +17,24 @@ use watchdog::routing::Deliver;
 use watchdog::run::{Deps, run};
 use watchdog::{healthcheck, signals};
 
+/// Two for each verb; `watchdog VERB --help` says more.
+const EXAMPLES: &str = "Examples:
+  watchdog run
+  watchdog run --config watchdog.yml --lang zh
+  watchdog check config watchdog.yml
+  watchdog check rules rules/*.yml
+  watchdog test rules rules/tests/*.yml
+  watchdog test rules --run hung rules/tests/collector.test.yml
+  watchdog notify test --receiver dingtalk --dry-run
+  watchdog notify test --receiver dingtalk --send
+  watchdog explain E002
+  watchdog explain --list
+  watchdog healthcheck
+  watchdog healthcheck --url http://127.0.0.1:9099";
+
 /// Watches processes: scrapes, probes, evaluates Prometheus rules, routes alerts, restarts.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Examples:\n  watchdog run --config watchdog.yml\n  watchdog check rules rules/*.yml\n  watchdog healthcheck")]
+#[command(version, about, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -27,17 +42,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the service
+    /// Watch, until SIGTERM
     Run(Run),
     /// Find everything that is wrong in rule files or a configuration
     #[command(subcommand)]
     Check(check::Check),
+    /// Run unit tests of rules
+    #[command(subcommand)]
+    Test(test_rules::Test),
     /// Try a receiver
     #[command(subcommand)]
     Notify(Notify),
     /// Say what an error code means
     Explain(explain::Explain),
-    /// Ask the running watchdog whether it is well: 0 yes, 1 no
+    /// Ask the running watchdog whether it is well
+    #[command(
+        after_help = "Examples:\n  watchdog healthcheck\n  watchdog healthcheck --url http://127.0.0.1:9099\n\nExit codes: 0 it is well, 1 it is not or does not answer"
+    )]
     Healthcheck(healthcheck::Healthcheck),
     /// Print the version
     Version,
@@ -50,6 +71,9 @@ enum Notify {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  watchdog run\n  watchdog run --config watchdog.yml --log-format json\n\nSIGHUP reads every file again; SIGTERM ends it and leaves its children running.\nExit codes: 0 ended as asked, 1 could not go on, 78 the configuration cannot be used"
+)]
 struct Run {
     /// Configuration: watchdog.yml, or a plain prometheus.yml
     #[arg(long, default_value = "watchdog.yml")]
@@ -77,6 +101,7 @@ fn main() -> ExitCode {
     match arguments.verb {
         Verb::Run(arguments) => service(&arguments),
         Verb::Check(what) => check::run(what),
+        Verb::Test(what) => test_rules::run(what),
         Verb::Notify(Notify::Test(arguments)) => block_on(notify::run(arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Healthcheck(arguments) => block_on(healthcheck::run(arguments)),

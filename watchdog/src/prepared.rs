@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use diagnostics::{Diagnostic, Text};
 use rules::{CheckOptions, RuleSet, RuleSource};
 
 use crate::config::{self, Config};
@@ -67,26 +66,12 @@ pub fn prepare(path: &Path) -> Result<Prepared, Findings> {
 /// The rules of every rule file; what is wrong with them goes to the findings.
 fn rules_of(config: &Config, findings: &mut Findings) -> RuleSet {
     let files = config.rule_files.iter().flat_map(|pattern| expand(pattern));
-    let texts: Vec<(String, String)> = files.filter_map(|path| read(&path, findings)).collect();
+    let texts: Vec<(String, String)> = files.filter_map(|path| findings.read(&path)).collect();
     let sources: Vec<RuleSource<'_>> = texts.iter().map(|(file, text)| RuleSource { file, text }).collect();
     let scrape_interval_ms = i64::try_from(config.global.scrape_interval.as_millis()).ok();
     let checked = rules::check(&sources, &CheckOptions { scrape_interval_ms, ..CheckOptions::default() });
-    for (file, text) in &texts {
-        findings.add(file, text, checked.diagnostics.iter().filter(|found| found.file == *file).cloned());
-    }
+    findings.list.extend(checked.diagnostics);
     checked.rules
-}
-
-fn read(path: &Path, findings: &mut Findings) -> Option<(String, String)> {
-    let file = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Some((file, text)),
-        Err(error) => {
-            let text = Text::new(format!("cannot read {file}: {error}"), format!("无法读取 {file}：{error}"));
-            findings.list.push(Diagnostic::error("E310", text).in_file(file));
-            None
-        }
-    }
 }
 
 fn merge(into: &mut Findings, from: &Findings) {

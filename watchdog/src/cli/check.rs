@@ -2,33 +2,37 @@
 //!
 //! Owns: which files are read and how findings are shown. Must not know: what rules and routes mean.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use diagnostics::{Diagnostic, Format, Lang, Severity, Text};
+use diagnostics::{Format, Lang, Severity};
 use rules::RuleSource;
 
-use super::{language, print};
-use crate::config;
+use super::{counted, language, print};
 use crate::findings::Findings;
-use crate::patterns::expand;
-use crate::setup;
+use crate::prepared::prepare;
 
 /// What is checked.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Check {
-    /// Rule files, as promtool check rules does, and more
+    /// Find what is wrong in rule files, as promtool check rules does, and what would not work as meant
+    #[command(
+        after_help = "Examples:\n  watchdog check rules rules/*.yml\n  watchdog check rules --strict --format github rules/*.yml\n\nExit codes: 0 no error, 1 an error (with --strict: a warning), 2 wrong use"
+    )]
     Rules(Files),
-    /// watchdog.yml with every file it names
+    /// Find what is wrong in watchdog.yml and in every file that it names: rules, routes, templates, robots
+    #[command(
+        after_help = "Examples:\n  watchdog check config watchdog.yml\n  watchdog check config --lang zh --format json watchdog.yml\n\nExit codes: 0 no error, 1 an error (with --strict: a warning), 2 wrong use"
+    )]
     Config(Files),
 }
 
 /// Files and how findings are shown.
 #[derive(Args, Clone, Debug)]
 pub struct Files {
-    /// Files
-    #[arg(required = true)]
+    /// Files to check
+    #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Form of the findings
     #[arg(long, value_enum, default_value = "text")]
@@ -36,7 +40,7 @@ pub struct Files {
     /// Language: zh or en
     #[arg(long)]
     lang: Option<String>,
-    /// Findings that are only warnings also make the command fail
+    /// Fail on warnings too
     #[arg(long)]
     strict: bool,
 }
@@ -54,15 +58,14 @@ pub enum Form {
 
 /// Runs the command: 0 nothing found but warnings, 1 an error was found (or a warning, with `--strict`).
 pub fn run(check: Check) -> ExitCode {
-    let (files, mut findings, counted) = match check {
+    let (files, (mut findings, rules)) = match check {
         Check::Rules(files) => {
-            let (findings, counted) = check_rules(&files.files);
-            (files, findings, counted)
+            let found = check_rules(&files.files);
+            (files, found)
         }
         Check::Config(files) => {
-            let mut findings = Findings::default();
-            let counted = files.files.iter().map(|path| check_config(path, &mut findings)).sum();
-            (files, findings, counted)
+            let found = check_configs(&files.files);
+            (files, found)
         }
     };
     findings.list.dedup();
@@ -77,70 +80,52 @@ pub fn run(check: Check) -> ExitCode {
         print(shown.trim_end());
     }
     if matches!(files.format, Form::Text) {
-        print(&summary(&findings, counted, lang));
+        print(&summary(&findings, rules, lang));
     }
     let failed = findings.has_errors() || (files.strict && !findings.list.is_empty());
     ExitCode::from(u8::from(failed))
 }
 
 /// Findings in rule files, and how many rules there are.
-fn check_rules(files: &[PathBuf]) -> (Findings, usize) {
+fn check_rules(files: &[PathBuf]) -> (Findings, Option<usize>) {
     let mut findings = Findings::default();
-    let sources: Vec<(String, String)> = files.iter().filter_map(|path| source(path, &mut findings)).collect();
-    let counted = add_rules(&sources, &mut findings);
-    (findings, counted)
-}
-
-/// Checks files given as name and text together: a group or a lint may concern two of them.
-fn add_rules(files: &[(String, String)], findings: &mut Findings) -> usize {
-    let sources: Vec<RuleSource<'_>> = files.iter().map(|(file, text)| RuleSource { file, text }).collect();
+    let sources: Vec<(String, String)> = files.iter().filter_map(|path| findings.read(path)).collect();
+    let sources: Vec<RuleSource<'_>> = sources.iter().map(|(file, text)| RuleSource { file, text }).collect();
+    // All together: a group or a lint may concern two of them.
     let checked = rules::check(&sources, &rules::CheckOptions::default());
-    for (file, text) in files {
-        findings.add(file, text, checked.diagnostics.iter().filter(|found| found.file == *file).cloned());
+    findings.list.extend(checked.diagnostics);
+    (findings, Some(checked.counts.iter().sum()))
+}
+
+/// Findings in configurations and in every file that they name, and how many rules those hold when all can be used; exactly what `run` looks at.
+fn check_configs(files: &[PathBuf]) -> (Findings, Option<usize>) {
+    let (mut findings, mut rules) = (Findings::default(), Some(0));
+    for path in files {
+        let found = match prepare(path) {
+            Ok(prepared) => {
+                let held: usize = prepared.rules.groups.iter().map(|group| group.rules.len()).sum();
+                rules = rules.map(|rules| rules + held);
+                prepared.findings
+            }
+            Err(found) => {
+                rules = None;
+                found
+            }
+        };
+        findings.list.extend(found.list);
+        findings.sources.extend(found.sources);
     }
-    checked.rules.groups.iter().map(|group| group.rules.len()).sum()
+    (findings, rules)
 }
 
-/// Name and text of a file; a finding when it cannot be read.
-fn source(path: &Path, findings: &mut Findings) -> Option<(String, String)> {
-    let file = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Some((file, text)),
-        Err(error) => {
-            let text = Text::new(format!("cannot read {file}: {error}"), format!("无法读取 {file}：{error}"));
-            findings.list.push(Diagnostic::error("E310", text).in_file(file));
-            None
-        }
-    }
-}
-
-/// Findings in a configuration and in every file it names, and how many rules those hold.
-fn check_config(path: &Path, findings: &mut Findings) -> usize {
-    let loaded = match config::load(path) {
-        Ok(loaded) => loaded,
-        Err((found, source)) => {
-            findings.add(&source.name, &source.text, found);
-            return 0;
-        }
-    };
-    findings.add(&loaded.source.name, &loaded.source.text, loaded.warnings);
-    let files: Vec<PathBuf> = loaded.config.rule_files.iter().flat_map(|pattern| expand(pattern)).collect();
-    let sources: Vec<(String, String)> = files.iter().filter_map(|path| source(path, findings)).collect();
-    let counted = add_rules(&sources, findings);
-    let linked = match setup::load(&loaded.config) {
-        Ok(linked) => linked.map(|linked| linked.findings).unwrap_or_default(),
-        Err(found) => found,
-    };
-    findings.list.extend(linked.list);
-    findings.sources.extend(linked.sources);
-    counted
-}
-
-fn summary(findings: &Findings, rules: usize, lang: Lang) -> String {
+fn summary(findings: &Findings, rules: Option<usize>, lang: Lang) -> String {
     let of = |severity| findings.list.iter().filter(|found| found.severity == severity).count();
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     match lang {
-        Lang::En => format!("{rules} rules, {errors} errors, {warnings} warnings"),
-        Lang::Zh => format!("{rules} 条规则，{errors} 个错误，{warnings} 个警告"),
+        Lang::En => {
+            let rules = rules.map(|rules| counted(rules, "rule") + ", ").unwrap_or_default();
+            format!("{rules}{}, {}", counted(errors, "error"), counted(warnings, "warning"))
+        }
+        Lang::Zh => format!("{}{errors} 个错误，{warnings} 个警告", rules.map(|rules| format!("{rules} 条规则，")).unwrap_or_default()),
     }
 }

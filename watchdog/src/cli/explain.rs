@@ -9,7 +9,7 @@ use super::{language, print};
 
 /// Says what an error code means.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  watchdog explain E002\n  watchdog explain --list")]
+#[command(after_help = "Examples:\n  watchdog explain E002\n  watchdog explain --list --lang zh\n\nExit codes: 0 found, 2 no such code")]
 pub struct Explain {
     /// Code as a finding shows it
     #[arg(required_unless_present = "list")]
@@ -22,12 +22,35 @@ pub struct Explain {
     lang: Option<String>,
 }
 
-/// Every code of every part, in order: code, English, Chinese.
-pub fn all_codes() -> Vec<(&'static str, &'static str, &'static str)> {
-    let parts = [diagnostics::CODES, rules::explain::CODES, router::explain::CODES, crate::config::CODES];
-    let mut all: Vec<_> = parts.into_iter().flatten().copied().collect();
+/// Code, English, Chinese.
+type Code = (&'static str, &'static str, &'static str);
+
+/// The parts that codes belong to, with a heading each.
+const PARTS: [(&str, &[Code]); 4] = [
+    ("Any YAML file / 所有 YAML 文件", diagnostics::CODES),
+    ("Rule files and rule tests / 规则文件与规则测试", rules::explain::CODES),
+    ("alertmanager.yml, dingtalk.yml, templates / 路由、钉钉与模板", router::explain::CODES),
+    ("watchdog.yml", crate::config::CODES),
+];
+
+/// Every code of every part, in order.
+pub fn all_codes() -> Vec<Code> {
+    let mut all: Vec<_> = PARTS.into_iter().flat_map(|(_, codes)| codes).copied().collect();
     all.sort_unstable();
     all
+}
+
+/// The same, one table a part, as docs/errors.md has them.
+pub fn to_markdown() -> String {
+    let mut out = String::new();
+    for (heading, codes) in PARTS {
+        out.extend(["## ", heading, "\n\n| code | meaning | 含义 |\n|---|---|---|\n"]);
+        for (code, en, zh) in codes {
+            out.extend(["| `", code, "` | ", en, " | ", zh, " |\n"]);
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// Runs the command: 0 found, 2 no such code.

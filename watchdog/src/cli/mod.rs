@@ -5,6 +5,7 @@
 pub mod check;
 pub mod explain;
 pub mod notify;
+pub mod test_rules;
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,6 +22,11 @@ pub fn language(asked: Option<&str>) -> Lang {
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A number with its English noun: `1 error`, `2 errors`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A line on standard output; a reader that has gone away is no error.

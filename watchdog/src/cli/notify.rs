@@ -19,7 +19,9 @@ use crate::{config, setup};
 
 /// Sends a test message to a receiver, or shows what would be sent.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  watchdog notify test --receiver dingtalk --dry-run\n  watchdog notify test --receiver dingtalk --send")]
+#[command(
+    after_help = "Examples:\n  watchdog notify test --receiver dingtalk --dry-run\n  watchdog notify test --receiver dingtalk --send\n\nExit codes: 0 accepted, 1 not accepted, 2 no such receiver, 78 the configuration cannot be used"
+)]
 pub struct NotifyTest {
     /// Configuration of the watchdog
     #[arg(long, default_value = "watchdog.yml")]

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use diagnostics::{Diagnostic, Text, yaml};
+use diagnostics::{Diagnostic, yaml};
 
 use super::{Config, validate, written};
+use crate::findings::text_of;
 
 /// The text of a configuration file, kept to point into it.
 #[derive(Clone, Debug)]
@@ -32,12 +33,9 @@ pub struct Loaded {
 /// Every finding, and the text they point into (empty when the file cannot be read).
 pub fn load(path: &Path) -> Result<Loaded, (Vec<Diagnostic>, Source)> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    match text_of(path, &name) {
         Ok(text) => parse(path.to_path_buf(), text),
-        Err(error) => {
-            let text = Text::new(format!("cannot read {name}: {error}"), format!("无法读取 {name}：{error}"));
-            Err((vec![Diagnostic::error("E310", text)], Source { name, text: String::new() }))
-        }
+        Err(found) => Err((vec![*found], Source { name, text: String::new() })),
     }
 }
 

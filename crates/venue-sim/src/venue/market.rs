@@ -20,6 +20,8 @@ pub(super) struct Instrument {
     pub tick_size: String,
     /// Quantity step as a decimal string.
     pub step_size: String,
+    /// Largest quantity of an order as a decimal string.
+    pub max_quantity: String,
     /// Fraction digits of prices.
     pub price_decimals: u32,
     /// Fraction digits of quantities.
@@ -303,8 +305,8 @@ mod tests {
 
     fn instrument() -> Instrument {
         let (symbol, base, quote) = ("BTCUSDT".to_owned(), "BTC".to_owned(), "USDT".to_owned());
-        let (tick_size, step_size) = ("0.01".to_owned(), "0.00001".to_owned());
-        Instrument { symbol, base, quote, tick_size, step_size, price_decimals: 2, quantity_decimals: 5 }
+        let (tick_size, step_size, max_quantity) = ("0.01".to_owned(), "0.00001".to_owned(), "9000".to_owned());
+        Instrument { symbol, base, quote, tick_size, step_size, max_quantity, price_decimals: 2, quantity_decimals: 5 }
     }
 
     fn market(venue: VenueKind) -> Market {

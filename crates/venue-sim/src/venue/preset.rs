@@ -60,9 +60,20 @@ pub(super) fn instrument_of(venue: VenueKind, name: &str) -> Option<Instrument> 
         quote: quote.to_owned(),
         tick_size: decimal(grid.tick, grid.price_decimals, grid.price_decimals),
         step_size: decimal(1, grid.quantity_decimals, grid.quantity_decimals),
+        max_quantity: decimal(max_quantity(base), 0, 8),
         price_decimals: grid.price_decimals,
         quantity_decimals: grid.quantity_decimals,
     })
+}
+
+/// Coins in the largest order that is taken, of the real venue's order of magnitude: a reader sizes its numbers by it.
+fn max_quantity(base: &str) -> u64 {
+    match base {
+        "BTC" | "ETH" | "BNB" => 9_000,
+        "SOL" => 90_000,
+        "PEPE" | "1000PEPE" | "SHIB" => 90_000_000_000,
+        _ => 9_000_000,
+    }
 }
 
 /// A whole number of last-digit units as a decimal string with `shown` fraction digits (at least `decimals`).
@@ -100,6 +111,8 @@ mod tests {
     fn a_name_needs_both_assets() {
         assert_eq!(instrument_of(VenueKind::BinanceSpot, "BTC-USDT").unwrap().symbol, "BTCUSDT");
         assert_eq!(instrument_of(VenueKind::BinanceUsdm, "BTC-USDT").unwrap().tick_size, "0.10");
+        let largest = |name| instrument_of(VenueKind::BinanceSpot, name).unwrap().max_quantity;
+        assert_eq!((largest("BTC-USDT").as_str(), largest("PEPE-USDT").as_str()), ("9000.00000000", "90000000000.00000000"));
         for bad in ["BTCUSDT", "-USDT", "BTC-"] {
             assert!(instrument_of(VenueKind::BinanceSpot, bad).is_none(), "{bad}");
         }

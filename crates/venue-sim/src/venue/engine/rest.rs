@@ -216,7 +216,7 @@ fn mandatory(name: &str) -> RestReply {
 fn symbol_info(venue: VenueKind, instrument: &Instrument) -> Value {
     let filters = json!([
         {"filterType": "PRICE_FILTER", "minPrice": instrument.tick_size, "maxPrice": "1000000.00000000", "tickSize": instrument.tick_size},
-        {"filterType": "LOT_SIZE", "minQty": instrument.step_size, "maxQty": "9000000000.00000000", "stepSize": instrument.step_size},
+        {"filterType": "LOT_SIZE", "minQty": instrument.step_size, "maxQty": instrument.max_quantity, "stepSize": instrument.step_size},
     ]);
     let mut info = json!({
         "symbol": instrument.symbol, "status": "TRADING", "baseAsset": instrument.base, "quoteAsset": instrument.quote,
