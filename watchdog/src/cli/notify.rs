@@ -11,7 +11,7 @@ use diagnostics::{EXIT_CONFIG, Format, Lang};
 use router::Setup;
 use router::delivery::{Delivery, DeliveryId, Integration, Outcome};
 use router::labels::Labels;
-use router::notification::{NOT_ENDED, Notification, NotifiedAlert, NotifyReason, Status, payload_v4};
+use router::notification::{NOT_ENDED, Notification, NotifiedAlert, NotifyReason, Status};
 
 use super::{language, now_ms, print};
 use crate::deliver::Courier;
@@ -136,7 +136,7 @@ fn preview(setup: &Setup, delivery: &Delivery) -> String {
             Some(message) => format!("{}\n\n{}", message.title, message.text),
             None => format!("no robot `{target}`"),
         },
-        Integration::Webhook(webhook) => payload_v4(notification, webhook.max_alerts),
+        Integration::Webhook(webhook) => setup.webhook_request(webhook, notification, now_ms()).map_or_else(|error| error, |request| request.body),
         Integration::Email(email) => match setup.mail(email, notification, now_ms()) {
             Ok(mail) => format!("To: {}\nSubject: {}\n\n{}", mail.to.join(", "), mail.subject, mail.text.or(mail.html).unwrap_or_default()),
             Err(error) => error,

@@ -61,7 +61,7 @@ impl Courier {
         let attempt = async {
             match &*delivery.integration {
                 Integration::DingTalk { target, .. } => self.send_dingtalk(setup, target, &delivery.notification, now_ms).await,
-                Integration::Webhook(webhook) => self.send_webhook(webhook, &delivery.notification).await,
+                Integration::Webhook(webhook) => self.send_webhook(setup, webhook, delivery, now_ms).await,
                 Integration::Email(email) => self.send_email(setup, email, delivery, now_ms).await,
                 Integration::Restart { name } => Outcome::Permanent { reason: format!("restart {name} is not a message") },
             }
@@ -80,8 +80,11 @@ impl Courier {
         }
     }
 
-    async fn send_webhook(&self, webhook: &router::config::Webhook, notification: &Notification) -> Outcome {
-        webhook::send(&self.http, &self.base, webhook, notification).await
+    async fn send_webhook(&self, setup: &Setup, webhook: &router::config::Webhook, delivery: &Delivery, now_ms: i64) -> Outcome {
+        match setup.webhook_request(webhook, &delivery.notification, now_ms) {
+            Ok(asked) => webhook::send(&self.http, &self.base, webhook, asked).await,
+            Err(reason) => Outcome::Permanent { reason },
+        }
     }
 
     async fn send_email(&self, setup: &Setup, email: &router::config::Email, delivery: &Delivery, now_ms: i64) -> Outcome {

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use router::config::{Auth, HttpConfig, Webhook};
+use router::WebhookRequest;
 use router::delivery::Outcome;
-use router::notification::{Notification, payload_v4};
 
 use super::{oauth2, read_reply, secret, tls, without_url};
 
 /// Longest `Retry-After` that is obeyed.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(10);
 
-pub(super) async fn send(shared: &reqwest::Client, base: &Path, webhook: &Webhook, notification: &Notification) -> Outcome {
-    let request = match request(shared, base, webhook).await {
+pub(super) async fn send(shared: &reqwest::Client, base: &Path, webhook: &Webhook, asked: WebhookRequest) -> Outcome {
+    let request = match request(shared, base, webhook, &asked).await {
         Ok(request) => request,
         Err(reason) => return Outcome::Permanent { reason },
     };
@@ -23,7 +23,7 @@ pub(super) async fn send(shared: &reqwest::Client, base: &Path, webhook: &Webhoo
         Some(timeout) => request.timeout(timeout),
         None => request,
     };
-    let sent = request.header(CONTENT_TYPE, "application/json").body(payload_v4(notification, webhook.max_alerts)).send().await;
+    let sent = request.header(CONTENT_TYPE, "application/json").body(asked.body).send().await;
     let reply = match sent {
         Ok(reply) => reply,
         Err(error) if error.is_builder() => return Outcome::Permanent { reason: "the webhook's url is not a URL".to_owned() },
@@ -44,8 +44,8 @@ pub(super) async fn send(shared: &reqwest::Client, base: &Path, webhook: &Webhoo
     }
 }
 
-async fn request(shared: &reqwest::Client, base: &Path, webhook: &Webhook) -> Result<reqwest::RequestBuilder, String> {
-    let url = secret::read(&webhook.url, base)?;
+async fn request(shared: &reqwest::Client, base: &Path, webhook: &Webhook, asked: &WebhookRequest) -> Result<reqwest::RequestBuilder, String> {
+    let url = secret::read(&asked.url, base)?;
     let client = if needs_own_client(&webhook.http) { own_client(base, &webhook.http)? } else { shared.clone() };
     let mut request = client.post(url);
     request = match &webhook.http.auth {
