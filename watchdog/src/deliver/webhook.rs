@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use router::config::{Auth, HttpConfig, Webhook};
 use router::WebhookRequest;
+use router::config::{Auth, HttpConfig, Webhook};
 use router::delivery::Outcome;
 
 use super::{oauth2, read_reply, secret, tls, without_url};
