@@ -56,6 +56,10 @@ impl Seen {
         self.text.contains(alert) && self.text.contains(&format!("process={process}"))
     }
 
+    fn announces_restart_of(&self, process: &str) -> bool {
+        ["已重启", "Restarted"].iter().any(|word| self.title.ends_with(&format!("{word} {process}")))
+    }
+
     fn is_resolved(&self) -> bool {
         self.title.contains("已恢复") || self.title.contains("Resolved")
     }
@@ -113,7 +117,7 @@ impl Watch {
     }
 
     pub(super) fn restarted(&self, process: &str) -> bool {
-        self.messages.iter().any(|message| message.tells("RestartSucceeded", process))
+        self.messages.iter().any(|message| message.announces_restart_of(process))
     }
 
     /// Enough books compared and none wrong.
