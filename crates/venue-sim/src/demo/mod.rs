@@ -141,6 +141,7 @@ fn announce(stage: &Stage, venues: &Venues) {
         HANG_AFTER.as_secs(),
         HANG_AFTER.as_secs()
     ));
+    say(&format!("rules to edit / 可编辑的规则  {}", stage.dir.join("rules/collector.yml").display()));
     say("Ctrl-C ends everything / 按 Ctrl-C 结束");
 }
 
