@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use marketdata::{Exchange, MarketType, StreamKind};
+use marketdata::{Exchange, MarketType, RecordKind, StreamKind};
 
 use crate::config::{Config, VenueConfig};
 
@@ -19,7 +19,7 @@ pub struct Stream {
     /// `BASE-QUOTE`.
     pub symbol: String,
     /// What of it.
-    pub kind: StreamKind,
+    pub kind: RecordKind,
     /// NATS subject.
     pub subject: String,
     state: AtomicU8,
@@ -52,14 +52,14 @@ impl Stream {
         for venue in &config.venues {
             for symbol in &venue.symbols {
                 for kind in StreamKind::ALL.into_iter().filter(|kind| *kind == StreamKind::Book || venue.trades) {
-                    all.push(Self::new((venue.exchange, venue.market_type), symbol, kind));
+                    all.push(Self::new((venue.exchange, venue.market_type), symbol, kind.into()));
                 }
             }
         }
         all
     }
 
-    fn new((exchange, market_type): (Exchange, MarketType), symbol: &str, kind: StreamKind) -> Self {
+    fn new((exchange, market_type): (Exchange, MarketType), symbol: &str, kind: RecordKind) -> Self {
         let subject = format!("{}.{}.{}.{symbol}", kind.as_str(), exchange.as_str(), market_type.as_str());
         let state = AtomicU8::new(StreamState::Starting as u8);
         Self { exchange, market_type, symbol: symbol.to_owned(), kind, subject, state, last_mono: AtomicU64::new(0), last_wall: AtomicU64::new(0) }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_subject_is_the_one_the_core_writes() {
-        let stream = Stream::new((Exchange::Binance, MarketType::Perpetual), "BTC-USDT", StreamKind::Trade);
+        let stream = Stream::new((Exchange::Binance, MarketType::Perpetual), "BTC-USDT", RecordKind::Trade);
         let scale = Scale::new(8);
         let instrument = Instrument {
             exchange: stream.exchange,
@@ -145,13 +145,13 @@ mod tests {
             quantity: scale,
         };
         let mut subject = Vec::new();
-        message::subject(StreamKind::Trade, &instrument, &mut subject);
+        message::subject(RecordKind::Trade, &instrument, &mut subject);
         assert_eq!(subject, stream.subject.as_bytes());
     }
 
     #[test]
     fn age_counts_from_the_last_record_and_is_none_before_the_first() {
-        let stream = Stream::new((Exchange::Binance, MarketType::Spot), "A-B", StreamKind::Book);
+        let stream = Stream::new((Exchange::Binance, MarketType::Spot), "A-B", RecordKind::OrderBook);
         let start = clock::Now::new(Duration::ZERO, 1_000);
         assert_eq!((stream.age(start), stream.state()), (None, StreamState::Starting));
         stream.touch(start);

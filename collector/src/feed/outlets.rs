@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{Instrument, InstrumentId, InstrumentStatus, StreamKind, SyncState, Trade, Venue, message};
+use marketdata::{BookView, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message};
 
 use super::Shared;
 use super::publisher::{Origin, Refused};
@@ -58,7 +58,7 @@ impl Outlets {
         let Some(view) = venue.book(id) else { return };
         self.payload.clear();
         message::encode_book(&view, now, &mut self.payload);
-        outlet.owed = self.shared.publisher.borrow_mut().offer(outlet.book.origin(StreamKind::Book, now), &self.payload);
+        outlet.owed = self.shared.publisher.borrow_mut().offer(outlet.book.book(&view, now), &self.payload);
         if outlet.owed != 0 {
             self.offer_again_at.get_or_insert(now.mono + OFFER_AGAIN);
         }
@@ -71,7 +71,7 @@ impl Outlets {
         let Some(way) = self.all.get(trade.instrument.index()).and_then(|outlet| outlet.trade.as_ref()) else { return };
         self.payload.clear();
         message::encode_trade(trade, instrument, now, &mut self.payload);
-        let _counted = self.shared.publisher.borrow_mut().offer(way.origin(StreamKind::Trade, now), &self.payload);
+        let _counted = self.shared.publisher.borrow_mut().offer(way.trade(trade, now), &self.payload);
         way.passed(&self.shared, now);
         metrics.record(StreamKind::Trade, now);
     }
@@ -87,7 +87,7 @@ impl Outlets {
             };
             self.payload.clear();
             message::encode_book(&view, now, &mut self.payload);
-            outlet.owed = self.shared.publisher.borrow_mut().offer_to(outlet.owed, outlet.book.origin(StreamKind::Book, now), &self.payload);
+            outlet.owed = self.shared.publisher.borrow_mut().offer_to(outlet.owed, outlet.book.book(&view, now), &self.payload);
             if outlet.owed != 0 {
                 self.offer_again_at = Some(now.mono + OFFER_AGAIN);
             }
@@ -122,15 +122,20 @@ impl Outlet {
             let stream = streams.iter().position(|stream| stream.is_of(config) && stream.symbol == symbol && stream.kind == kind)?;
             Some(Way { stream, metrics: StreamMetrics::new(streams, stream, &shared.registry)? })
         };
-        Some(Self { book: way(StreamKind::Book)?, trade: way(StreamKind::Trade), owed: 0 })
+        Some(Self { book: way(RecordKind::OrderBook)?, trade: way(RecordKind::Trade), owed: 0 })
     }
 }
 
 // === impl Way ===
 
 impl Way {
-    fn origin(&self, kind: StreamKind, now: Now) -> Origin {
-        Origin { stream: self.stream, kind, at: now.mono }
+    fn book(&self, view: &BookView<'_>, now: Now) -> Origin {
+        let (sequence, event_ts_ms) = (view.stamp.sequence, view.stamp.event_ts_ms.unwrap_or(0));
+        Origin { stream: self.stream, kind: RecordKind::OrderBook, sequence, event_ts_ms, at: now.mono }
+    }
+
+    fn trade(&self, trade: &Trade, now: Now) -> Origin {
+        Origin { stream: self.stream, kind: RecordKind::Trade, sequence: trade.id, event_ts_ms: trade.event_ts_ms, at: now.mono }
     }
 
     /// A record left: the stream is fresh.

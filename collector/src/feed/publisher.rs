@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use marketdata::StreamKind;
+use marketdata::RecordKind;
 
 use crate::sink::{Record, Sink};
 
@@ -19,7 +19,11 @@ pub(crate) type Refused = u32;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) stream: usize,
-    pub(crate) kind: StreamKind,
+    pub(crate) kind: RecordKind,
+    /// The venue's.
+    pub(crate) sequence: u64,
+    /// The venue's, unix ms; 0: it gives none.
+    pub(crate) event_ts_ms: i64,
     pub(crate) at: Duration,
 }
 
@@ -38,7 +42,8 @@ impl Publisher {
 
     /// Offers the payload to those of the sinks whose bit is set.
     pub(crate) fn offer_to(&mut self, only: Refused, origin: Origin, payload: &[u8]) -> Refused {
-        let record = Record { stream: origin.stream, kind: origin.kind, payload: Bytes::copy_from_slice(payload), offered: origin.at };
+        let Origin { stream, kind, sequence, event_ts_ms, at } = origin;
+        let record = Record { stream, kind, sequence, event_ts_ms, payload: Bytes::copy_from_slice(payload), offered: at };
         let mut refused = 0;
         for (place, sink) in self.sinks.iter_mut().enumerate() {
             let bit = 1 << place;

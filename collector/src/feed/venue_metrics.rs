@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{EventKind, InstrumentStatus, StreamKind, SyncState};
+use marketdata::{EventKind, InstrumentStatus, RecordKind, StreamKind, SyncState};
 
 use crate::config::VenueConfig;
 use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
@@ -114,7 +114,7 @@ impl StreamMetrics {
         let [exchange, market_type, symbol, _] = labels;
         registry.gauge(&names::STREAM_EXPECTED, &labels).set(1.0);
         let of_book = [exchange, market_type, symbol];
-        let book = (stream.kind == StreamKind::Book).then(|| BookMetrics {
+        let book = (stream.kind == RecordKind::OrderBook).then(|| BookMetrics {
             synced: registry.gauge(&names::BOOK_SYNCED, &of_book),
             updates: registry.counter(&names::BOOK_UPDATES, &of_book),
             last_update: registry.gauge(&names::BOOK_LAST_UPDATE, &of_book),

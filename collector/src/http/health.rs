@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::StreamKind;
+use marketdata::RecordKind;
 use serde_json::{Value, json};
 
 use crate::metrics::process::Reading;
@@ -228,7 +228,7 @@ impl Check {
 
     /// As the old rules: all fresh healthy, some degraded, none unhealthy.
     fn books(streams: &Streams, now: Now) -> Self {
-        let books: Vec<&Stream> = streams.iter().filter(|stream| stream.kind == StreamKind::Book).collect();
+        let books: Vec<&Stream> = streams.iter().filter(|stream| stream.kind == RecordKind::OrderBook).collect();
         let stale: Vec<&str> = books.iter().filter(|stream| !is_fresh(stream, now)).map(|stream| stream.subject.as_str()).collect();
         let verdict = match stale.len() {
             0 => Verdict::Healthy,

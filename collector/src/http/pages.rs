@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use marketdata::StreamKind;
+use marketdata::RecordKind;
 use serde_json::json;
 
 use super::body::Whole;
@@ -119,7 +119,7 @@ impl Pages {
     fn refresh<G>(&self, free: &mut dyn FnMut() -> G) -> metrics::process::Reading {
         self.uptime.set(self.state.clock.now().mono.as_secs_f64());
         self.stall.set(self.state.stall().as_secs_f64());
-        let held = |stream: &&Stream| stream.kind == StreamKind::Book && [StreamState::Waiting, StreamState::Live].contains(&stream.state());
+        let held = |stream: &&Stream| stream.kind == RecordKind::OrderBook && [StreamState::Waiting, StreamState::Live].contains(&stream.state());
         self.books.set_count(self.state.streams.iter().filter(held).count());
         let _freed = free();
         self.process.lock().unwrap_or_else(PoisonError::into_inner).refresh().clone()

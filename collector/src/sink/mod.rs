@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use marketdata::StreamKind;
+use marketdata::RecordKind;
 pub use queue::{Inlet, Outlet, queue};
 
 use crate::metrics::{Counter, Registry, Spec};
@@ -24,7 +24,11 @@ pub struct Record {
     /// Place of its stream in the table given to the sink.
     pub stream: usize,
     /// Kind of the stream.
-    pub kind: StreamKind,
+    pub kind: RecordKind,
+    /// The venue's sequence: update id of a book, id of a trade. With `event_ts_ms` it makes the message id.
+    pub sequence: u64,
+    /// The venue's event time, unix ms; 0 where the venue gives none.
+    pub event_ts_ms: i64,
     /// JSON body.
     pub payload: Bytes,
     /// When it was offered, monotonic.
@@ -71,7 +75,7 @@ pub struct Started {
 
 /// A counter of a sink for each kind of record.
 #[derive(Debug)]
-pub(crate) struct ByKind([Counter; 2]);
+pub(crate) struct ByKind([Counter; RecordKind::ALL.len()]);
 
 /// The table of streams, by [`Record::stream`].
 pub type Streams = Arc<Vec<Stream>>;
@@ -102,11 +106,11 @@ impl std::fmt::Debug for Started {
 impl ByKind {
     /// The counters of the family `spec`, whose labels are sink and kind.
     pub(crate) fn new(registry: &Registry, spec: &'static Spec, sink: &str) -> Self {
-        Self(StreamKind::ALL.map(|kind| registry.counter(spec, &[sink, kind.as_str()])))
+        Self(RecordKind::ALL.map(|kind| registry.counter(spec, &[sink, kind.as_str()])))
     }
 
     /// One more of this kind.
-    pub(crate) fn inc(&self, kind: StreamKind) {
+    pub(crate) fn inc(&self, kind: RecordKind) {
         if let Some(counter) = self.0.get(kind.index()) {
             counter.inc();
         }

@@ -138,12 +138,19 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use marketdata::StreamKind;
+    use marketdata::RecordKind;
 
     use super::*;
 
     fn record(size: usize) -> Record {
-        Record { stream: 0, kind: StreamKind::Trade, payload: Bytes::from(vec![b'x'; size]), offered: std::time::Duration::ZERO }
+        Record {
+            stream: 0,
+            kind: RecordKind::Trade,
+            sequence: 1,
+            event_ts_ms: 1,
+            payload: Bytes::from(vec![b'x'; size]),
+            offered: std::time::Duration::ZERO,
+        }
     }
 
     #[test]

@@ -248,7 +248,7 @@ fn existing(dir: &Path) -> io::Result<VecDeque<(PathBuf, u64)>> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use marketdata::StreamKind;
+    use marketdata::RecordKind;
 
     use super::*;
     use crate::clocks::SystemClock;
@@ -267,7 +267,14 @@ mod tests {
 
     fn trades(range: std::ops::Range<usize>) -> Vec<Record> {
         range
-            .map(|n| Record { stream: 1, kind: StreamKind::Trade, payload: Bytes::from(format!("{{\"n\":{n}}}")), offered: Duration::ZERO })
+            .map(|n| Record {
+                stream: 1,
+                kind: RecordKind::Trade,
+                sequence: n as u64,
+                event_ts_ms: 1,
+                payload: Bytes::from(format!("{{\"n\":{n}}}")),
+                offered: Duration::ZERO,
+            })
             .collect()
     }
 

@@ -9,8 +9,8 @@
 use clock::Now;
 
 use crate::book::{Book, Level, Side};
-use crate::effect::StreamKind;
 use crate::instrument::{Instrument, InstrumentId};
+use crate::kind::RecordKind;
 use crate::price::{Price, Quantity, Scale};
 
 /// The first N levels of a book, to be encoded.
@@ -81,7 +81,7 @@ impl BookView<'_> {
 // === encoding ===
 
 /// Appends `<kind>.<exchange>.<market_type>.<symbol>`, e.g. `orderbook.binance.spot.BTC-USDT`.
-pub fn subject(kind: StreamKind, instrument: &Instrument, out: &mut Vec<u8>) {
+pub fn subject(kind: RecordKind, instrument: &Instrument, out: &mut Vec<u8>) {
     joined(kind, instrument, b'.', out);
 }
 
@@ -89,18 +89,18 @@ pub fn subject(kind: StreamKind, instrument: &Instrument, out: &mut Vec<u8>) {
 ///
 /// All of it is the venue's, so that a second collector of the same feed makes the same id.
 pub fn book_id(view: &BookView<'_>, out: &mut Vec<u8>) {
-    id(StreamKind::Book, view.instrument, (view.stamp.sequence, view.stamp.event_ts_ms.unwrap_or(0)), out);
+    id(RecordKind::OrderBook, view.instrument, (view.stamp.sequence, view.stamp.event_ts_ms.unwrap_or(0)), out);
 }
 
 /// Appends the `Nats-Msg-Id` of a trade, `trade:exchange:market_type:symbol:id:event_ts_ms`.
 pub fn trade_id(trade: &Trade, instrument: &Instrument, out: &mut Vec<u8>) {
-    id(StreamKind::Trade, instrument, (trade.id, trade.event_ts_ms), out);
+    id(RecordKind::Trade, instrument, (trade.id, trade.event_ts_ms), out);
 }
 
 /// Appends one JSON object: the book's first N levels. `now` becomes `ts_ms`, the publishing time, as in the old system.
 pub fn encode_book(view: &BookView<'_>, now: Now, out: &mut Vec<u8>) {
     let stamp = view.stamp;
-    head(StreamKind::Book, view.instrument, now, out);
+    head(RecordKind::OrderBook, view.instrument, now, out);
     text_field("update_type", "snapshot", out);
     optional("last_update_id", Some(stamp.sequence), out);
     optional("first_update_id", stamp.first, out);
@@ -118,7 +118,7 @@ pub fn encode_book(view: &BookView<'_>, now: Now, out: &mut Vec<u8>) {
 
 /// Appends one JSON object: a trade. `now` becomes `ts_ms`, the publishing time.
 pub fn encode_trade(trade: &Trade, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
-    head(StreamKind::Trade, instrument, now, out);
+    head(RecordKind::Trade, instrument, now, out);
     key("price", out);
     quoted_number(instrument.price, trade.price.0, out);
     key("quantity", out);
@@ -140,7 +140,7 @@ pub fn encode_trade(trade: &Trade, instrument: &Instrument, now: Now, out: &mut 
     out.push(b'}');
 }
 
-fn head(kind: StreamKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
+fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"exchange\":\"");
     out.extend_from_slice(instrument.exchange.as_str().as_bytes());
     out.push(b'"');
@@ -170,7 +170,7 @@ fn side(name: &str, view: &BookView<'_>, which: Side, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn id(kind: StreamKind, instrument: &Instrument, (sequence, event_ts_ms): (u64, i64), out: &mut Vec<u8>) {
+fn id(kind: RecordKind, instrument: &Instrument, (sequence, event_ts_ms): (u64, i64), out: &mut Vec<u8>) {
     joined(kind, instrument, b':', out);
     out.push(b':');
     integer(sequence, out);
@@ -178,7 +178,7 @@ fn id(kind: StreamKind, instrument: &Instrument, (sequence, event_ts_ms): (u64, 
     Scale::new(0).write(event_ts_ms, out);
 }
 
-fn joined(kind: StreamKind, instrument: &Instrument, by: u8, out: &mut Vec<u8>) {
+fn joined(kind: RecordKind, instrument: &Instrument, by: u8, out: &mut Vec<u8>) {
     for word in [kind.as_str(), instrument.exchange.as_str(), instrument.market_type.as_str()] {
         out.extend_from_slice(word.as_bytes());
         out.push(by);
@@ -285,7 +285,7 @@ mod tests {
             )
         );
         assert_eq!(text(|out| book_id(&view, out)), "orderbook:binance:spot:BTC-USDT:50093239202:1723161255208");
-        assert_eq!(text(|out| subject(StreamKind::Book, &instrument, out)), "orderbook.binance.spot.BTC-USDT");
+        assert_eq!(text(|out| subject(RecordKind::OrderBook, &instrument, out)), "orderbook.binance.spot.BTC-USDT");
     }
 
     #[test]
