@@ -205,6 +205,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A file names an environment variable as ${NAME}, and it is not set. Export it before the start, or give a file instead: url_file, secret_file.",
         "文件中以 ${NAME} 引用的环境变量没有设置。请在启动前 export，或改用文件：url_file、secret_file。",
     ),
+    (
+        "E340",
+        "`--online` asked a server for the names of its metrics, and it did not tell. Give the address of a running watchdog or Prometheus.",
+        "`--online` 向服务器询问指标名，但没有得到回答。请给出运行中的 watchdog 或 Prometheus 的地址。",
+    ),
 ];
 
 // === impl Config ===

@@ -100,7 +100,7 @@ fn main() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default());
     match arguments.verb {
         Verb::Run(arguments) => service(&arguments),
-        Verb::Check(what) => check::run(what),
+        Verb::Check(what) => block_on(check::run(what)),
         Verb::Test(what) => test_rules::run(what),
         Verb::Notify(Notify::Test(arguments)) => block_on(notify::run(arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),

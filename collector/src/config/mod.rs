@@ -179,11 +179,11 @@ impl QueueConfig {
 
 /// Reads the configuration `text` of `file`, with the environment's say.
 pub fn load(file: &str, text: &str, environment: &Environment) -> Loaded {
-    let written = match yaml::read::<written::Root>(file, text) {
-        Ok(written) => written,
-        Err(found) => return Loaded { config: None, findings: vec![*found] },
-    };
-    let (config, findings) = validate::validate(file, written, environment);
+    let (written, mut findings) = yaml::read_all::<written::Root>(file, text);
+    let Some(written) = written else { return Loaded { config: None, findings } };
+    let (config, found) = validate::validate(file, written, environment);
+    findings.extend(found);
+    findings.sort_by_key(|finding| finding.place);
     let sound = findings.iter().all(|finding| finding.severity < Severity::Error);
     Loaded { config: sound.then_some(config), findings }
 }

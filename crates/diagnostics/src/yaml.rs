@@ -1,7 +1,10 @@
 //! YAML in, with positions: the one module that knows the YAML reader.
 //!
 //! `serde-saphyr` gives line and column, rejects duplicate keys, applies merge keys and limits aliases and depth (docs/adr).
+//! Reading goes on behind an unknown key or a value of a wrong type, so that all of them are said in one run ([`read_all`]).
 //! Codes: `E001` not YAML, `E002` unknown key, `E003` missing key, `E004` wrong type or value, `E005` duplicate key, `E006` too large or too deep.
+
+mod entry;
 
 use serde::de::DeserializeOwned;
 use serde_saphyr::Error;
@@ -21,6 +24,58 @@ pub fn place_of<T>(value: &Spanned<T>) -> Place {
 pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Box<Diagnostic>> {
     let source = if text.trim().is_empty() { "{}" } else { text };
     serde_saphyr::from_str(source).map_err(|error| Box::new(diagnose(error.without_snippet(), file)))
+}
+
+/// After so many mistakes the rest of a file is not looked at.
+const MISTAKES: usize = 50;
+
+/// `text` as a `T`, and every unknown key and value of a wrong type in it: what is read is what remains without them. Nothing, when more is wrong than that.
+///
+/// Other mistakes end the reading; one that only follows from an entry that was left out is not said.
+pub fn read_all<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<Diagnostic>) {
+    let (mut remaining, mut found) = (text.to_owned(), Vec::new());
+    let mut left_out: Vec<String> = Vec::new();
+    loop {
+        let source = if remaining.trim().is_empty() { "{}" } else { &remaining };
+        let error = match serde_saphyr::from_str(source) {
+            Ok(value) => return (Some(value), found),
+            Err(error) => error,
+        };
+        let error = error.without_snippet();
+        let mistake = diagnose(error, file);
+        if follows(error, &mistake, &left_out) || is_where_something_was(&mistake, text, &remaining) {
+            return (None, found);
+        }
+        let without = mistake.place.and_then(|place| match error {
+            Error::SerdeUnknownField { field, .. } => entry::without_key(&remaining, place).map(|rest| (rest, field.clone())),
+            _ if mistake.code == "E004" => entry::without_value(&remaining, place),
+            _ => None,
+        });
+        left_out.extend(mistake.hint.iter().map(|hint| hint.en.to_owned()));
+        found.push(mistake);
+        match without {
+            Some((rest, key)) if rest != remaining && found.len() < MISTAKES => {
+                remaining = rest;
+                left_out.push(key);
+            }
+            _ => return (None, found),
+        }
+    }
+}
+
+/// Whether a mistake is only there because an entry was left out: a key that is missing now, a mapping that is empty now.
+fn follows(error: &Error, mistake: &Diagnostic, left_out: &[String]) -> bool {
+    match error {
+        Error::SerdeMissingField { field, .. } => left_out.iter().any(|key| key == field || key.contains(&format!("`{field}`"))),
+        Error::SerdeInvalidType { unexpected, .. } => !left_out.is_empty() && (unexpected.contains("unit") || unexpected.contains("null")),
+        _ => !left_out.is_empty() && mistake.code == "E001",
+    }
+}
+
+/// Whether it stands in a line of which something was left out.
+fn is_where_something_was(mistake: &Diagnostic, text: &str, remaining: &str) -> bool {
+    let line = |of: &str| mistake.place.and_then(|place| of.lines().nth(place.line.saturating_sub(1)).map(str::to_owned));
+    line(text) != line(remaining)
 }
 
 fn place_at(location: serde_saphyr::Location) -> Place {
@@ -138,6 +193,17 @@ mod tests {
             assert_eq!(found.code, code, "{text:?}: {found:?}");
             assert!(found.place.is_some_and(|place| place.line >= line), "{text:?}: {found:?}");
         }
+    }
+
+    #[test]
+    fn all_unknown_keys_and_wrong_values_are_said_in_one_run() {
+        let text = "- expr: up\n  lables: {a: b}\n- expr: down\n  limit: many\n- exrp: up\n- expr: {a: b}\n  labels: {x: y}\n";
+        let (rules, found) = read_all::<Vec<Rule>>("r.yml", text);
+        let places: Vec<_> = found.iter().map(|one| (one.code, one.place.map_or(0, |place| place.line))).collect();
+        assert_eq!(places, [("E002", 2), ("E004", 4), ("E002", 5)], "the missing `expr` of line 5 follows from its misspelling");
+        assert!(rules.is_none());
+        let (rules, found) = read_all::<Vec<Rule>>("r.yml", "- expr: up\n  lables: {a: b}\n- {expr: down, limt: 3}\n");
+        assert_eq!((rules.map(|rules| rules.len()), found.len()), (Some(2), 2), "what remains is read");
     }
 
     #[test]

@@ -148,10 +148,19 @@ pub enum SecretSource {
 /// Reads and checks `alertmanager.yml`.
 ///
 /// # Errors
-/// A form error alone (codes `E001`–`E006`), or all semantic errors at once (codes `E2xx`), each with its place, in the order of the file.
+/// All errors of form (codes `E001`–`E006`) and of meaning (codes `E2xx`), each with its place.
 pub fn load(file: &str, text: &str) -> Result<Loaded<Config>, Vec<Diagnostic>> {
-    let written = diagnostics::yaml::read::<written::Config>(file, text).map_err(|one| vec![*one])?;
-    check::check(file, text, &written)
+    let (written, misread) = diagnostics::yaml::read_all::<written::Config>(file, text);
+    let Some(written) = written else { return Err(misread) };
+    let checked = check::check(file, text, &written);
+    if misread.is_empty() { checked } else { Err(in_order(misread, checked.err())) }
+}
+
+/// Errors of form and of meaning, in the order of the file.
+pub(crate) fn in_order(mut form: Vec<Diagnostic>, meaning: Option<Vec<Diagnostic>>) -> Vec<Diagnostic> {
+    form.extend(meaning.unwrap_or_default());
+    form.sort_by_key(|found| found.place);
+    form
 }
 
 // === impl Secret ===

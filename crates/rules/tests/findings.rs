@@ -40,3 +40,15 @@ fn each_file_is_said_to_have_what_it_has() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+#[test]
+fn a_metric_that_no_target_exposes_is_named_with_the_nearest_that_is_there() {
+    let text = "groups:\n  - name: a\n    rules:\n      - {alert: A, expr: 'proc_opn_fds > 9 and on (process) proc_up == 1'}\n      - {alert: B, expr: 'absent(ALERTS)'}\n";
+    let known = ["proc_up", "proc_open_fds"].map(str::to_owned).into();
+    let options = CheckOptions { known_metrics: Some(known), ..CheckOptions::default() };
+    let found = check(&[RuleSource { file: "r.yml", text }], &options).diagnostics;
+    let said: Vec<_> = found.iter().map(|one| (one.code, one.hint.as_ref().map(|hint| hint.en.to_string()))).collect();
+    assert_eq!(said, [("W118", Some("did you mean `proc_open_fds`?".to_owned()))]);
+    let none = check(&[RuleSource { file: "r.yml", text }], &CheckOptions::default()).diagnostics;
+    assert!(none.is_empty(), "without a look at a server nothing is known: {none:?}");
+}

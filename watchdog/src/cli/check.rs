@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use diagnostics::{Format, Lang, Severity};
-use rules::RuleSource;
 
+use super::check_rules::{self, RuleFiles};
 use super::{counted, language, print};
 use crate::findings::Findings;
 use crate::prepared::prepare;
@@ -18,9 +18,9 @@ use crate::prepared::prepare;
 pub enum Check {
     /// Find what is wrong in rule files, as promtool check rules does, and what would not work as meant
     #[command(
-        after_help = "Examples:\n  watchdog check rules rules/*.yml\n  watchdog check rules --strict --format github rules/*.yml\n\nExit codes: 0 no error, 1 an error (with --strict: a warning), 2 wrong use"
+        after_help = "Examples:\n  watchdog check rules rules/*.yml\n  watchdog check rules --strict --format github rules/*.yml\n  watchdog check rules --online http://127.0.0.1:9099 rules/*.yml\n\nExit codes: 0 no error, 1 an error (with --strict: a warning), 2 wrong use, 3 a warning with --lint-fatal"
     )]
-    Rules(Files),
+    Rules(RuleFiles),
     /// Find what is wrong in watchdog.yml and in every file that it names: rules, routes, templates, robots
     #[command(
         after_help = "Examples:\n  watchdog check config watchdog.yml\n  watchdog check config --lang zh --format json watchdog.yml\n\nExit codes: 0 no error, 1 an error (with --strict: a warning), 2 wrong use"
@@ -34,6 +34,13 @@ pub struct Files {
     /// Files to check
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// How findings are shown, and which of them fail.
+#[derive(Args, Clone, Debug)]
+pub struct Shown {
     /// Form of the findings
     #[arg(long, value_enum, default_value = "text")]
     format: Form,
@@ -56,45 +63,38 @@ pub enum Form {
     Github,
 }
 
-/// Runs the command: 0 nothing found but warnings, 1 an error was found (or a warning, with `--strict`).
-pub fn run(check: Check) -> ExitCode {
-    let (files, (mut findings, rules)) = match check {
+/// Runs the command: 0 nothing found but warnings, 1 an error was found (or a warning, with `--strict`), 3 a warning with `--lint-fatal`.
+pub async fn run(check: Check) -> ExitCode {
+    let (shown, lint_fatal, (mut findings, rules)) = match check {
         Check::Rules(files) => {
-            let found = check_rules(&files.files);
-            (files, found)
+            let found = check_rules::find(&files).await;
+            (files.shown, files.lint_fatal, found)
         }
         Check::Config(files) => {
             let found = check_configs(&files.files);
-            (files, found)
+            (files.shown, false, found)
         }
     };
     findings.list.dedup();
-    let lang = language(files.lang.as_deref());
-    let form = match files.format {
+    let lang = language(shown.lang.as_deref());
+    let form = match shown.format {
         Form::Text => Format::Text,
         Form::Json => Format::Json,
         Form::Github => Format::Github,
     };
-    let shown = findings.render(lang, form);
-    if !shown.is_empty() {
-        print(shown.trim_end());
+    let text = findings.render(lang, form);
+    if !text.is_empty() {
+        print(text.trim_end());
     }
-    if matches!(files.format, Form::Text) {
+    if matches!(shown.format, Form::Text) {
         print(&summary(&findings, rules, lang));
     }
-    let failed = findings.has_errors() || (files.strict && !findings.list.is_empty());
-    ExitCode::from(u8::from(failed))
-}
-
-/// Findings in rule files, and how many rules there are.
-fn check_rules(files: &[PathBuf]) -> (Findings, Option<usize>) {
-    let mut findings = Findings::default();
-    let sources: Vec<(String, String)> = files.iter().filter_map(|path| findings.read(path)).collect();
-    let sources: Vec<RuleSource<'_>> = sources.iter().map(|(file, text)| RuleSource { file, text }).collect();
-    // All together: a group or a lint may concern two of them.
-    let checked = rules::check(&sources, &rules::CheckOptions::default());
-    findings.list.extend(checked.diagnostics);
-    (findings, Some(checked.counts.iter().sum()))
+    ExitCode::from(match (findings.has_errors(), findings.list.is_empty()) {
+        (true, _) => 1,
+        (false, false) if shown.strict => 1,
+        (false, false) if lint_fatal => 3,
+        _ => 0,
+    })
 }
 
 /// Findings in configurations and in every file that they name, and how many rules those hold when all can be used; exactly what `run` looks at.

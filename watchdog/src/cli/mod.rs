@@ -3,6 +3,7 @@
 //! Owns: what they print and their exit codes: 0 fine, 1 something was found or failed, 2 wrong use, 78 the configuration cannot be used.
 
 pub mod check;
+mod check_rules;
 pub mod explain;
 pub mod notify;
 pub mod test_rules;

@@ -45,13 +45,15 @@ pub fn load(path: &Path) -> Result<Loaded, (Vec<Diagnostic>, Source)> {
 /// As [`load`].
 pub fn parse(path: PathBuf, text: String) -> Result<Loaded, (Vec<Diagnostic>, Source)> {
     let source = Source { name: path.display().to_string(), text };
-    let file: written::File = match yaml::read(&source.name, &source.text) {
-        Ok(file) => file,
-        Err(found) => return Err((vec![*found], source)),
-    };
+    let (file, mut misread) = yaml::read_all::<written::File>(&source.name, &source.text);
+    let Some(file) = file else { return Err((misread, source)) };
     let (config, findings) = validate::validate(path, &source.name, file);
     match config {
-        Some(config) => Ok(Loaded { config, source, warnings: findings }),
-        None => Err((findings, source)),
+        Some(config) if misread.is_empty() => Ok(Loaded { config, source, warnings: findings }),
+        _ => {
+            misread.extend(findings);
+            misread.sort_by_key(|found| found.place);
+            Err((misread, source))
+        }
     }
 }

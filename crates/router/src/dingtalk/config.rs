@@ -85,9 +85,10 @@ struct WrittenMention {
 /// Reads and checks `dingtalk.yml`.
 ///
 /// # Errors
-/// A form error alone, or all semantic errors at once (codes `E24x`), each with its place.
+/// All errors of form (codes `E001`–`E006`) and of meaning (codes `E24x`), each with its place.
 pub fn load(file: &str, text: &str) -> Result<Loaded<Config>, Vec<Diagnostic>> {
-    let written: WrittenFile = diagnostics::yaml::read(file, text).map_err(|one| vec![*one])?;
+    let (written, misread) = diagnostics::yaml::read_all::<WrittenFile>(file, text);
+    let Some(written) = written else { return Err(misread) };
     let mut findings = Findings::new(file);
     without_effect(&written, &mut findings);
     if written.targets.is_empty() {
@@ -100,7 +101,11 @@ pub fn load(file: &str, text: &str) -> Result<Loaded<Config>, Vec<Diagnostic>> {
     let default = written.default_message.unwrap_or_default();
     let targets = written.targets.iter().map(|(name, one)| (name.as_str().into(), target(name, one, &default, &mut findings))).collect();
     let templates = written.template.iter().chain(&written.templates).map(|glob| glob.value.clone()).collect();
-    let warnings = findings.verdict()?;
+    let verdict = findings.verdict();
+    if !misread.is_empty() {
+        return Err(crate::config::in_order(misread, verdict.err()));
+    }
+    let warnings = verdict?;
     Ok(Loaded { config: Config { file: file.to_owned(), templates, targets }, warnings })
 }
 
