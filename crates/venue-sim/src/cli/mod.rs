@@ -28,7 +28,7 @@ enum Command {
     /// The main job on one machine, offline: everything at once, with what goes wrong and how it is cured.
     Demo(crate::demo::DemoArgs),
     /// Fake venues with real WebSocket and HTTP, from a recording or a random walk.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// A DingTalk robot and a mail server that check, answer and show what they get.
     Inbox(inbox::Arguments),
     /// A program that leaks, hangs and spins on command, in the part of the old collector.
@@ -43,7 +43,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Demo(arguments) => crate::demo::run(arguments).await,
-            Command::Run(arguments) => run::run(arguments).await,
+            Command::Run(arguments) => run::run(*arguments).await,
             Command::Inbox(arguments) => inbox::run(arguments).await,
             Command::Sick(arguments) => sick::run(arguments).await,
         }

@@ -16,7 +16,7 @@ use super::{cancelled_by_signals, tell_ports};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Configuration (YAML: venues, faults); the flags below are the short form of the usual cases.
-    #[arg(long, conflicts_with_all = ["spot_replay", "spot_walk", "usdm_replay", "usdm_walk"])]
+    #[arg(long, conflicts_with_all = ["spot_replay", "spot_walk", "usdm_replay", "usdm_walk", "okx_spot_walk", "okx_swap_walk", "deribit_walk"])]
     config: Option<PathBuf>,
     /// Binance Spot from a recording.
     #[arg(long, value_name = "FILE", conflicts_with = "spot_walk")]
@@ -36,6 +36,24 @@ pub(crate) struct Arguments {
     /// Where Binance futures listen.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     usdm_listen: SocketAddr,
+    /// OKX spot (/ws/v5/public, /ws/v5/business, /api/v5) as a random walk of instruments: BTC-USDT. Ports key okx_spot.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    okx_spot_walk: Vec<String>,
+    /// Where OKX spot listens.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    okx_spot_listen: SocketAddr,
+    /// OKX swaps, the same paths on a port of their own: BTC-USDT is BTC-USDT-SWAP there. Ports key okx_swap.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    okx_swap_walk: Vec<String>,
+    /// Where OKX swaps listen.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    okx_swap_listen: SocketAddr,
+    /// Deribit perpetuals (/ws/api/v2, /api/v2) as a random walk: BTC-USD is BTC-PERPETUAL there, BTC-USDC is BTC_USDC-PERPETUAL. Ports key deribit.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    deribit_walk: Vec<String>,
+    /// Where Deribit listens.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    deribit_listen: SocketAddr,
     /// Speed of replays: 1 as recorded, 0 as fast as the readers take it.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -57,6 +75,18 @@ pub(crate) struct Arguments {
     /// Interval of @depth@100ms in walks, for load beyond the venue's: 2400us makes 417 events per second and book.
     #[arg(long, value_name = "TIME")]
     depth_interval: Option<Span>,
+    /// Life of a connection, shorter than the venue's.
+    #[arg(long, value_name = "TIME")]
+    max_life: Option<Span>,
+    /// After how long without a word OKX closes with 4004, shorter than its 30 s.
+    #[arg(long, value_name = "TIME")]
+    idle: Option<Span>,
+    /// After how long without a change OKX repeats the last sequence number, shorter than its 60 s.
+    #[arg(long, value_name = "TIME")]
+    keep_alive: Option<Span>,
+    /// Events per symbol whose books /control/book knows.
+    #[arg(long, value_name = "EVENTS")]
+    history: Option<usize>,
     /// Fault script (YAML list: at, venue, kind, symbol, for, count).
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -85,14 +115,31 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 fn from_flags(arguments: &Arguments) -> Result<VenuesConfig> {
     let spot = feed(arguments, arguments.spot_replay.as_deref(), &arguments.spot_walk);
     let usdm = feed(arguments, arguments.usdm_replay.as_deref(), &arguments.usdm_walk);
-    let limits = LimitsConfig { depth_interval: arguments.depth_interval, ..LimitsConfig::default() };
+    let limits = LimitsConfig {
+        depth_interval: arguments.depth_interval,
+        max_life: arguments.max_life,
+        idle: arguments.idle,
+        keep_alive: arguments.keep_alive,
+        history_events: arguments.history,
+        ..LimitsConfig::default()
+    };
     let venue =
         |venue, listen, feed: Option<FeedConfig>| feed.map(|feed| VenueConfig { listen, limits: limits.clone(), ..VenueConfig::new(venue, feed) });
-    let spot = venue(VenueKind::BinanceSpot, arguments.spot_listen, spot);
-    let usdm = venue(VenueKind::BinanceUsdm, arguments.usdm_listen, usdm);
-    let venues: Vec<_> = spot.into_iter().chain(usdm).collect();
+    let walk = |names: &[String]| feed(arguments, None, names);
+    let venues: Vec<_> = [
+        venue(VenueKind::BinanceSpot, arguments.spot_listen, spot),
+        venue(VenueKind::BinanceUsdm, arguments.usdm_listen, usdm),
+        venue(VenueKind::OkxSpot, arguments.okx_spot_listen, walk(&arguments.okx_spot_walk)),
+        venue(VenueKind::OkxSwap, arguments.okx_swap_listen, walk(&arguments.okx_swap_walk)),
+        venue(VenueKind::Deribit, arguments.deribit_listen, walk(&arguments.deribit_walk)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if venues.is_empty() {
-        bail!("nothing to play: give --config, or --spot-replay, --spot-walk, --usdm-replay, --usdm-walk");
+        bail!(
+            "nothing to play: give --config, or --spot-replay, --spot-walk, --usdm-replay, --usdm-walk, --okx-spot-walk, --okx-swap-walk, --deribit-walk"
+        );
     }
     Ok(VenuesConfig { venues, faults: Vec::new() })
 }

@@ -79,6 +79,11 @@ impl Book {
         }
     }
 
+    /// Whether a side has a level at this one's price.
+    pub fn has(&self, side: Side, level: &Level) -> bool {
+        decimal_key(&level.0).is_some_and(|key| self.side(side).contains_key(&key))
+    }
+
     /// Number of levels of a side.
     pub fn depth(&self, side: Side) -> usize {
         match side {

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::deribit::talk::CREDITS;
 use super::fault::FaultSpec;
 use super::kind::VenueKind;
+use super::okx::talk::REQUESTS_PER_HOUR;
 use crate::duration::Span;
 
 /// A whole simulation.
@@ -129,9 +131,27 @@ pub struct LimitsConfig {
     /// Client messages per second.
     #[serde(default)]
     pub inbound_per_second: Option<u32>,
-    /// Request weight per minute.
+    /// Request weight per minute (OKX: requests in 2 s; Deribit: requests in 5 s).
     #[serde(default)]
     pub weight_per_minute: Option<u32>,
+    /// After how long without a word on either side OKX closes with 4004.
+    #[serde(default)]
+    pub idle: Option<Span>,
+    /// After how long without a change OKX repeats the last sequence number.
+    #[serde(default)]
+    pub keep_alive: Option<Span>,
+    /// New connections per second.
+    #[serde(default)]
+    pub connects_per_second: Option<u32>,
+    /// Subscribe and unsubscribe requests an hour of an OKX connection.
+    #[serde(default)]
+    pub requests_per_hour: Option<u32>,
+    /// Subscription credits of a Deribit connection; a call costs 3000.
+    #[serde(default)]
+    pub credits: Option<u64>,
+    /// Lets Deribit heartbeats be shorter than the venue's 10 s, down to 1 s.
+    #[serde(default)]
+    pub short_heartbeats: bool,
     /// Interval of `@depth@100ms` in a walk, for load beyond the venue's: the walk moves as often and each step is an event.
     #[serde(default)]
     pub depth_interval: Option<Span>,
@@ -141,6 +161,36 @@ pub struct LimitsConfig {
     /// Events per symbol for which the book is remembered.
     #[serde(default)]
     pub history_events: Option<usize>,
+}
+
+/// What new connections are told of the limits.
+#[derive(Debug, Clone)]
+pub(super) struct Manners {
+    /// Requests an hour of an OKX connection.
+    pub requests_per_hour: u32,
+    /// Subscription credits of a Deribit connection.
+    pub credits: u64,
+    /// Heartbeats may be shorter than the venue's.
+    pub short_heartbeats: bool,
+}
+
+// === impl Manners ===
+
+impl Manners {
+    /// The venues' own, with what the configuration changes.
+    pub(super) fn new(limits: &LimitsConfig) -> Self {
+        Self {
+            requests_per_hour: limits.requests_per_hour.unwrap_or(REQUESTS_PER_HOUR),
+            credits: limits.credits.unwrap_or(CREDITS),
+            short_heartbeats: limits.short_heartbeats,
+        }
+    }
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self::new(&LimitsConfig::default())
+    }
 }
 
 // === impl VenueConfig ===

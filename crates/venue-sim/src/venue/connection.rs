@@ -15,12 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::LimitsConfig;
 use super::engine::{Command, ConnectionId, Moment, ToConnection};
-use super::kind::VenueKind;
+use super::kind::{IdleRule, VenueKind};
 
 /// Frames sent with one flush.
 const BATCH: usize = 256;
-/// Life of a connection at Binance.
-const MAX_LIFE: Duration = Duration::from_hours(24);
 /// How long a half-open connection stays when the fault does not say.
 const HALF_OPEN: Duration = Duration::from_hours(1);
 /// Patience with a client that does not finish the closing handshake.
@@ -29,7 +27,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// The times and limits of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    ping_interval: Duration,
+    ping_interval: Option<Duration>,
+    idle: Option<IdleRule>,
     pong_timeout: Duration,
     max_life: Duration,
     inbound_per_second: u32,
@@ -52,12 +51,24 @@ pub(super) struct Connection {
 /// The connection's clocks.
 #[derive(Debug)]
 struct Timers {
-    next_ping: Instant,
+    next_ping: Option<Instant>,
+    /// When anything was last said on either side.
+    moved: Instant,
+    heartbeat: Option<Heartbeat>,
     /// The ping that has no pong yet, and when patience ends.
     awaited: Option<(Vec<u8>, Instant)>,
     end: Instant,
     second: Instant,
     said: u32,
+}
+
+/// Deribit's heartbeats, once a client has asked for them.
+#[derive(Debug)]
+struct Heartbeat {
+    interval: Duration,
+    next: Instant,
+    /// A test request has had no answer since then.
+    asked: Option<Instant>,
 }
 
 /// How a connection ended.
@@ -69,9 +80,10 @@ impl Rules {
     /// The venue's rules, with what the configuration changes.
     pub(super) fn new(venue: VenueKind, limits: &LimitsConfig) -> Self {
         Self {
-            ping_interval: limits.ping_interval.map_or(venue.ping_interval(), Into::into),
+            ping_interval: venue.ping_interval().map(|own| limits.ping_interval.map_or(own, Into::into)),
+            idle: venue.idle_rule().map(|own| IdleRule { after: limits.idle.map_or(own.after, Into::into), ..own }),
             pong_timeout: limits.pong_timeout.map_or(venue.pong_timeout(), Into::into),
-            max_life: limits.max_life.map_or(MAX_LIFE, Into::into),
+            max_life: limits.max_life.map_or(venue.max_life(), Into::into),
             inbound_per_second: limits.inbound_per_second.unwrap_or(venue.inbound_per_second()),
         }
     }
@@ -89,8 +101,9 @@ impl Connection {
 
     async fn run(&mut self, shutdown: &CancellationToken) -> Reason {
         let now = Instant::now();
-        let mut timers = Timers { next_ping: now + self.rules.ping_interval, awaited: None, end: now + self.rules.max_life, second: now, said: 0 };
+        let mut timers = Timers::new(&self.rules, now);
         loop {
+            let next = timers.next(self.rules.idle);
             let ended = tokio::select! {
                 () = shutdown.cancelled() => self.close(1001, "Going away", "shutdown").await,
                 item = self.queue.recv() => match item {
@@ -102,7 +115,7 @@ impl Connection {
                     Some(Err(_)) => Some("error"),
                     None => Some("client_closed"),
                 },
-                () = tokio::time::sleep_until(timers.next()) => self.tick(&mut timers).await,
+                () = tokio::time::sleep_until(next) => self.tick(&mut timers).await,
             };
             if let Some(reason) = ended {
                 return reason;
@@ -112,6 +125,7 @@ impl Connection {
 
     /// Sends one item and those that wait behind it, with one flush; not without end, since the client must be heard too.
     async fn deliver(&mut self, first: ToConnection, timers: &mut Timers, shutdown: &CancellationToken) -> Option<Reason> {
+        timers.moved = Instant::now();
         let mut next = Some(first);
         for _ in 0..BATCH {
             let Some(item) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
@@ -121,6 +135,7 @@ impl Connection {
                         return Some("error");
                     }
                 }
+                ToConnection::Heartbeat(interval) => timers.heartbeat = interval.map(|interval| Heartbeat::every(interval, Instant::now())),
                 ToConnection::EndIn(lead) => timers.end = timers.end.min(Instant::now() + lead),
                 ToConnection::Close { code, reason } => return self.close(code, reason, "fault_close").await,
                 ToConnection::Reset => return Some(self.reset("fault_reset")),
@@ -132,11 +147,17 @@ impl Connection {
     }
 
     async fn hear(&mut self, message: Message, timers: &mut Timers) -> Option<Reason> {
+        timers.moved = Instant::now();
         if !matches!(message, Message::Close(_)) && timers.count_said() > self.rules.inbound_per_second {
             return self.close(1008, "Too many requests", "too_many_messages").await;
         }
         match message {
             Message::Text(text) => {
+                if let Some(heartbeat) = &mut timers.heartbeat
+                    && text.contains("public/test")
+                {
+                    heartbeat.asked = None;
+                }
                 let said = Command::Said { connection: self.id, text: text.as_str().to_owned() };
                 self.commands.send(said).await.is_err().then_some("shutdown")
             }
@@ -158,11 +179,32 @@ impl Connection {
         if timers.awaited.as_ref().is_some_and(|(_, deadline)| *deadline <= now) {
             return self.close(1008, "Pong timeout", "pong_timeout").await;
         }
-        if timers.next_ping <= now {
-            timers.next_ping = now + self.rules.ping_interval;
+        if let Some(IdleRule { after, code, reason }) = self.rules.idle
+            && timers.moved + after <= now
+        {
+            return self.close(code, reason, "idle").await;
+        }
+        if timers.next_ping.is_some_and(|at| at <= now) {
+            timers.next_ping = self.rules.ping_interval.map(|interval| now + interval);
             let payload = Moment::now().wall_ms.to_string().into_bytes();
             timers.awaited.get_or_insert((payload.clone(), now + self.rules.pong_timeout)).0.clone_from(&payload);
             return self.socket.send(Message::Ping(payload.into())).await.is_err().then_some("error");
+        }
+        self.beat(timers, now).await
+    }
+
+    /// Deribit: a heartbeat and a test request at each interval; the connection of a client that left the last one unanswered ends at once.
+    async fn beat(&mut self, timers: &mut Timers, now: Instant) -> Option<Reason> {
+        let heartbeat = timers.heartbeat.as_mut().filter(|heartbeat| heartbeat.next <= now)?;
+        if heartbeat.asked.is_some() {
+            return Some(self.reset("test_request_unanswered"));
+        }
+        (heartbeat.asked, heartbeat.next) = (Some(now), now + heartbeat.interval);
+        for kind in ["heartbeat", "test_request"] {
+            let text = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"heartbeat\",\"params\":{{\"type\":\"{kind}\"}}}}");
+            if self.socket.send(Message::text(text)).await.is_err() {
+                return Some("error");
+            }
         }
         None
     }
@@ -213,12 +255,27 @@ impl Connection {
     }
 }
 
+// === impl Heartbeat ===
+
+impl Heartbeat {
+    fn every(interval: Duration, now: Instant) -> Self {
+        Self { interval, next: now + interval, asked: None }
+    }
+}
+
 // === impl Timers ===
 
 impl Timers {
-    fn next(&self) -> Instant {
+    fn new(rules: &Rules, now: Instant) -> Self {
+        let next_ping = rules.ping_interval.map(|interval| now + interval);
+        Self { next_ping, moved: now, heartbeat: None, awaited: None, end: now + rules.max_life, second: now, said: 0 }
+    }
+
+    fn next(&self, idle: Option<IdleRule>) -> Instant {
         let deadline = self.awaited.as_ref().map(|(_, deadline)| *deadline);
-        [Some(self.next_ping), deadline, Some(self.end)].into_iter().flatten().min().unwrap_or(self.end)
+        let beat = self.heartbeat.as_ref().map(|heartbeat| heartbeat.next);
+        let idle = idle.map(|rule| self.moved + rule.after);
+        [self.next_ping, deadline, beat, idle].into_iter().flatten().min().map_or(self.end, |first| first.min(self.end))
     }
 
     /// Counts a client message and returns how many came in this second.

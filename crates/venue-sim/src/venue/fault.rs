@@ -24,18 +24,40 @@ pub enum FaultKind {
     UnknownEvent,
     /// Streams stay subscribed and silent; pings go on.
     SilentStreams,
+    /// A book does not move: nothing to send (OKX sends its keep-alive).
+    QuietBook,
+    /// OKX: after the next update, one with the same number and no levels.
+    KeepAlive,
+    /// OKX: the sequence falls back, chained by `prevSeqId`, as after maintenance.
+    SequenceReset,
+    /// OKX: a subscription brings no snapshot.
+    NoSnapshot,
+    /// OKX: the checksum field is missing.
+    ChecksumAbsent,
+    /// OKX: the checksum is a number that means nothing.
+    ChecksumWrong,
+    /// A subscription of a listed symbol is refused (OKX 60018; Deribit leaves it out of the result).
+    RefuseSubscribe,
+    /// Deribit: an update deletes a level that was never there.
+    UnknownDelete,
+    /// Deribit: the first notification has `prev_change_id: null`.
+    NullPrevious,
+    /// Deribit: error 10028 for the next call, and the end of the session.
+    TooManyRequests,
     /// Connections end with RST.
     TcpReset,
     /// Nothing is read or written any more while the socket stays open; after `for` it is reset.
     HalfOpen,
     /// Half a frame, then the end of the connection.
     CutFrame,
-    /// A proper close frame.
+    /// A proper close frame with `code`.
     Close,
-    /// The notice, and the close `for` later (5 s when not given).
+    /// The notice (Binance `serverShutdown`, OKX 64008, Deribit none), and the close `for` later (5 s when not given).
     ServerShutdown,
     /// New connections are dropped before the handshake.
     RefuseConnect,
+    /// New connections wait `delay` (3 s when not given) for the handshake.
+    SlowHandshake,
     /// HTTP 429 with `Retry-After`.
     #[serde(rename = "rest_429")]
     Rest429,
@@ -76,10 +98,13 @@ pub struct FaultSpec {
     /// How long it applies, in real time.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span>,
-    /// How many times it applies; with neither `for` nor `count` once, except for `silent_streams`, which then stays.
+    /// How many times it applies; with neither `for` nor `count` once, except for `silent_streams` and `quiet_book`, which then stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// Delay of `rest_slow` and `rest_timeout`.
+    /// Close code of `close`, 1001 when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// Delay of `rest_slow`, `rest_timeout` and `slow_handshake`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
     /// `Retry-After` of `rest_429` and `rest_418`, in seconds.
@@ -127,7 +152,7 @@ impl FaultKind {
 impl FaultSpec {
     /// A fault of a kind, once, everywhere, now.
     pub fn once(kind: FaultKind) -> Self {
-        Self { at: None, venue: None, kind, symbol: None, lasts: None, count: None, delay: None, retry_after: None }
+        Self { at: None, venue: None, kind, symbol: None, lasts: None, count: None, code: None, delay: None, retry_after: None }
     }
 
     /// The same for one symbol.
@@ -182,7 +207,7 @@ impl FaultBoard {
     /// Puts a fault in force from `now`.
     pub fn start(&mut self, spec: FaultSpec, now: Instant) {
         let until = spec.lasts.map(|span| now + span.0);
-        let stays = spec.kind == FaultKind::SilentStreams;
+        let stays = matches!(spec.kind, FaultKind::SilentStreams | FaultKind::QuietBook);
         let left = spec.count.or_else(|| (until.is_none() && !stays).then_some(1));
         self.active.push(Active { spec, until, left, applied: 0 });
     }
@@ -198,6 +223,11 @@ impl FaultBoard {
         fault.applied += 1;
         *self.struck.entry(kind).or_default() += 1;
         Some(fault.spec.clone())
+    }
+
+    /// Whether a fault of a kind is in force for the symbol; nothing is used up.
+    pub fn holds(&self, kind: FaultKind, symbol: &str, now: Instant) -> bool {
+        self.active.iter().any(|fault| fault.until.is_none_or(|until| until > now) && fault.left != Some(0) && fault.spec.matches(kind, symbol))
     }
 
     /// Counts a fault that acted on connections.

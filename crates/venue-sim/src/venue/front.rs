@@ -2,6 +2,8 @@
 //! socket; an upgrade goes to the WebSocket side, anything else to the HTTP side.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::config::Manners;
 use super::connection::{Connection, Rules};
 use super::engine::Command;
 use super::kind::VenueKind;
@@ -38,6 +41,10 @@ pub(super) struct Front {
     pub http: mpsc::Sender<(TcpStream, SocketAddr)>,
     /// Times and limits of connections.
     pub rules: Rules,
+    /// Limits of what is said on them.
+    pub manners: Manners,
+    /// Connections so far.
+    pub numbers: Arc<AtomicU64>,
     /// Frames queued for one connection.
     pub queue_frames: Option<usize>,
     /// Tasks to wait for at the end.
@@ -88,9 +95,7 @@ impl Front {
         }
         let (reply, may_come) = oneshot::channel();
         self.commands.send(Command::Knock { reply }).await.ok()?;
-        if !may_come.await.unwrap_or(false) {
-            return None;
-        }
+        tokio::time::sleep(may_come.await.ok()??).await;
         let (socket, session) = self.handshake(stream).await?;
         let (queue, frames) = mpsc::channel(self.queue_frames.unwrap_or(QUEUE_FRAMES).max(1));
         let (reply, id) = oneshot::channel();
@@ -100,10 +105,10 @@ impl Front {
 
     async fn handshake(&self, stream: TcpStream) -> Option<(WebSocketStream<TcpStream>, Session)> {
         let mut session = None;
-        let venue = self.venue;
+        let (venue, number) = (self.venue, self.numbers.fetch_add(1, Ordering::Relaxed));
         #[expect(clippy::result_large_err, reason = "the signature is the library's")]
         let callback = |request: &Request, response: Response| {
-            session = session_of(venue, request.uri().path(), request.uri().query());
+            session = session_of(venue, (request.uri().path(), request.uri().query()), &self.manners, number);
             if session.is_some() { Ok(response) } else { Err(not_found()) }
         };
         let config = WebSocketConfig::default().read_buffer_size(8 * 1024).max_message_size(Some(1 << 20)).max_frame_size(Some(1 << 20));

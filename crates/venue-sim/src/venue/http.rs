@@ -2,16 +2,19 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use super::deribit;
+use super::deribit::rest::DeribitAsk;
 use super::engine::{Ask, BookAnswer, Command, Fate, RestReply};
 use super::fault::FaultSpec;
 use super::kind::VenueKind;
+use super::okx::rest::OkxAsk;
 use super::run::VenueHandle;
 use crate::net::BreakHandle;
 
@@ -30,18 +33,60 @@ pub(super) struct HttpState {
 
 /// The paths of a venue's port.
 pub(super) fn router(state: HttpState) -> Router {
-    let prefix = state.venue.rest_prefix();
+    let venue = match state.venue {
+        VenueKind::BinanceSpot | VenueKind::BinanceUsdm => binance_paths(state.venue.rest_prefix()),
+        VenueKind::OkxSpot | VenueKind::OkxSwap => okx_paths(state.venue.rest_prefix()),
+        VenueKind::Deribit => Router::new().route(&format!("{}/{{method}}", state.venue.rest_prefix()), get(deribit)),
+    };
+    venue
+        .route("/control/state", get(control_state))
+        .route("/control/book", get(control_book))
+        .route("/control/fault", post(control_fault))
+        .route("/control/clear", post(control_clear))
+        .route("/control/start", post(control_start))
+        .route("/control/list", post(control_list))
+        .route("/control/delist", post(control_delist))
+        .fallback(|uri: Uri| async move { (StatusCode::NOT_FOUND, format!("no path {} here\n", uri.path())) })
+        .with_state(state)
+}
+
+fn binance_paths(prefix: &str) -> Router<HttpState> {
     Router::new()
         .route(&format!("{prefix}/ping"), get(|state, info| rest(state, info, Ask::Ping)))
         .route(&format!("{prefix}/time"), get(|state, info| rest(state, info, Ask::Time)))
         .route(&format!("{prefix}/exchangeInfo"), get(exchange_info))
         .route(&format!("{prefix}/depth"), get(depth))
-        .route("/control/state", get(control_state))
-        .route("/control/fault", post(control_fault))
-        .route("/control/clear", post(control_clear))
-        .route("/control/start", post(control_start))
-        .fallback(|uri: Uri| async move { (StatusCode::NOT_FOUND, format!("no path {} here\n", uri.path())) })
-        .with_state(state)
+}
+
+fn okx_paths(prefix: &str) -> Router<HttpState> {
+    Router::new()
+        .route(&format!("{prefix}/public/time"), get(|state, info| rest(state, info, Ask::Okx(OkxAsk::Time))))
+        .route(
+            &format!("{prefix}/public/instruments"),
+            get(|state, info, Query(pairs): Pairs| {
+                rest(state, info, Ask::Okx(OkxAsk::Instruments { kind: find(&pairs, "instType"), symbol: find(&pairs, "instId") }))
+            }),
+        )
+        .route(&format!("{prefix}/market/books"), get(|state, info, Query(pairs): Pairs| rest(state, info, okx_books(&pairs, Depth::Usual))))
+        .route(&format!("{prefix}/market/books-full"), get(|state, info, Query(pairs): Pairs| rest(state, info, okx_books(&pairs, Depth::Full))))
+}
+
+/// Which of OKX's two book paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Usual,
+    Full,
+}
+
+fn okx_books(pairs: &[(String, String)], depth: Depth) -> Ask {
+    let size = find(pairs, "sz").and_then(|text| text.parse().ok());
+    let anchored = find(pairs, "source").as_deref() == Some("0");
+    Ask::Okx(OkxAsk::Books { symbol: find(pairs, "instId"), size, anchored, full: depth == Depth::Full })
+}
+
+async fn deribit(state: State<HttpState>, info: ConnectInfo<BreakHandle>, Path(method): Path<String>, Query(pairs): Pairs) -> Response {
+    let ask = DeribitAsk { method: format!("public/{method}"), params: deribit::rest::params(&pairs), id: Value::Null };
+    rest(state, info, Ask::Deribit(ask)).await
 }
 
 async fn exchange_info(state: State<HttpState>, info: ConnectInfo<BreakHandle>, Query(pairs): Pairs) -> Response {
@@ -101,6 +146,33 @@ async fn control_state(State(state): State<HttpState>, Query(pairs): Pairs) -> R
     match handle.book(&symbol, at_id, limit).await {
         Some(book @ BookAnswer::Book { .. }) => axum::Json(book).into_response(),
         Some(other) => (StatusCode::NOT_FOUND, axum::Json(other)).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// `GET /control/book?symbol=…[&seq=…][&limit=…]`: this port's book after an update.
+async fn control_book(state: State<HttpState>, Query(pairs): Pairs) -> Response {
+    let mut asked: Vec<_> = pairs.iter().filter(|(key, _)| key == "symbol" || key == "limit").cloned().collect();
+    asked.extend(find(&pairs, "seq").map(|seq| ("u".to_owned(), seq)));
+    control_state(state, Query(asked)).await
+}
+
+/// `POST /control/list?instrument=BASE-QUOTE`: this port's venue lists another instrument.
+async fn control_list(State(state): State<HttpState>, Query(pairs): Pairs) -> Response {
+    let name = find(&pairs, "instrument").unwrap_or_default();
+    done(ask_engine(&state.commands, |reply| Command::List { name, reply }).await)
+}
+
+/// `POST /control/delist?symbol=…`: an instrument of this port's venue goes.
+async fn control_delist(State(state): State<HttpState>, Query(pairs): Pairs) -> Response {
+    let symbol = find(&pairs, "symbol").unwrap_or_default();
+    done(ask_engine(&state.commands, |reply| Command::Delist { symbol, reply }).await)
+}
+
+fn done(outcome: Option<Result<(), String>>) -> Response {
+    match outcome {
+        Some(Ok(())) => axum::Json(json!({"ok": true})).into_response(),
+        Some(Err(reason)) => (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response(),
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

@@ -51,6 +51,8 @@ struct DepthStream {
     interval_ms: u64,
     wanted: bool,
     previous_id: u64,
+    /// Event time of the last event, ms.
+    sent_ms: i64,
     window: u64,
     pending: Option<Pending>,
 }
@@ -63,9 +65,12 @@ struct Pending {
     last_id: u64,
     event_ms: i64,
     transaction_ms: Option<i64>,
-    bids: BTreeMap<u128, Level>,
-    asks: BTreeMap<u128, Level>,
+    bids: Changed,
+    asks: Changed,
 }
+
+/// Changed levels by price, each with whether the price had a level before the first change.
+type Changed = BTreeMap<u128, (Level, bool)>;
 
 /// The books of the last `cap` events: a base and the changes since.
 #[derive(Debug)]
@@ -96,6 +101,17 @@ pub(super) struct StreamEvent {
     pub update: DepthUpdate,
     /// It is the applied change itself, so that recorded text may be sent unchanged.
     pub verbatim: bool,
+    /// Which of its prices had a level before.
+    pub held: Held,
+}
+
+/// For each level of an event: whether its price had a level before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Of the bids, in their order.
+    pub bids: Vec<bool>,
+    /// Of the asks.
+    pub asks: Vec<bool>,
 }
 
 // === impl Market ===
@@ -104,8 +120,8 @@ impl Market {
     /// A symbol whose book is `snapshot`; `history_events` bounds how far back [`Market::book_at`] reaches.
     pub(super) fn new(venue: VenueKind, instrument: Instrument, snapshot: &Snapshot, history_events: usize) -> Self {
         let book = Book::from_snapshot(snapshot);
-        let lower = instrument.symbol.to_lowercase();
-        let stream = |&(suffix, interval_ms): &(&str, u64)| DepthStream::new(format!("{lower}{suffix}"), interval_ms, snapshot.last_update_id);
+        let name = venue.stream_symbol(&instrument.symbol);
+        let stream = |&(suffix, interval_ms): &(&str, u64)| DepthStream::new(format!("{name}{suffix}"), interval_ms, snapshot.last_update_id);
         Self {
             streams: venue.depth_streams().iter().map(stream).collect(),
             history: History { cap: history_events.max(1), base: book.clone(), base_id: snapshot.last_update_id, events: VecDeque::new() },
@@ -126,27 +142,36 @@ impl Market {
     }
 
     /// Makes a depth stream gather changes; streams nobody ever asked for cost nothing.
-    pub(super) fn want(&mut self, stream: &str) {
+    pub(super) fn want(&mut self, stream: &str, now_ms: i64) {
         if let Some(stream) = self.streams.iter_mut().find(|s| s.name == stream) {
             stream.wanted = true;
+            stream.sent_ms = now_ms;
         }
     }
 
     /// Takes one change as it happened: the book, the history and the streams follow. `native_ms` is the interval the change was already gathered over
-    /// (a recording's own stream); streams not slower than it pass the change through. Changes the book already contains only pass through.
+    /// (a recording's own stream); streams not slower than it pass the change through. Changes the book already contains only pass through; an id that
+    /// falls back while it chains to the last one is a reset, and new.
     pub(super) fn apply(&mut self, diff: &DepthUpdate, native_ms: u64) -> Vec<StreamEvent> {
-        if diff.last_id > self.last_id {
+        let mut events = Vec::new();
+        for stream in &mut self.streams {
+            stream.take(diff, (native_ms, &self.book), &mut events);
+        }
+        if diff.last_id > self.last_id || diff.previous_id == Some(self.last_id) {
             self.book.apply(diff);
             self.last_id = diff.last_id;
             self.history.push(diff);
         }
         self.event_ms = diff.event_ms;
         self.stale.keep(diff.event_ms, || snapshot_of(&self.book, self.last_id, SNAPSHOT_LEVELS));
-        let mut events = Vec::new();
-        for stream in &mut self.streams {
-            stream.take(diff, native_ms, &mut events);
-        }
         events
+    }
+
+    /// The empty repetitions of the last id that streams owe which had no change for so long.
+    pub(super) fn keep_alive(&mut self, now_ms: i64, after_ms: i64) -> Vec<StreamEvent> {
+        let (last_id, symbol) = (self.last_id, self.instrument.symbol.as_str());
+        let owed = self.streams.iter_mut().filter_map(|stream| stream.keep_alive(now_ms, after_ms).then(|| stream.name.clone()));
+        owed.map(|stream| StreamEvent::empty((stream, symbol), last_id, now_ms)).collect()
     }
 
     /// What the gathered streams owe at `event_ms` although no change came.
@@ -178,17 +203,44 @@ impl Market {
     }
 }
 
+// === impl StreamEvent ===
+
+impl StreamEvent {
+    /// An event that repeats an id and changes nothing.
+    fn empty((stream, symbol): (String, &str), last_id: u64, event_ms: i64) -> Self {
+        let update = DepthUpdate {
+            e: DEPTH_UPDATE,
+            event_ms,
+            transaction_ms: Some(event_ms),
+            s: symbol.to_owned(),
+            first_id: last_id,
+            last_id,
+            previous_id: Some(last_id),
+            b: Vec::new(),
+            a: Vec::new(),
+        };
+        Self { stream, update, verbatim: false, held: Held::default() }
+    }
+
+    /// The same id once more, without levels.
+    pub(super) fn repeating(event: &Self) -> Self {
+        Self::empty((event.stream.clone(), &event.update.s), event.update.last_id, event.update.event_ms)
+    }
+}
+
 // === impl DepthStream ===
 
 impl DepthStream {
     fn new(name: String, interval_ms: u64, previous_id: u64) -> Self {
-        Self { name, interval_ms, wanted: false, previous_id, window: 0, pending: None }
+        Self { name, interval_ms, wanted: false, previous_id, sent_ms: 0, window: 0, pending: None }
     }
 
-    fn take(&mut self, diff: &DepthUpdate, native_ms: u64, out: &mut Vec<StreamEvent>) {
+    fn take(&mut self, diff: &DepthUpdate, (native_ms, before): (u64, &Book), out: &mut Vec<StreamEvent>) {
         if self.interval_ms <= native_ms {
-            self.previous_id = diff.last_id;
-            out.push(StreamEvent { stream: self.name.clone(), update: diff.clone(), verbatim: true });
+            (self.previous_id, self.sent_ms) = (diff.last_id, diff.event_ms);
+            let has = |side, levels: &[Level]| levels.iter().map(|level| before.has(side, level)).collect();
+            let held = if self.wanted { Held { bids: has(Side::Bid, &diff.b), asks: has(Side::Ask, &diff.a) } } else { Held::default() };
+            out.push(StreamEvent { stream: self.name.clone(), update: diff.clone(), verbatim: true, held });
             return;
         }
         if !self.wanted {
@@ -198,7 +250,7 @@ impl DepthStream {
         let window = window_of(diff.event_ms, self.interval_ms);
         out.extend(self.flush_before(window));
         self.window = window;
-        self.pending.get_or_insert_with(|| Pending::starting(diff)).gather(diff);
+        self.pending.get_or_insert_with(|| Pending::starting(diff)).gather(diff, before);
     }
 
     fn flush_before(&mut self, window: u64) -> Option<StreamEvent> {
@@ -208,8 +260,18 @@ impl DepthStream {
         let pending = self.pending.take()?;
         // Futures chain by `pu`; spot events carry no such field.
         let previous_id = pending.transaction_ms.map(|_| self.previous_id);
-        self.previous_id = pending.last_id;
-        Some(StreamEvent { stream: self.name.clone(), update: pending.into_update(previous_id), verbatim: false })
+        (self.previous_id, self.sent_ms) = (pending.last_id, pending.event_ms);
+        let (update, held) = pending.into_update(previous_id);
+        Some(StreamEvent { stream: self.name.clone(), update, verbatim: false, held })
+    }
+
+    /// Whether a repetition of the last id is owed; the clock of the next one starts.
+    fn keep_alive(&mut self, now_ms: i64, after_ms: i64) -> bool {
+        let due = self.wanted && self.pending.is_none() && now_ms - self.sent_ms >= after_ms;
+        if due {
+            self.sent_ms = now_ms;
+        }
+        due
     }
 }
 
@@ -229,16 +291,22 @@ impl Pending {
         }
     }
 
-    fn gather(&mut self, diff: &DepthUpdate) {
+    fn gather(&mut self, diff: &DepthUpdate, before: &Book) {
         self.last_id = diff.last_id;
         self.event_ms = diff.event_ms;
         self.transaction_ms = diff.transaction_ms;
-        self.bids.extend(diff.b.iter().filter_map(|level| Some((decimal_key(&level.0)?, level.clone()))));
-        self.asks.extend(diff.a.iter().filter_map(|level| Some((decimal_key(&level.0)?, level.clone()))));
+        for (side, levels, changed) in [(Side::Bid, &diff.b, &mut self.bids), (Side::Ask, &diff.a, &mut self.asks)] {
+            for level in levels {
+                let Some(key) = decimal_key(&level.0) else { continue };
+                changed.entry(key).or_insert_with(|| (level.clone(), before.has(side, level))).0.clone_from(level);
+            }
+        }
     }
 
-    fn into_update(self, previous_id: Option<u64>) -> DepthUpdate {
-        DepthUpdate {
+    fn into_update(self, previous_id: Option<u64>) -> (DepthUpdate, Held) {
+        let (b, bids) = self.bids.into_values().rev().unzip();
+        let (a, asks) = self.asks.into_values().unzip();
+        let update = DepthUpdate {
             e: DEPTH_UPDATE,
             event_ms: self.event_ms,
             transaction_ms: self.transaction_ms,
@@ -246,9 +314,10 @@ impl Pending {
             first_id: self.first_id,
             last_id: self.last_id,
             previous_id,
-            b: self.bids.into_values().rev().collect(),
-            a: self.asks.into_values().collect(),
-        }
+            b,
+            a,
+        };
+        (update, Held { bids, asks })
     }
 }
 
@@ -332,7 +401,7 @@ mod tests {
     #[test]
     fn a_slower_stream_gathers_and_chains() {
         let mut market = market(VenueKind::BinanceUsdm);
-        market.want("btcusdt@depth@100ms");
+        market.want("btcusdt@depth@100ms", 0);
         let slow = |events: Vec<StreamEvent>| events.into_iter().filter(|e| e.stream == "btcusdt@depth@100ms").collect::<Vec<_>>();
         assert!(slow(market.apply(&diff(1010, 101, 105, ("10", "1")), 0)).is_empty());
         assert!(slow(market.apply(&diff(1060, 106, 110, ("10", "2")), 0)).is_empty());
@@ -357,6 +426,24 @@ mod tests {
         assert_eq!(market.book_at(106).unwrap().best(Side::Bid), Some(&("10".to_owned(), "106".to_owned())));
         assert_eq!(market.book_at(105), None);
         assert_eq!(market.book_at(111), None);
+    }
+
+    #[test]
+    fn a_sequence_that_falls_back_is_new_and_quiet_books_repeat_their_id() {
+        let mut market = market(VenueKind::OkxSpot);
+        let name = "BTCUSDT@books";
+        market.want(name, 0);
+        market.apply(&DepthUpdate { previous_id: Some(100), ..diff(1000, 15, 15, ("10", "1")) }, 0);
+        market.apply(&DepthUpdate { previous_id: Some(15), ..diff(1010, 20, 20, ("10", "2")) }, 0);
+        let event = market.flush(1100).remove(0);
+        assert_eq!((event.update.previous_id, event.update.last_id, event.held.bids), (Some(100), 20, vec![false]));
+        assert_eq!(market.book_at(15).unwrap().best(Side::Bid), Some(&("10".to_owned(), "1".to_owned())));
+        assert!(market.keep_alive(1_500, 1_000).is_empty());
+        let quiet = market.keep_alive(2_100, 1_000).remove(0).update;
+        assert_eq!((quiet.previous_id, quiet.last_id, quiet.b.len()), (Some(20), 20, 0));
+        assert!(market.keep_alive(2_200, 1_000).is_empty());
+        market.apply(&DepthUpdate { previous_id: Some(20), ..diff(2300, 21, 21, ("10", "0")) }, 0);
+        assert_eq!(market.flush(2_400).remove(0).held.bids, [true]);
     }
 
     #[test]

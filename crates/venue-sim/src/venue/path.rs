@@ -1,28 +1,42 @@
 //! What a WebSocket request's path means at a venue: which class of streams, wrapped or not, and the streams it already names.
 
+use super::config::Manners;
+use super::deribit;
 use super::kind::{Route, VenueKind};
-use super::session::Session;
+use super::okx;
+use super::okx::talk::Endpoint;
+use super::session::{Session, Talk};
 use crate::hex_escapes;
 
-/// The session a path asks for; `None`: the venue has no such path.
-pub(super) fn session_of(venue: VenueKind, path: &str, query: Option<&str>) -> Option<Session> {
-    let (route, rest) = match venue {
-        VenueKind::BinanceSpot => (Route::Every, path),
-        VenueKind::BinanceUsdm => match (path.strip_prefix("/public"), path.strip_prefix("/market")) {
-            (Some(rest), _) => (Route::Public, rest),
-            (None, Some(rest)) => (Route::Market, rest),
+/// The session a path asks for; `None`: the venue has no such path. `number` is different for each connection.
+pub(super) fn session_of(venue: VenueKind, (path, query): (&str, Option<&str>), manners: &Manners, number: u64) -> Option<Session> {
+    let okx = |endpoint| Session::new(Talk::Okx(okx::talk::Talk::new(endpoint, number, manners.requests_per_hour)));
+    match (venue, path) {
+        (VenueKind::BinanceSpot, _) => binance(Route::Every, path, query),
+        (VenueKind::BinanceUsdm, _) => match (path.strip_prefix("/public"), path.strip_prefix("/market")) {
+            (Some(rest), _) => binance(Route::Public, rest, query),
+            (None, Some(rest)) => binance(Route::Market, rest, query),
             // Unrouted paths carry what /public carries.
-            (None, None) => (Route::Public, path),
+            (None, None) => binance(Route::Public, path, query),
         },
-    };
+        (VenueKind::OkxSpot | VenueKind::OkxSwap, "/ws/v5/public") => Some(okx(Endpoint::Public)),
+        (VenueKind::OkxSpot | VenueKind::OkxSwap, "/ws/v5/business") => Some(okx(Endpoint::Business)),
+        (VenueKind::Deribit, "/ws/api/v2" | "/ws/api/v2/") => {
+            Some(Session::new(Talk::Deribit(deribit::talk::Talk::new(manners.credits, manners.short_heartbeats))))
+        }
+        (VenueKind::OkxSpot | VenueKind::OkxSwap | VenueKind::Deribit, _) => None,
+    }
+}
+
+fn binance(route: Route, rest: &str, query: Option<&str>) -> Option<Session> {
     if rest == "/stream" || rest == "/stream/" {
         let names = query.and_then(|query| parameter(query, "streams")).map(|list| list.split('/').map(str::to_owned).collect::<Vec<_>>());
-        return Some(Session::new(route, true, names.unwrap_or_default()));
+        return Some(Session::binance(route, true, names.unwrap_or_default()));
     }
     let names = rest.strip_prefix("/ws")?;
     let names = names.strip_prefix('/').or_else(|| names.is_empty().then_some(""))?;
     let names = percent_decoded(names);
-    Some(Session::new(route, false, names.split('/').filter(|name| !name.is_empty()).map(str::to_owned)))
+    Some(Session::binance(route, false, names.split('/').filter(|name| !name.is_empty()).map(str::to_owned)))
 }
 
 /// A parameter of a query string, decoded.
@@ -53,12 +67,21 @@ mod tests {
             (BinanceUsdm, "/ws/a@aggTrade", None, Route::Public, false, &["a@aggTrade"]),
         ];
         for (venue, path, query, route, combined, streams) in rows {
-            let session = session_of(*venue, path, *query).unwrap();
+            let session = session_of(*venue, (path, *query), &Manners::default(), 1).unwrap();
             let names: Vec<_> = session.streams.iter().map(String::as_str).collect();
-            assert_eq!((session.route, session.combined, names.as_slice()), (*route, *combined, *streams), "{path}");
+            assert_eq!((session.route(), names.as_slice()), (Some((*route, *combined)), *streams), "{path}");
         }
         for path in ["/", "/wsx", "/api/v3/depth"] {
-            assert!(session_of(BinanceSpot, path, None).is_none(), "{path}");
+            assert!(session_of(BinanceSpot, (path, None), &Manners::default(), 1).is_none(), "{path}");
+        }
+        for (venue, path, known) in [
+            (VenueKind::OkxSpot, "/ws/v5/public", true),
+            (VenueKind::OkxSwap, "/ws/v5/business", true),
+            (VenueKind::OkxSpot, "/ws/v5/private", false),
+            (VenueKind::Deribit, "/ws/api/v2", true),
+            (VenueKind::Deribit, "/ws", false),
+        ] {
+            assert_eq!(session_of(venue, (path, None), &Manners::default(), 1).is_some(), known, "{path}");
         }
     }
 

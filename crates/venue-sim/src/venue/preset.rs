@@ -14,8 +14,10 @@ pub(super) struct Preset {
     pub price_decimals: u32,
     /// Fraction digits of quantities.
     pub quantity_decimals: u32,
-    /// A usual quantity, in units of the quantity's last digit.
+    /// A usual quantity, in quantity steps.
     pub lots: u64,
+    /// The quantity step, in the same units.
+    pub lot: u64,
     /// Usual distance of neighbouring levels, in ticks.
     pub gap: u64,
 }
@@ -38,28 +40,45 @@ const PRESETS: &[(&str, Preset, Preset)] = &[
 const OTHER: Preset = preset(123_450, 1, 4, 2, 30_000, 5);
 
 const fn preset(price: u64, tick: u64, price_decimals: u32, quantity_decimals: u32, lots: u64, gap: u64) -> Preset {
-    Preset { price, tick, price_decimals, quantity_decimals, lots, gap }
+    Preset { price, tick, price_decimals, quantity_decimals, lots, lot: 1, gap }
 }
 
-/// The grid of a base asset at a venue.
-pub(super) fn preset_of(venue: VenueKind, base: &str) -> Preset {
+/// The grid of an instrument at a venue.
+pub(super) fn preset_of(venue: VenueKind, base: &str, quote: &str) -> Preset {
     let known = PRESETS.iter().find(|(name, _, _)| *name == base);
-    known.map_or(OTHER, |(_, spot, futures)| match venue {
-        VenueKind::BinanceSpot => *spot,
-        VenueKind::BinanceUsdm => *futures,
-    })
+    let (spot, futures) = known.map_or((OTHER, OTHER), |(_, spot, futures)| (*spot, *futures));
+    match venue {
+        VenueKind::BinanceSpot | VenueKind::OkxSpot => spot,
+        VenueKind::BinanceUsdm => futures,
+        // Hundredths of contracts.
+        VenueKind::OkxSwap => Preset { quantity_decimals: 2, lots: 4_000, ..futures },
+        // Tens of dollars.
+        VenueKind::Deribit if quote == "USD" => Preset { quantity_decimals: 0, lots: 500, lot: 10, ..futures },
+        VenueKind::Deribit => futures,
+    }
+}
+
+/// The venue's name of an instrument.
+fn symbol_of(venue: VenueKind, base: &str, quote: &str) -> String {
+    match venue {
+        VenueKind::BinanceSpot | VenueKind::BinanceUsdm => format!("{base}{quote}"),
+        VenueKind::OkxSpot => format!("{base}-{quote}"),
+        VenueKind::OkxSwap => format!("{base}-{quote}-SWAP"),
+        VenueKind::Deribit if quote == "USD" => format!("{base}-PERPETUAL"),
+        VenueKind::Deribit => format!("{base}_{quote}-PERPETUAL"),
+    }
 }
 
 /// An instrument from its `BASE-QUOTE` name.
 pub(super) fn instrument_of(venue: VenueKind, name: &str) -> Option<Instrument> {
     let (base, quote) = name.split_once('-').filter(|(base, quote)| !base.is_empty() && !quote.is_empty())?;
-    let grid = preset_of(venue, base);
+    let grid = preset_of(venue, base, quote);
     Some(Instrument {
-        symbol: format!("{base}{quote}"),
+        symbol: symbol_of(venue, base, quote),
         base: base.to_owned(),
         quote: quote.to_owned(),
         tick_size: decimal(grid.tick, grid.price_decimals, grid.price_decimals),
-        step_size: decimal(1, grid.quantity_decimals, grid.quantity_decimals),
+        step_size: decimal(grid.lot, grid.quantity_decimals, grid.quantity_decimals),
         max_quantity: decimal(max_quantity(base), 0, 8),
         price_decimals: grid.price_decimals,
         quantity_decimals: grid.quantity_decimals,
@@ -113,6 +132,12 @@ mod tests {
         assert_eq!(instrument_of(VenueKind::BinanceUsdm, "BTC-USDT").unwrap().tick_size, "0.10");
         let largest = |name| instrument_of(VenueKind::BinanceSpot, name).unwrap().max_quantity;
         assert_eq!((largest("BTC-USDT").as_str(), largest("PEPE-USDT").as_str()), ("9000.00000000", "90000000000.00000000"));
+        let symbol = |venue, name| instrument_of(venue, name).unwrap().symbol;
+        assert_eq!(symbol(VenueKind::OkxSwap, "BTC-USDT"), "BTC-USDT-SWAP");
+        assert_eq!(
+            (symbol(VenueKind::Deribit, "BTC-USD"), symbol(VenueKind::Deribit, "BTC-USDC")),
+            ("BTC-PERPETUAL".into(), "BTC_USDC-PERPETUAL".into())
+        );
         for bad in ["BTCUSDT", "-USDT", "BTC-"] {
             assert!(instrument_of(VenueKind::BinanceSpot, bad).is_none(), "{bad}");
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::config::{VenueConfig, VenuesConfig};
+use super::config::{Manners, VenueConfig, VenuesConfig};
 use super::connection::Rules;
 use super::engine::{BookAnswer, Command, Engine, Moment, spawn};
 use super::fault::FaultSpec;
@@ -22,6 +23,9 @@ use crate::net::{BreakHandle, BreakableListener};
 
 /// HTTP connections between the port and the HTTP side.
 const HTTP_BACKLOG: usize = 64;
+
+/// What is said after the end.
+const GONE: &str = "the simulation has ended";
 
 /// A running simulation.
 #[derive(Debug)]
@@ -106,6 +110,8 @@ fn serve(handle: VenueHandle, listener: TcpListener, config: &VenueConfig, servi
         commands: handle.commands,
         http,
         rules,
+        manners: Manners::new(&config.limits),
+        numbers: Arc::default(),
         queue_frames: config.limits.queue_frames,
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
@@ -170,6 +176,18 @@ impl VenueHandle {
     pub async fn book(&self, symbol: &str, at_id: Option<u64>, limit: usize) -> Option<BookAnswer> {
         let symbol = symbol.to_owned();
         ask_engine(&self.commands, |reply| Command::Book { symbol, at_id, limit, reply }).await
+    }
+
+    /// Another instrument, `BASE-QUOTE`, in a walk.
+    pub async fn list(&self, name: &str) -> Result<(), String> {
+        let name = name.to_owned();
+        ask_engine(&self.commands, |reply| Command::List { name, reply }).await.unwrap_or_else(|| Err(GONE.to_owned()))
+    }
+
+    /// An instrument goes, by the venue's name: its streams fall silent, the lists do not name it any more.
+    pub async fn delist(&self, symbol: &str) -> Result<(), String> {
+        let symbol = symbol.to_owned();
+        ask_engine(&self.commands, |reply| Command::Delist { symbol, reply }).await.unwrap_or_else(|| Err(GONE.to_owned()))
     }
 
     async fn tell(&self, command: Command) {

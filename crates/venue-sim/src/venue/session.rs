@@ -1,201 +1,134 @@
-//! One client's subscriptions and the control messages that change them, answered in the venue's own words
-//! (Binance web-socket-streams.md "Live Subscribing/Unsubscribing"). No I/O: text in, text out.
+//! One client's connection as the venue sees it: its subscriptions, and what the venue says to its messages. No I/O: text in, answers out.
+//! How each venue talks is in its own module; here is what they have in common.
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use super::binance;
+use super::deribit;
+use super::engine::{Ask, Moment, ToConnection};
+use super::fault::FaultKind;
+use super::kind::{Route, StreamKind};
+use super::okx;
 
-use super::kind::Route;
-
-/// Streams one connection may have.
-const STREAMS_MAX: usize = 1024;
-
-/// What the client is subscribed to.
+/// A connection's subscriptions and manners.
 #[derive(Debug)]
 pub struct Session {
-    /// The class of streams the connection's path carries.
-    pub route: Route,
-    /// Events are wrapped as `{"stream":…,"data":…}`.
-    pub combined: bool,
-    /// Stream names as the client wrote them.
+    /// Internal stream names: `btcusdt@trade` at Binance, `BTC-USDT@books` at OKX, `BTC-PERPETUAL@book.100ms` at Deribit.
     pub streams: BTreeSet<String>,
+    talk: Talk,
 }
 
-/// The answer to a control message.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// JSON to send back.
-    pub text: String,
+/// How the venue talks.
+#[derive(Debug)]
+pub(super) enum Talk {
+    Binance(binance::talk::Talk),
+    Okx(okx::talk::Talk),
+    Deribit(deribit::talk::Talk),
+}
+
+/// What a venue's manners may ask of the venue.
+pub(super) struct Desk<'a> {
+    /// Whether a symbol is listed.
+    pub lists: &'a dyn Fn(&str) -> bool,
+    /// Whether a fault of a kind strikes for a symbol.
+    pub strikes: &'a mut dyn FnMut(FaultKind, &str) -> bool,
+    /// Now.
+    pub now: Moment,
+}
+
+/// What follows from a client's message.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// What the client gets, in order.
+    pub replies: Vec<Reply>,
     /// Streams that were added.
     pub added: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Request {
-    method: Method,
-    #[serde(default)]
-    params: Option<Value>,
-    #[serde(default)]
-    id: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Method {
-    Subscribe,
-    Unsubscribe,
-    ListSubscriptions,
-    SetProperty,
-    GetProperty,
+/// One thing a client gets.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// This text.
+    Text(String),
+    /// The answer to a question about the markets, asked over the socket.
+    Asked(Ask),
+    /// Something else happens to its connection.
+    Order(ToConnection),
 }
 
 // === impl Session ===
 
 impl Session {
-    /// A new connection's session, with the streams its path names.
-    pub fn new(route: Route, combined: bool, streams: impl IntoIterator<Item = String>) -> Self {
-        Self { route, combined, streams: streams.into_iter().collect() }
+    /// A new Binance connection, with the streams its path names.
+    pub(super) fn binance(route: Route, combined: bool, streams: impl IntoIterator<Item = String>) -> Self {
+        Self { streams: streams.into_iter().collect(), talk: Talk::Binance(binance::talk::Talk { route, combined }) }
     }
 
-    /// Answers one text message of the client.
-    pub fn answer(&mut self, text: &str) -> Answer {
-        let request = match read(text) {
-            Ok(request) => request,
-            Err(error) => return plain(error),
-        };
-        let id = request.id;
-        match request.method {
-            Method::Subscribe => self.subscribe(request.params.as_ref(), &id),
-            Method::Unsubscribe => match names(request.params.as_ref()) {
-                Ok(names) => {
-                    self.streams.retain(|stream| !names.contains(stream));
-                    plain(result(Value::Null, &id))
-                }
-                Err(message) => plain(refusal(2, &message, &id)),
-            },
-            Method::ListSubscriptions => plain(result(json!(self.streams), &id)),
-            Method::SetProperty => plain(self.set_property(request.params.as_ref(), &id)),
-            Method::GetProperty => plain(self.get_property(request.params.as_ref(), &id)),
+    /// A new connection that subscribes by messages.
+    pub(super) fn new(talk: Talk) -> Self {
+        Self { streams: BTreeSet::new(), talk }
+    }
+
+    /// Answers one message.
+    pub(super) fn answer(&mut self, text: &str, desk: Desk<'_>) -> Answer {
+        match &mut self.talk {
+            Talk::Binance(talk) => talk.answer(&mut self.streams, text),
+            Talk::Okx(talk) => talk.answer(&mut self.streams, text, desk),
+            Talk::Deribit(talk) => talk.answer(&mut self.streams, text, desk),
         }
     }
 
-    /// A name that exists nowhere, or not on this route, is acknowledged like any other and stays silent.
-    fn subscribe(&mut self, params: Option<&Value>, id: &Value) -> Answer {
-        match names(params) {
-            Ok(names) if self.streams.len() + names.len() > STREAMS_MAX => plain(refusal(2, "Invalid request: too many subscriptions", id)),
-            Ok(added) => {
-                self.streams.extend(added.iter().cloned());
-                Answer { text: result(Value::Null, id), added }
+    /// Whether streams of a kind flow on this connection. Where they do not, Binance acknowledges a subscription all the same and stays silent.
+    pub fn carries(&self, kind: StreamKind) -> bool {
+        match &self.talk {
+            Talk::Binance(talk) => talk.route.carries(kind),
+            // Those refuse a subscription that the path does not carry.
+            Talk::Okx(_) | Talk::Deribit(_) => true,
+        }
+    }
+
+    /// Whether events are wrapped with their stream's name.
+    pub fn wraps(&self) -> bool {
+        matches!(&self.talk, Talk::Binance(talk) if talk.combined)
+    }
+
+    /// The notice of an announced end, where the venue has one.
+    pub fn farewell(&self, now_ms: i64) -> Option<String> {
+        match &self.talk {
+            Talk::Binance(talk) => {
+                let event = format!("{{\"e\":\"serverShutdown\",\"E\":{now_ms}}}");
+                Some(if talk.combined { wrap("!serverShutdown", &event) } else { event })
             }
-            Err(message) => plain(refusal(2, &message, id)),
+            Talk::Okx(talk) => Some(talk.notice()),
+            Talk::Deribit(_) => None,
         }
     }
 
-    fn set_property(&mut self, params: Option<&Value>, id: &Value) -> String {
-        let Some(Value::Array(params)) = params else { return refusal(2, "Invalid request: missing field `params`", id) };
-        match params.as_slice() {
-            [Value::String(name), value] if name == "combined" => match value.as_bool() {
-                Some(on) => {
-                    self.combined = on;
-                    result(Value::Null, id)
-                }
-                None => refusal(1, "Invalid value type: expected Boolean", id),
-            },
-            [_, _] => refusal(0, "Unknown property", id),
-            [_] | [] => refusal(2, "Invalid request: not enough parameters", id),
-            _ => refusal(2, "Invalid request: too many parameters", id),
-        }
-    }
-
-    fn get_property(&self, params: Option<&Value>, id: &Value) -> String {
-        match params.and_then(Value::as_array).map(Vec::as_slice) {
-            Some([Value::String(name)]) if name == "combined" => result(json!(self.combined), id),
-            Some([_]) => refusal(0, "Unknown property", id),
-            _ => refusal(2, "Invalid request: property name must be a string", id),
+    /// Route and wrapping, of Binance connections.
+    #[cfg(test)]
+    pub(super) fn route(&self) -> Option<(Route, bool)> {
+        match &self.talk {
+            Talk::Binance(talk) => Some((talk.route, talk.combined)),
+            Talk::Okx(_) | Talk::Deribit(_) => None,
         }
     }
 }
 
-fn read(text: &str) -> Result<Request, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| refusal(3, &format!("Invalid JSON: {error}"), &Value::Null))?;
-    if let Some(id) = value.get("id")
-        && !is_id(id)
-    {
-        return Err(refusal(2, "Invalid request: request ID must be an unsigned integer or a short string", &Value::Null));
-    }
-    // The second reading is for the error texts: with a method unknown or missing they name the line and the column.
-    serde_json::from_str(text).map_err(|error| refusal(2, &format!("Invalid request: {error}"), &Value::Null))
-}
+// === impl Answer ===
 
-fn is_id(id: &Value) -> bool {
-    match id {
-        Value::Null => true,
-        Value::Number(number) => number.is_i64() || number.is_u64(),
-        Value::String(text) => text.len() <= 36 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
-        _ => false,
+impl Answer {
+    /// One text.
+    pub(super) fn text(text: String) -> Self {
+        Self { replies: vec![Reply::Text(text)], added: Vec::new() }
+    }
+
+    /// Nothing but an order to the connection.
+    pub(super) fn order(order: ToConnection) -> Self {
+        Self { replies: vec![Reply::Order(order)], added: Vec::new() }
     }
 }
 
-fn names(params: Option<&Value>) -> Result<Vec<String>, String> {
-    let Some(Value::Array(items)) = params else { return Err("Invalid request: missing field `params`".to_owned()) };
-    items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(|| "Invalid request: stream name must be a string".to_owned())).collect()
-}
-
-fn plain(text: String) -> Answer {
-    Answer { text, added: Vec::new() }
-}
-
-fn result(value: Value, id: &Value) -> String {
-    // Written by hand: the venue sends `result` first.
-    format!("{{\"result\":{value},\"id\":{id}}}")
-}
-
-fn refusal(code: u8, message: &str, id: &Value) -> String {
-    let message = Value::from(message);
-    if id.is_null() { format!("{{\"code\":{code},\"msg\":{message}}}") } else { format!("{{\"code\":{code},\"msg\":{message},\"id\":{id}}}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn talk(lines: &[(&str, &str)]) {
-        let mut session = Session::new(Route::Every, false, []);
-        for (question, answer) in lines {
-            assert_eq!(session.answer(question).text, *answer, "{question}");
-        }
-    }
-
-    #[test]
-    fn speaks_the_venues_words() {
-        talk(&[
-            (r#"{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms","btcusdt@trade"],"id":1}"#, r#"{"result":null,"id":1}"#),
-            (r#"{"method":"UNSUBSCRIBE","params":["btcusdt@trade"],"id":312}"#, r#"{"result":null,"id":312}"#),
-            (r#"{"method":"LIST_SUBSCRIPTIONS","id":3}"#, r#"{"result":["btcusdt@depth@100ms"],"id":3}"#),
-            (r#"{"method":"SET_PROPERTY","params":["combined",true],"id":"a5"}"#, r#"{"result":null,"id":"a5"}"#),
-            (r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#, r#"{"result":true,"id":2}"#),
-            (r#"{"method":"SUBSCRIBE","params":["no@such"],"id":null}"#, r#"{"result":null,"id":null}"#),
-            (r#"{"method":"GET_PROPERTY","params":["colour"],"id":7}"#, r#"{"code":0,"msg":"Unknown property","id":7}"#),
-            (r#"{"method":"SET_PROPERTY","params":["combined","x"]}"#, r#"{"code":1,"msg":"Invalid value type: expected Boolean"}"#),
-            ("hello", r#"{"code":3,"msg":"Invalid JSON: expected value at line 1 column 1"}"#),
-        ]);
-    }
-
-    #[test]
-    fn refuses_what_the_venue_refuses() {
-        let mut session = Session::new(Route::Every, false, []);
-        for question in [
-            r#"{"method":"EXPLODE","id":1}"#,
-            r#"{"params":["btcusdt@trade"],"id":1}"#,
-            r#"{"method":"SUBSCRIBE","id":1}"#,
-            r#"{"method":"SUBSCRIBE","params":[1],"id":1}"#,
-            r#"{"method":"SUBSCRIBE","params":[],"id":{}}"#,
-            r#"{"method":"SUBSCRIBE","params":[],"id":"0123456789012345678901234567890123456789"}"#,
-        ] {
-            let answer = session.answer(question).text;
-            assert!(answer.starts_with(r#"{"code":2,"msg":"Invalid request: "#), "{question} -> {answer}");
-        }
-        assert!(session.streams.is_empty());
-    }
+/// An event with its stream's name around it.
+pub(super) fn wrap(stream: &str, data: &str) -> String {
+    format!("{{\"stream\":\"{stream}\",\"data\":{data}}}")
 }

@@ -2,9 +2,13 @@
 // `cfg(test)` is always true here; it tells clippy that helper functions are test code too.
 
 #[cfg(test)]
+mod deribit;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod inbox;
+#[cfg(test)]
+mod okx;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]

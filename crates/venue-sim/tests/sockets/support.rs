@@ -56,7 +56,7 @@ impl Sim {
     }
 
     pub(crate) fn only(&self) -> &VenueHandle {
-        [VenueKind::BinanceSpot, VenueKind::BinanceUsdm].into_iter().find_map(|v| self.venues.venue(v)).unwrap()
+        VenueKind::ALL.into_iter().find_map(|v| self.venues.venue(v)).unwrap()
     }
 
     pub(crate) async fn connect(&self, path: &str) -> Client {
@@ -87,6 +87,11 @@ impl Sim {
         self.get_json(&format!("/control/state?symbol={symbol}&u={id}&limit=500")).await
     }
 
+    /// This venue's own book after an update, 400 levels of it.
+    pub(crate) async fn book(&self, symbol: &str, seq: u64) -> Value {
+        self.get_json(&format!("/control/book?symbol={symbol}&seq={seq}&limit=400")).await
+    }
+
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(SOON, self.venues.stopped()).await.expect("the simulation stops promptly");
@@ -100,6 +105,11 @@ impl Client {
 
     pub(crate) async fn say(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// Sends a text as it is.
+    pub(crate) async fn say_text(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
     }
 
     /// Subscribes and waits for the acknowledgement.
@@ -177,11 +187,11 @@ impl Follower {
         if diff.last_id <= self.id && !self.synced {
             return false;
         }
-        match (self.venue, self.synced) {
-            (VenueKind::BinanceSpot, false) => assert!(diff.first_id <= self.id + 1, "snapshot {} does not fit {diff:?}", self.id),
-            (VenueKind::BinanceSpot, true) => assert_eq!(diff.first_id, self.id + 1),
-            (VenueKind::BinanceUsdm, false) => assert!(diff.previous_id.unwrap() <= self.id, "snapshot {} does not fit {diff:?}", self.id),
-            (VenueKind::BinanceUsdm, true) => assert_eq!(diff.previous_id, Some(self.id)),
+        match (self.venue.chains_by_previous(), self.synced) {
+            (false, false) => assert!(diff.first_id <= self.id + 1, "snapshot {} does not fit {diff:?}", self.id),
+            (false, true) => assert_eq!(diff.first_id, self.id + 1),
+            (true, false) => assert!(diff.previous_id.unwrap() <= self.id, "snapshot {} does not fit {diff:?}", self.id),
+            (true, true) => assert_eq!(diff.previous_id, Some(self.id)),
         }
         self.synced = true;
         self.book.apply(diff);

@@ -1,8 +1,7 @@
-//! The REST budget of one address: weight per minute, 429 above it, 418 for those who go on (rest-api.md "IP Limits").
+//! The REST budget of one address: weight per time, 429 above it, 418 for those who go on (Binance rest-api.md "IP Limits").
 
 use std::time::{Duration, Instant};
 
-const MINUTE: Duration = Duration::from_mins(1);
 /// Requests a throttled client may still send before it is banned.
 const OFFENCES_MAX: u32 = 10;
 /// Length of the first ban.
@@ -12,6 +11,7 @@ const BAN: Duration = Duration::from_mins(2);
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: u32,
+    length: Duration,
     used: u32,
     window: Option<Instant>,
     offences: u32,
@@ -32,9 +32,9 @@ pub(super) enum Verdict {
 // === impl Budget ===
 
 impl Budget {
-    /// A budget of `limit` weight per minute.
-    pub(super) fn new(limit: u32) -> Self {
-        Self { limit, used: 0, window: None, offences: 0, banned_until: None }
+    /// A budget of `limit` weight in each `length` of time.
+    pub(super) fn new(limit: u32, length: Duration) -> Self {
+        Self { limit, length, used: 0, window: None, offences: 0, banned_until: None }
     }
 
     /// The limit.
@@ -42,7 +42,7 @@ impl Budget {
         self.limit
     }
 
-    /// The weight used in this minute.
+    /// The weight used in this length of time.
     pub(super) fn used(&self) -> u32 {
         self.used
     }
@@ -56,7 +56,7 @@ impl Budget {
         }
         self.banned_until = None;
         let window = *self.window.get_or_insert(now);
-        if now.saturating_duration_since(window) >= MINUTE {
+        if now.saturating_duration_since(window) >= self.length {
             self.window = Some(now);
             self.used = 0;
             self.offences = 0;
@@ -71,7 +71,7 @@ impl Budget {
             return Verdict::Banned(BAN.as_secs());
         }
         let window = self.window.unwrap_or(now);
-        Verdict::Throttled(seconds_until(window + MINUTE, now))
+        Verdict::Throttled(seconds_until(window + self.length, now))
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn throttles_then_bans_then_forgives() {
         let start = Instant::now();
-        let mut budget = Budget::new(100);
+        let mut budget = Budget::new(100, Duration::from_mins(1));
         assert_eq!(budget.charge(100, start), Verdict::Granted);
         assert_eq!(budget.charge(5, start + Duration::from_secs(10)), Verdict::Throttled(51));
         for _ in 0..9 {

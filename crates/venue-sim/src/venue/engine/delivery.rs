@@ -8,9 +8,10 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::Ask;
 use crate::venue::fault::{FaultKind, FaultSpec};
 use crate::venue::kind::StreamKind;
-use crate::venue::session::Session;
+use crate::venue::session::{Desk, Reply, Session, wrap};
 
 /// Number of a connection.
 pub type ConnectionId = u64;
@@ -35,6 +36,8 @@ pub enum ToConnection {
     Cut,
     /// Fall silent with the socket open; reset after the given time.
     HalfOpen(Option<Duration>),
+    /// Deribit: heartbeats at this interval from now on, or none.
+    Heartbeat(Option<Duration>),
 }
 
 /// All connections of a venue.
@@ -99,15 +102,37 @@ impl Delivery {
         self.connections.remove(&connection);
     }
 
-    /// Answers a client's message and returns the streams it added. The answer goes before any data of those streams.
-    pub fn answer(&mut self, connection: ConnectionId, text: &str) -> Vec<String> {
+    /// Answers a client's message; returns the streams it added and the questions that the markets must answer. The answer goes before any data.
+    pub(in crate::venue) fn answer(&mut self, connection: ConnectionId, text: &str, desk: Desk<'_>) -> (Vec<String>, Vec<Ask>) {
         self.messages_from_clients += 1;
-        let Some(client) = self.connections.get_mut(&connection) else { return Vec::new() };
-        let answer = client.session.answer(text);
-        if !client.send(ToConnection::Text(answer.text.into()), self.lossless) {
+        let Some(client) = self.connections.get_mut(&connection) else { return Default::default() };
+        let answer = client.session.answer(text, desk);
+        let mut asked = Vec::new();
+        let mut kept_up = true;
+        for reply in answer.replies {
+            match reply {
+                Reply::Text(text) => kept_up &= client.send(ToConnection::Text(text.into()), self.lossless),
+                Reply::Order(order) => kept_up &= client.send(order, true),
+                Reply::Asked(ask) => asked.push(ask),
+            }
+        }
+        if !kept_up {
             self.drop_slow(&[connection]);
         }
-        answer.added
+        (answer.added, asked)
+    }
+
+    /// Sends a text to one connection.
+    pub fn say(&mut self, connection: ConnectionId, text: String) {
+        let lossless = self.lossless;
+        if self.connections.get_mut(&connection).is_some_and(|client| !client.mute && !client.send(ToConnection::Text(text.into()), lossless)) {
+            self.drop_slow(&[connection]);
+        }
+    }
+
+    /// Open connections.
+    pub fn open_count(&self) -> usize {
+        self.connections.len()
     }
 
     /// Whether anybody gets this stream.
@@ -129,14 +154,14 @@ impl Delivery {
     /// Sends an event to everybody who hears its stream.
     pub fn publish(&mut self, event: Outgoing<'_>) {
         let Outgoing { stream, kind, data } = event;
-        self.send_all(stream, kind, |combined| if combined { wrap(stream, data) } else { data.to_owned() });
+        self.send_all(stream, kind, |wrapped| if wrapped { wrap(stream, data) } else { data.to_owned() });
     }
 
     /// Sends the event's frame cut in the middle.
     pub fn publish_cut(&mut self, event: Outgoing<'_>) {
         let Outgoing { stream, kind, data } = event;
-        self.send_all(stream, kind, |combined| {
-            let whole = if combined { wrap(stream, data) } else { data.to_owned() };
+        self.send_all(stream, kind, |wrapped| {
+            let whole = if wrapped { wrap(stream, data) } else { data.to_owned() };
             let half = (0..=whole.len() / 2).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
             whole.get(..half).unwrap_or_default().to_owned()
         });
@@ -145,13 +170,14 @@ impl Delivery {
     /// Puts a fault to the connections it names, and returns how many it met.
     pub fn strike(&mut self, spec: &FaultSpec, what: &ToConnection, now_ms: i64) -> u64 {
         let lower = spec.symbol.as_deref().map(str::to_lowercase);
-        let follows = |c: &Connection| lower.as_deref().is_none_or(|symbol| c.session.streams.iter().any(|name| name.starts_with(symbol)));
+        let follows =
+            |c: &Connection| lower.as_deref().is_none_or(|symbol| c.session.streams.iter().any(|name| name.to_lowercase().starts_with(symbol)));
         let mut met = 0;
         for connection in self.connections.values_mut().filter(|c| !c.mute && follows(c)) {
             met += 1;
-            if spec.kind == FaultKind::ServerShutdown {
-                let event = format!("{{\"e\":\"serverShutdown\",\"E\":{now_ms}}}");
-                let text = if connection.session.combined { wrap("!serverShutdown", &event) } else { event };
+            if spec.kind == FaultKind::ServerShutdown
+                && let Some(text) = connection.session.farewell(now_ms)
+            {
                 connection.send(ToConnection::Text(text.into()), true);
             }
             connection.send(what.clone(), true);
@@ -198,7 +224,7 @@ impl Delivery {
             if !connection.hears(stream, kind) {
                 continue;
             }
-            let wrapped = connection.session.combined;
+            let wrapped = connection.session.wraps();
             let cached = if wrapped { &mut combined } else { &mut raw };
             let frame = cached.get_or_insert_with(|| text(wrapped).into()).clone();
             if connection.send(ToConnection::Text(frame), self.lossless) {
@@ -232,7 +258,7 @@ impl Delivery {
 
 impl Connection {
     fn hears(&self, stream: &str, kind: StreamKind) -> bool {
-        !self.mute && self.session.route.carries(kind) && self.session.streams.contains(stream)
+        !self.mute && self.session.carries(kind) && self.session.streams.contains(stream)
     }
 
     /// `false`: the queue is full and nothing may wait.
@@ -265,8 +291,4 @@ impl Connection {
         }
         false
     }
-}
-
-fn wrap(stream: &str, data: &str) -> String {
-    format!("{{\"stream\":\"{stream}\",\"data\":{data}}}")
 }

@@ -10,14 +10,17 @@ use super::delivery::{Delivery, Outgoing, ToConnection};
 use super::{Engine, Moment};
 use crate::duration::Span;
 use crate::venue::config::{FeedConfig, ReplayConfig, Start, VenueConfig, WalkConfig};
+use crate::venue::deribit::frames::with_unknown_delete;
 use crate::venue::fault::FaultKind;
+use crate::venue::frames;
 use crate::venue::happening::Happening;
 use crate::venue::kind::{StreamKind, VenueKind};
 use crate::venue::market::{Instrument, StreamEvent};
+use crate::venue::okx::frames::Checksum;
 use crate::venue::preset::instrument_of;
 use crate::venue::replay::Replay;
 use crate::venue::walk::Walk;
-use crate::venue::wire::{Snapshot, to_json};
+use crate::venue::wire::Snapshot;
 
 /// At speed 0: how long a replay waits for a reader that stands at the recording's snapshot without asking for one.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(5);
@@ -89,6 +92,9 @@ impl Feed {
     }
 
     fn open_replay(venue: VenueKind, config: &ReplayConfig, now: Moment) -> Result<(Self, Starts)> {
+        if venue.streams_snapshots() {
+            return Err(anyhow!("recordings of {} are not played: walk it", venue.as_str()));
+        }
         let instrument = instrument_of(venue, &config.instrument).ok_or_else(|| anyhow!("{:?} is not BASE-QUOTE", config.instrument))?;
         if !(config.speed >= 0.0 && config.speed.is_finite()) {
             return Err(anyhow!("speed {} is not a number from 0", config.speed));
@@ -153,6 +159,32 @@ impl Feed {
         }
     }
 
+    /// Another instrument of a walk.
+    pub(super) fn list(&mut self, name: &str) -> Result<(Instrument, Snapshot), String> {
+        match &mut self.source {
+            Source::Walk(walk) => walk.list(name),
+            Source::Replay(_) => Err("a recording has its instrument".to_owned()),
+        }
+    }
+
+    /// An instrument of a walk goes.
+    pub(super) fn delist(&mut self, symbol: &str) -> Result<(), String> {
+        match &mut self.source {
+            Source::Walk(walk) => {
+                walk.delist(symbol);
+                Ok(())
+            }
+            Source::Replay(_) => Err("a recording keeps its instrument".to_owned()),
+        }
+    }
+
+    /// A symbol's sequence falls back; recordings go on as they are.
+    pub(super) fn reset_ids(&mut self, symbol: &str) {
+        if let Source::Walk(walk) = &mut self.source {
+            walk.reset_ids(symbol);
+        }
+    }
+
     /// The venue's clock time in ms since 1970, as messages carry it, and the interval the changes were already gathered over.
     fn native_ms(&self) -> u64 {
         match &self.source {
@@ -192,10 +224,10 @@ impl Feed {
         }
     }
 
-    fn next(&mut self, due: Duration, now: Moment) -> Vec<Happening> {
+    fn next(&mut self, due: Duration, now: Moment, still: &dyn Fn(&str) -> bool) -> Vec<Happening> {
         self.elapsed = self.elapsed.max(due);
         match &mut self.source {
-            Source::Walk(walk) => walk.step(due, now.wall_ms),
+            Source::Walk(walk) => walk.step(due, now.wall_ms, still),
             Source::Replay(replay) => replay.next().unwrap_or_else(|error| {
                 self.failure = Some(format!("{error:#}"));
                 tracing::error!(error = format!("{error:#}"), "replay stopped");
@@ -246,13 +278,15 @@ impl Engine {
             }
             self.strike_due(due, now);
             let walk_time = if matches!(self.feed.source, Source::Walk(_)) { real.max(due) } else { due };
-            for happening in self.feed.next(walk_time, now) {
+            let faults = &self.faults;
+            for happening in self.feed.next(walk_time, now, &|symbol| faults.holds(FaultKind::QuietBook, symbol, now.instant)) {
                 self.happen(happening, now);
             }
             self.feed.played += 1;
         }
         if matches!(self.feed.source, Source::Walk(_)) {
             self.send_owed(now, 0);
+            self.send_keep_alives(now);
         }
         if !self.feed.is_lossless() && self.feed.has_begun() {
             self.feed.elapsed = self.feed.elapsed.max(real);
@@ -299,9 +333,18 @@ impl Engine {
     }
 
     /// What the gathered streams owe: their interval is over and no change came to say so.
-    fn send_owed(&mut self, now: Moment, ahead_ms: i64) {
+    pub(super) fn send_owed(&mut self, now: Moment, ahead_ms: i64) {
         let owed: Vec<_> = self.markets.values_mut().flat_map(|market| market.flush(now.wall_ms.saturating_add(ahead_ms))).collect();
         for event in owed {
+            self.send_diff(event, None, now);
+        }
+    }
+
+    /// OKX: books that did not change repeat their number now and then.
+    fn send_keep_alives(&mut self, now: Moment) {
+        let Some(after_ms) = self.keep_alive.and_then(|after| i64::try_from(after.as_millis()).ok()) else { return };
+        let quiet: Vec<_> = self.markets.values_mut().flat_map(|market| market.keep_alive(now.wall_ms, after_ms)).collect();
+        for event in quiet {
             self.send_diff(event, None, now);
         }
     }
@@ -315,8 +358,16 @@ impl Engine {
         self.delivery.publish(Outgoing { stream, kind, data });
     }
 
+    /// What stands in OKX's dead checksum field.
+    fn checksum(&mut self, symbol: &str, now: Moment) -> Checksum {
+        if self.strikes(FaultKind::ChecksumAbsent, symbol, now) {
+            return Checksum::Absent;
+        }
+        if self.strikes(FaultKind::ChecksumWrong, symbol, now) { Checksum::Wrong } else { Checksum::Zero }
+    }
+
     /// A diff meets the faults of its kind only where somebody listens, so that a count counts what a reader missed.
-    fn send_diff(&mut self, event: StreamEvent, recorded: Option<&str>, now: Moment) {
+    fn send_diff(&mut self, mut event: StreamEvent, recorded: Option<&str>, now: Moment) {
         let symbol = event.update.s.clone();
         let suffix = event.stream.get(symbol.len()..).unwrap_or_default();
         let Some(kind) = self.venue.stream_kind(suffix) else { return };
@@ -330,17 +381,21 @@ impl Engine {
             self.feed.held_back = Some(event);
             return;
         }
+        if self.venue == VenueKind::Deribit && self.strikes(FaultKind::UnknownDelete, &symbol, now) {
+            event = with_unknown_delete(event);
+        }
         let written;
         let data = match recorded {
             Some(text) if event.verbatim => text,
             _ => {
-                written = to_json(&event.update);
+                let checksum = self.checksum(&symbol, now);
+                written = frames::depth(self.venue, &event, checksum);
                 &written
             }
         };
         let outgoing = Outgoing { stream: &event.stream, kind, data };
         if self.strikes(FaultKind::UnknownEvent, &symbol, now) {
-            let data = format!("{{\"e\":\"somethingNew\",\"E\":{},\"s\":\"{symbol}\",\"payload\":[1,{{}}]}}", event.update.event_ms);
+            let data = frames::unknown(self.venue, &symbol, event.update.event_ms);
             self.delivery.publish(Outgoing { data: &data, ..outgoing });
         }
         if self.strikes(FaultKind::MalformedFrame, &symbol, now) {
@@ -351,6 +406,10 @@ impl Engine {
         if self.strikes(FaultKind::DuplicateDiff, &symbol, now) {
             self.delivery.publish(outgoing);
         }
+        if self.strikes(FaultKind::KeepAlive, &symbol, now) {
+            let same = StreamEvent::repeating(&event);
+            self.delivery.publish(Outgoing { data: &frames::depth(self.venue, &same, Checksum::Zero), ..outgoing });
+        }
         self.send_held_back(&event.stream, kind);
     }
 
@@ -358,7 +417,7 @@ impl Engine {
         if self.feed.held_back.as_ref().is_some_and(|held| held.stream == stream)
             && let Some(held) = self.feed.held_back.take()
         {
-            self.delivery.publish(Outgoing { stream, kind, data: &to_json(&held.update) });
+            self.delivery.publish(Outgoing { stream, kind, data: &frames::depth(self.venue, &held, Checksum::Zero) });
         }
     }
 

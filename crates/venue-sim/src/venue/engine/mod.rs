@@ -3,13 +3,14 @@
 
 mod budget;
 mod delivery;
+mod doors;
 mod feed;
 mod rest;
 mod state;
 mod task;
 
 pub use delivery::{ConnectionId, Delivery, ToConnection};
-pub use rest::{Ask, Fate, RestReply};
+pub use rest::{Ask, Fate, RestReply, Trouble};
 pub use state::BookAnswer;
 pub use task::spawn;
 
@@ -21,14 +22,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::config::VenueConfig;
 use super::fault::{FaultBoard, FaultKind, FaultSpec};
-use super::kind::VenueKind;
-use super::market::Market;
-use super::session::Session;
+use super::frames;
+use super::kind::{StreamKind, VenueKind};
+use super::market::{Instrument, Market};
+use super::session::{Desk, Session};
+use super::wire::Snapshot;
 use budget::Budget;
+use doors::Doors;
 use feed::Feed;
 
 /// Life of a connection between the notice of a shutdown and its end, when the fault does not say.
 const SHUTDOWN_LEAD: Duration = Duration::from_secs(5);
+/// How long a slow handshake takes, when the fault does not say.
+const SLOW_HANDSHAKE: Duration = Duration::from_secs(3);
 /// Events per symbol whose books are remembered, when the configuration does not say.
 const HISTORY_EVENTS: usize = 1_024;
 
@@ -37,8 +43,8 @@ const HISTORY_EVENTS: usize = 1_024;
 pub enum Command {
     /// May a new connection be made?
     Knock {
-        /// Answer: `false` means drop it.
-        reply: oneshot::Sender<bool>,
+        /// Answer: after which wait; `None` means drop it.
+        reply: oneshot::Sender<Option<Duration>>,
     },
     /// A connection finished its handshake.
     Open {
@@ -76,6 +82,20 @@ pub enum Command {
     ClearFaults,
     /// Begin a replay that waits for this.
     Start,
+    /// Another instrument, `BASE-QUOTE`, in a walk.
+    List {
+        /// Which.
+        name: String,
+        /// Why not, if not.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    /// An instrument goes: its streams fall silent, the lists do not name it any more.
+    Delist {
+        /// The venue's name.
+        symbol: String,
+        /// Why not, if not.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Everything there is to see.
     State {
         /// The answer.
@@ -103,6 +123,10 @@ pub struct Engine {
     faults: FaultBoard,
     delivery: Delivery,
     budget: Budget,
+    doors: Doors,
+    keep_alive: Option<Duration>,
+    every_change: bool,
+    history: usize,
     rest_requests: BTreeMap<&'static str, u64>,
     closed: BTreeMap<&'static str, u64>,
 }
@@ -133,43 +157,49 @@ impl Engine {
     pub fn new(config: &VenueConfig, script: &[FaultSpec], now: Moment) -> Result<Self> {
         let venue = config.venue;
         let (feed, starts) = Feed::open(config, now)?;
-        let history = config.limits.history_events.unwrap_or(HISTORY_EVENTS);
-        let fast = feed.kind() == "walk" && config.limits.depth_interval.is_some();
-        let market = |(instrument, snapshot)| {
-            let market = Market::new(venue, instrument, &snapshot, history);
-            if fast { market.with_every_change_at(100) } else { market }
-        };
-        let markets: BTreeMap<_, _> = starts.into_iter().map(market).map(|market| (market.instrument.symbol.clone(), market)).collect();
-        if markets.is_empty() {
-            return Err(anyhow!("{}: no instruments", venue.as_str()));
-        }
-        Ok(Self {
+        let (limits, (weight, window)) = (&config.limits, venue.weight());
+        let mut engine = Self {
             venue,
-            markets,
+            markets: BTreeMap::new(),
             delivery: Delivery::new(feed.is_lossless()),
+            every_change: feed.kind() == "walk" && limits.depth_interval.is_some(),
+            history: limits.history_events.unwrap_or(HISTORY_EVENTS),
             feed,
             faults: FaultBoard::new(venue, script),
-            budget: Budget::new(config.limits.weight_per_minute.unwrap_or(venue.weight_per_minute())),
+            budget: Budget::new(limits.weight_per_minute.unwrap_or(weight), window),
+            doors: Doors::new(limits.connects_per_second.unwrap_or(venue.connects_per_second()), venue.connections_max()),
+            keep_alive: limits.keep_alive.map(|span| span.0).filter(|_| venue.keep_alive().is_some()).or(venue.keep_alive()),
             rest_requests: BTreeMap::new(),
             closed: BTreeMap::new(),
-        })
+        };
+        for (instrument, snapshot) in starts {
+            engine.open_market(instrument, &snapshot);
+        }
+        if engine.markets.is_empty() {
+            return Err(anyhow!("{}: no instruments", venue.as_str()));
+        }
+        Ok(engine)
+    }
+
+    fn open_market(&mut self, instrument: Instrument, snapshot: &Snapshot) {
+        let symbol = instrument.symbol.clone();
+        let market = Market::new(self.venue, instrument, snapshot, self.history);
+        let market = if self.every_change { market.with_every_change_at(100) } else { market };
+        self.markets.insert(symbol, market);
     }
 
     /// Carries out one command.
     pub fn handle(&mut self, command: Command, now: Moment) {
         match command {
             // A dropped reply means the asker has gone; there is nothing left to tell it.
-            Command::Knock { reply } => drop(reply.send(self.faults.strike(FaultKind::RefuseConnect, "", now.instant).is_none())),
+            Command::Knock { reply } => drop(reply.send(self.knock(now))),
             Command::Open { session, queue, reply } => {
                 let streams: Vec<_> = session.streams.iter().cloned().collect();
                 let connection = self.delivery.open(session, queue);
                 let _gone = reply.send(connection);
-                self.subscribed(&streams, now);
+                self.subscribed(connection, &streams, now);
             }
-            Command::Said { connection, text } => {
-                let added = self.delivery.answer(connection, &text);
-                self.subscribed(&added, now);
-            }
+            Command::Said { connection, text } => self.said(connection, &text, now),
             Command::Closed { connection, reason } => {
                 self.delivery.close(connection);
                 *self.closed.entry(reason).or_default() += 1;
@@ -178,6 +208,8 @@ impl Engine {
             Command::Inject(spec) => self.inject(spec, now),
             Command::ClearFaults => self.faults.clear(),
             Command::Start => self.feed.start(now),
+            Command::List { name, reply } => drop(reply.send(self.list(&name))),
+            Command::Delist { symbol, reply } => drop(reply.send(self.delist(&symbol))),
             Command::State { reply } => drop(reply.send(self.state(now))),
             Command::Book { symbol, at_id, limit, reply } => drop(reply.send(self.book(&symbol, at_id, limit))),
         }
@@ -185,6 +217,14 @@ impl Engine {
 
     /// Puts a fault in force, or lets it strike the open connections at once.
     pub fn inject(&mut self, spec: FaultSpec, now: Moment) {
+        if spec.kind == FaultKind::SequenceReset {
+            let symbols = self.markets.keys().filter(|symbol| spec.symbol.as_ref().is_none_or(|wanted| wanted == *symbol));
+            for symbol in symbols {
+                self.feed.reset_ids(symbol);
+            }
+            self.faults.struck_connections(spec.kind, 1);
+            return;
+        }
         if !spec.kind.strikes_connections() {
             self.faults.start(spec, now.instant);
             return;
@@ -195,21 +235,65 @@ impl Engine {
             FaultKind::HalfOpen => ToConnection::HalfOpen(lasts),
             FaultKind::CutFrame => ToConnection::Cut,
             FaultKind::ServerShutdown => ToConnection::EndIn(lasts.unwrap_or(SHUTDOWN_LEAD)),
-            _ => ToConnection::Close { code: 1001, reason: "Going away" },
+            _ => ToConnection::Close { code: spec.code.unwrap_or(1001), reason: "Going away" },
         };
         let struck = self.delivery.strike(&spec, &what, now.wall_ms);
         self.faults.struck_connections(spec.kind, struck);
     }
 
-    fn subscribed(&mut self, streams: &[String], now: Moment) {
+    /// Whether somebody may connect, and after which wait.
+    fn knock(&mut self, now: Moment) -> Option<Duration> {
+        if self.faults.strike(FaultKind::RefuseConnect, "", now.instant).is_some() || !self.doors.admit(now.instant, self.delivery.open_count()) {
+            return None;
+        }
+        let slow = self.faults.strike(FaultKind::SlowHandshake, "", now.instant);
+        Some(slow.map_or(Duration::ZERO, |spec| spec.delay.map_or(SLOW_HANDSHAKE, |span| span.0)))
+    }
+
+    fn said(&mut self, connection: ConnectionId, text: &str, now: Moment) {
+        if self.venue.streams_snapshots() && text.contains("subscribe") {
+            // A snapshot stands between two events of the stream: what was gathered so far goes to those who listened.
+            self.send_owed(now, i64::MAX / 2);
+        }
+        let (markets, faults) = (&self.markets, &mut self.faults);
+        let lists = |symbol: &str| markets.contains_key(symbol);
+        let mut strikes = |kind, symbol: &str| faults.strike(kind, symbol, now.instant).is_some();
+        let (added, asked) = self.delivery.answer(connection, text, Desk { lists: &lists, strikes: &mut strikes, now });
+        for ask in asked {
+            let reply = self.answer_over_socket(&ask, now);
+            self.delivery.say(connection, reply);
+        }
+        self.subscribed(connection, &added, now);
+    }
+
+    fn subscribed(&mut self, connection: ConnectionId, streams: &[String], now: Moment) {
         for stream in streams {
-            let symbol = stream.split('@').next().unwrap_or_default().to_uppercase();
-            if let Some(market) = self.markets.get_mut(&symbol) {
-                market.want(stream);
+            let symbol = stream.split('@').next().unwrap_or_default();
+            let symbol = if self.venue.streams_snapshots() { symbol.to_owned() } else { symbol.to_uppercase() };
+            let Some(market) = self.markets.get_mut(&symbol) else { continue };
+            market.want(stream, now.wall_ms);
+            let kind = self.venue.stream_kind(stream.get(symbol.len()..).unwrap_or_default());
+            let mut strikes = |kind| self.faults.strike(kind, &symbol, now.instant).is_some();
+            if !matches!(kind, Some(StreamKind::Depth { .. })) || strikes(FaultKind::SilentStreams) || strikes(FaultKind::NoSnapshot) {
+                continue;
+            }
+            if let Some(text) = frames::snapshot(self.venue, market, strikes(FaultKind::NullPrevious)) {
+                self.delivery.say(connection, text);
             }
         }
         if !streams.is_empty() {
             self.feed.subscribed(&self.delivery, now);
         }
+    }
+
+    fn list(&mut self, name: &str) -> Result<(), String> {
+        let (instrument, snapshot) = self.feed.list(name)?;
+        self.open_market(instrument, &snapshot);
+        Ok(())
+    }
+
+    fn delist(&mut self, symbol: &str) -> Result<(), String> {
+        self.markets.remove(symbol).ok_or_else(|| format!("no symbol {symbol}"))?;
+        self.feed.delist(symbol)
     }
 }
