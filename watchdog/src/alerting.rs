@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::metrics::{Registry, list};
+use crate::queries::Present;
 use crate::restarts::{self, Message};
 use crate::routing;
 use crate::web::Board;
+use crate::web::api::Facts;
 use crate::web::view::{AlertView, RuleView};
 
 /// Observations that may wait; above, one is dropped and counted, as a missed scrape is.
@@ -37,6 +39,8 @@ const SHOW_EVERY: Duration = Duration::from_secs(1);
 pub enum Question {
     /// Whether the expression has a result now; `None` when it cannot be evaluated.
     HasResult(String, oneshot::Sender<Option<bool>>),
+    /// The series as they are now, for a reader on another thread.
+    Series(oneshot::Sender<Present>),
     /// These rules and options from now on.
     Configure(RuleSet, Box<EngineOptions>),
 }
@@ -56,6 +60,8 @@ pub struct Surroundings {
     pub restarts: mpsc::Sender<Message>,
     /// The page.
     pub board: Arc<Board>,
+    /// What the API shows of rules.
+    pub facts: Arc<Facts>,
 }
 
 /// The rules at the start.
@@ -135,6 +141,10 @@ impl Task {
                 // Who asked may have stopped waiting.
                 let _ = answer.send(result.map(|answer| has_result(&answer.value)));
             }
+            Question::Series(answer) => {
+                let (series, offset_ms) = self.engine.series_now();
+                let _ = answer.send(Present { series, offset_ms });
+            }
             Question::Configure(rules, options) => {
                 self.engine.set_options(*options);
                 self.engine.reload(now, rules);
@@ -204,6 +214,7 @@ impl Task {
         let groups = self.engine.view(self.around.clock.now());
         let views = groups.iter().flat_map(|group| group.rules.iter().map(|rule| rule_view(&group.name, rule)));
         self.around.board.rules.store(Arc::new(views.collect()));
+        self.around.facts.groups.store(Arc::new(groups));
     }
 }
 

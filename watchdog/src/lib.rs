@@ -21,6 +21,7 @@ pub mod patterns;
 pub mod pidfd;
 pub mod prepared;
 pub mod probe;
+pub mod queries;
 pub mod reload;
 pub mod restarts;
 pub mod routing;

@@ -21,11 +21,13 @@ use self::assembly::{Assembly, Base};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::doors::ReloadWish;
+use crate::findings::Findings;
 use crate::metrics::list;
 use crate::prepared::{Prepared, prepare};
 use crate::reload::{self, Watch};
 use crate::routing::{Deliver, Routes};
 use crate::setup::Linked;
+use crate::web::api::redacted;
 use crate::web::view::ReloadView;
 
 /// After this long the end is not waited for any more.
@@ -75,10 +77,11 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
     let (wish, mut wishes) = mpsc::channel::<ReloadWish>(4);
     let fingerprint = reload::fingerprint_of(&prepared.findings.sources);
     let routes = routes(prepared.routes, &deps)?;
-    let base = Base { config: config.clone(), clock: deps.clock.clone(), metrics: Arc::default(), board: Arc::default() };
+    let base = Base { config: config.clone(), clock: deps.clock.clone(), metrics: Arc::default(), board: Arc::default(), facts: Arc::default() };
     let assembly = assembly::start(base, (prepared.rules, routes), listener, wish)?;
     let path = config.path.clone();
     let mut service = Service { path, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };
+    service.show_config(&prepared.findings);
     service.in_force(true);
     let mut compare = tokio::time::interval(reload::COMPARE_EVERY);
     let ended = loop {
@@ -161,9 +164,16 @@ impl Service {
         }
         self.assembly.configure(&config, (prepared.rules, routes)).await;
         self.config = config;
+        self.show_config(&prepared.findings);
         self.fingerprint = reload::fingerprint_of(&prepared.findings.sources);
         self.patterns = prepared.patterns;
         Ok(())
+    }
+
+    /// What the API shows of the configuration.
+    fn show_config(&self, findings: &Findings) {
+        let text = findings.sources.get(&shown(&self.path)).map_or("", String::as_str);
+        self.assembly.facts.config.store(Arc::new(Some((self.config.clone(), redacted(text)))));
     }
 
     /// Tells that this configuration is in force, and watches its files.

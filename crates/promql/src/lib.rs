@@ -62,4 +62,9 @@ pub trait Queryable {
         }
         Ok(series)
     }
+
+    /// Whether the answer is no longer wanted, as when the asker's time is up. An evaluation asks now and then, and ends in an error if so.
+    fn given_up(&self) -> bool {
+        false
+    }
 }

@@ -14,7 +14,7 @@ use clock::Now;
 use promql::eval::{Answer, Options, eval_instant};
 use promql::labels::Labels;
 use promql::parse::inspect;
-use promql::series::Store;
+use promql::series::{Snapshot, Store};
 use promql::{STALE_NAN_BITS, Sample, parse};
 
 use crate::effects::{Effects, Event, Figures};
@@ -330,6 +330,11 @@ impl RuleEngine {
     /// The series in the wall clock's time.
     pub fn source(&self) -> Shown<'_> {
         self.timeline.shown(&self.store)
+    }
+
+    /// The series as they are now, for readers on other threads, in steady time; and what is added to a steady time to show it in the wall clock's.
+    pub fn series_now(&self) -> (Snapshot, i64) {
+        (self.store.snapshot(), self.timeline.offset_ms())
     }
 
     /// What happened since the last look; the records are dropped: for rule tests.

@@ -56,6 +56,11 @@ impl Timeline {
         steady_ms.saturating_add(self.offset_ms)
     }
 
+    /// What is added to a steady time to show it in the wall clock's.
+    pub(crate) fn offset_ms(&self) -> i64 {
+        self.offset_ms
+    }
+
     /// The steady time of a wall clock's one.
     pub(crate) fn steady_of_ms(&self, shown_ms: i64) -> i64 {
         shown_ms.saturating_sub(self.offset_ms)
@@ -76,11 +81,18 @@ impl Timeline {
 
     /// `source` in the wall clock's times.
     pub(crate) fn shown<'a>(&self, source: &'a dyn Queryable) -> Shown<'a> {
-        Shown { source, offset_ms: self.offset_ms }
+        Shown::new(source, self.offset_ms)
     }
 }
 
 // === impl Shown ===
+
+impl<'a> Shown<'a> {
+    /// `source` with `offset_ms` added to its times.
+    pub fn new(source: &'a dyn Queryable, offset_ms: i64) -> Self {
+        Self { source, offset_ms }
+    }
+}
 
 impl Shown<'_> {
     /// Series that were read in steady time, in the wall clock's.
@@ -103,6 +115,10 @@ impl Queryable for Shown<'_> {
     fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
         let (start_ms, end_ms) = (start_ms.saturating_sub(self.offset_ms), end_ms.saturating_sub(self.offset_ms));
         self.source.latest(matchers, start_ms, end_ms).map(|found| self.shift(found))
+    }
+
+    fn given_up(&self) -> bool {
+        self.source.given_up()
     }
 }
 

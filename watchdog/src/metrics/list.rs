@@ -49,6 +49,8 @@ metrics! {
     RULE_FAILURES: Counter "watchdog_rule_evaluation_failures_total" [] "rule evaluations that failed";
     RULE_MISSED: Counter "watchdog_rule_group_iterations_missed_total" [] "group evaluations missed because an earlier one took too long";
     TURN_SECONDS: Gauge "watchdog_turn_seconds" ["engine"] "how long the last turn of an engine took";
+    QUERIES: Counter "watchdog_queries_total" ["outcome"] "questions about series over HTTP: answered, or refused as full, timed_out, stopped";
+    QUERY_SECONDS: Gauge "watchdog_query_seconds" [] "how long the last of them took, its wait included";
     ALERTS: Gauge "watchdog_alerts" ["state"] "alerts by state: pending, firing";
 
     ROUTER_LOAD: Gauge "watchdog_router_held" ["what"] "what the router holds: alerts, groups, silences, log, in_flight, queued";

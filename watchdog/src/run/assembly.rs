@@ -28,9 +28,11 @@ use crate::http_client;
 use crate::inspect::{Inspector, Outlets};
 use crate::metrics::{Registry, list};
 use crate::observe::Sink;
+use crate::queries::Queries;
 use crate::restarts::{self, Message, Progress};
 use crate::routing::{self, Routes};
 use crate::sources::Sources;
+use crate::web::api::{self, Api, Facts};
 use crate::web::{Actions, Board, Link, Site, WebOptions};
 use crate::{itself, probe, scrape, views};
 
@@ -45,6 +47,8 @@ pub(super) struct Assembly {
     pub(super) board: Arc<Board>,
     /// What is asked over HTTP.
     pub(super) doors: Arc<Doors>,
+    /// What the API shows.
+    pub(super) facts: Arc<Facts>,
     sources: Sources,
     ways: Ways,
     configs: mpsc::Sender<Arc<Config>>,
@@ -72,6 +76,8 @@ pub(super) struct Base {
     pub(super) metrics: Arc<Registry>,
     /// The page.
     pub(super) board: Arc<Board>,
+    /// What the API shows.
+    pub(super) facts: Arc<Facts>,
 }
 
 /// The ways to the tasks that decide.
@@ -124,7 +130,7 @@ pub(super) fn start(
         itself::run(interval, instance, around, stop).await;
         Ok(())
     }));
-    let site = Site { board: base.board.clone(), actions: doors.clone() as Arc<dyn Actions>, options: web_options(&base.config)?, now_ms: wall_ms };
+    let site = site(&base, &ways, doors.clone() as Arc<dyn Actions>)?;
     tasks.spawn(named("page", crate::web::serve(listener, site, stops.intake.clone())));
 
     let (client, clock, metrics) = (http_client::client(&http_client::tls()?)?, base.clock, base.metrics);
@@ -135,7 +141,15 @@ pub(super) fn start(
     sources.apply(&base.config);
     // The queue is new and holds one: this does not fail.
     let _ = configs.try_send(base.config);
-    Ok(Assembly { metrics, board: base.board, doors, sources, ways, configs, tasks, stops })
+    Ok(Assembly { metrics, board: base.board, doors, facts: base.facts, sources, ways, configs, tasks, stops })
+}
+
+/// What is served over HTTP.
+fn site(base: &Base, ways: &Ways, actions: Arc<dyn Actions>) -> anyhow::Result<Site> {
+    let queries = Queries::start(ways.questions.clone(), base.metrics.clone()).context("query threads")?;
+    let api = Api { queries, facts: base.facts.clone(), board: base.board.clone(), now_ms: wall_ms, started_ms: wall_ms() };
+    let more = api::routes(Arc::new(api));
+    Ok(Site { board: base.board.clone(), actions, options: web_options(&base.config)?, now_ms: wall_ms, more })
 }
 
 /// Rule engine, router, restarts: the tasks that decide.
@@ -153,6 +167,7 @@ fn start_engines(
         router: ways.router.clone(),
         restarts: ways.restarts.clone(),
         board: board.clone(),
+        facts: base.facts.clone(),
     };
     let begin = alerting::Start { rules, options: engine_options(&base.config), ceilings: ceilings(&base.config) };
     tasks.spawn(named("rules", alerting::run(begin, around, ends.observations, ends.questions, stops.rules.clone())));

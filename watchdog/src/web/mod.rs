@@ -3,6 +3,7 @@
 //! Owns: routes, who may call what, limits on bodies. What changes something needs the token (or a loopback caller where the configuration trusts
 //! it), and a request from another site's page is refused. Must not know: engines; it reads the [`Board`] and calls [`Actions`].
 
+pub mod api;
 mod page;
 mod runbooks;
 pub mod view;
@@ -102,7 +103,7 @@ struct PageQuery {
 /// When the listener fails for good.
 pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToken) -> std::io::Result<()> {
     let shared = Shared { board: site.board, actions: site.actions, options: Arc::new(site.options), now_ms: site.now_ms };
-    let app = routes(shared).into_make_service_with_connect_info::<SocketAddr>();
+    let app = routes(shared).merge(site.more).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
 }
 
@@ -116,6 +117,8 @@ pub struct Site {
     pub options: WebOptions,
     /// The wall clock in unix milliseconds.
     pub now_ms: fn() -> i64,
+    /// Served beside: [`api`].
+    pub more: Router,
 }
 
 impl std::fmt::Debug for Site {

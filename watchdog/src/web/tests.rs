@@ -45,7 +45,7 @@ async fn start(options: WebOptions) -> (String, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
-    let site = Site { board: Arc::new(sick_board()), actions: Arc::new(Nothing), options, now_ms: || 1_700_000_000_000 };
+    let site = Site { board: Arc::new(sick_board()), actions: Arc::new(Nothing), options, now_ms: || 1_700_000_000_000, more: Router::new() };
     tokio::spawn(serve(listener, site, shutdown.clone()));
     (address, shutdown)
 }

@@ -4,6 +4,7 @@
 
 mod config_errors;
 mod kills;
+mod queries;
 mod reloads;
 mod restarts;
 mod robot;

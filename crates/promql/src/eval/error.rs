@@ -25,6 +25,9 @@ pub enum EvalError {
         /// The limit.
         limit: i64,
     },
+    /// The asker's time is up ([`Queryable::given_up`](crate::Queryable::given_up)).
+    #[error("query timed out in expression evaluation")]
+    TimedOut,
     /// A step that is not above zero, or an end before the start.
     #[error("the step must be above zero and the end not before the start")]
     BadGrid,
@@ -86,6 +89,7 @@ impl EvalError {
             Self::TooManySamples { .. } => "too_many_samples",
             Self::TooMuchWork { .. } => "too_much_work",
             Self::TooManySteps { .. } => "too_many_steps",
+            Self::TimedOut => "timed_out",
             Self::BadGrid => "bad_grid",
             Self::NotForRange { .. } => "not_for_range",
             Self::ManyToMany { .. } => "many_to_many",
@@ -103,6 +107,7 @@ impl EvalError {
             Self::TooManySamples { limit } => format!("查询占用的样本会超过 {limit} 个"),
             Self::TooMuchWork { limit } => format!("查询的工作量会超过 {limit} 个单位"),
             Self::TooManySteps { limit } => format!("查询的步数超过 {limit}"),
+            Self::TimedOut => "查询在求值过程中超时".into(),
             Self::BadGrid => "步长必须大于零，且结束时间不得早于开始时间".into(),
             Self::NotForRange { found } => format!("区间查询需要标量或瞬时向量，而不是{}", found.zh()),
             Self::ManyToMany { group, side, first, second } => {

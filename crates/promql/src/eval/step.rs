@@ -14,8 +14,12 @@ use crate::{Queryable, Sample, SeriesData, is_stale};
 /// What an element of a vector costs in units of work: its labels are compared and copied, while a sample in a window is a number that is added up.
 const ELEMENT_WORK: u64 = 64;
 
+/// Work between two questions whether the answer is still wanted: some milliseconds.
+const ASK_EVERY: u64 = 500_000;
+
 /// The state of one evaluation.
 pub(super) struct Evaluation<'a> {
+    source: &'a dyn Queryable,
     grid: Grid,
     options: &'a Options,
     loaded: Loaded,
@@ -26,6 +30,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) notes: Notes,
     samples: usize,
     work: u64,
+    /// The work at which the source is asked again whether the answer is still wanted.
+    ask_at: u64,
 }
 
 /// The value of a node at one time, range vectors apart.
@@ -80,11 +86,11 @@ fn within(samples: &[Sample], start_ms: i64, end_ms: i64) -> &[Sample] {
 // === impl Evaluation ===
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn prepare(source: &dyn Queryable, expr: &'a Expr, grid: Grid, options: &'a Options) -> Result<Self, EvalError> {
+    pub(super) fn prepare(source: &'a dyn Queryable, expr: &'a Expr, grid: Grid, options: &'a Options) -> Result<Self, EvalError> {
         let loaded = load(source, expr, grid, options)?;
         let samples = loaded.samples;
         let (kept, patterns, notes) = (BTreeMap::new(), BTreeMap::new(), Notes::default());
-        Ok(Self { grid, options, loaded, kept, patterns, notes, samples, work: 0 })
+        Ok(Self { source, grid, options, loaded, kept, patterns, notes, samples, work: 0, ask_at: ASK_EVERY })
     }
 
     pub(super) fn answer(self, value: Value) -> Answer {
@@ -267,7 +273,16 @@ impl<'a> Evaluation<'a> {
     fn charge(&mut self, work: u64) -> Result<(), EvalError> {
         self.work = self.work.saturating_add(work);
         let limit = self.options.limits.work;
-        if self.work > limit { Err(EvalError::TooMuchWork { limit }) } else { Ok(()) }
+        if self.work > limit {
+            return Err(EvalError::TooMuchWork { limit });
+        }
+        if self.work >= self.ask_at {
+            self.ask_at = self.work.saturating_add(ASK_EVERY);
+            if self.source.given_up() {
+                return Err(EvalError::TimedOut);
+            }
+        }
+        Ok(())
     }
 
     fn hold(&mut self, samples: usize) -> Result<(), EvalError> {

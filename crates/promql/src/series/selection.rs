@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::held::HeldSeries;
 use super::index::{Candidates, Index};
-use crate::labels::Matcher;
+use crate::labels::{Labels, Matcher};
 use crate::{Queryable, Sample, SeriesData};
 
 /// Everything a selection reads. Cloning copies one pointer a series: writers copy a series on its first change after that.
@@ -52,8 +52,31 @@ impl View {
         Ok(found)
     }
 
+    /// The labels of the series that match and have a sample in `(start_ms, end_ms]`, in order.
+    pub(super) fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<Labels> {
+        let wanted = |series: &&HeldSeries| {
+            matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")))
+                && series.newest(start_ms, end_ms).is_some()
+        };
+        let mut found: Vec<Labels> = match self.index.candidates(matchers) {
+            Candidates::Some(slots) => slots.into_iter().filter_map(|slot| self.held(slot)).filter(wanted).map(|series| series.labels.clone()).collect(),
+            Candidates::All => self.slots.iter().flatten().map(|series| &**series).filter(wanted).map(|series| series.labels.clone()).collect(),
+        };
+        found.sort();
+        found
+    }
+
     pub(super) fn held(&self, slot: u32) -> Option<&HeldSeries> {
         self.slots.get(slot as usize)?.as_deref()
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// The labels of the series that all `matchers` match and that have a sample in `(start_ms, end_ms]`, in order.
+    pub fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<Labels> {
+        self.0.labels(matchers, start_ms, end_ms)
     }
 }
 
