@@ -25,7 +25,9 @@ pub mod duration;
 mod hex_escapes;
 pub mod inbox;
 mod net;
+pub mod proxy;
 pub mod sick;
+pub mod tls;
 pub mod venue;
 
 pub use tokio_util::sync::CancellationToken;

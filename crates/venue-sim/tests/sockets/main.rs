@@ -12,6 +12,8 @@ mod okx;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod support;
