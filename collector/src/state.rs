@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use marketdata::Pressure;
+
 use crate::clocks::SharedClock;
 use crate::config::Config;
 use crate::sink::Streams;
@@ -22,6 +24,7 @@ pub struct State {
     /// Monotonic milliseconds of the data loop's last tick.
     pulse: AtomicU64,
     phase: AtomicU8,
+    pressure: AtomicU8,
 }
 
 /// Phase of life.
@@ -42,7 +45,7 @@ impl State {
     /// For the streams of this configuration.
     pub fn new(config: &Config, clock: SharedClock) -> Arc<Self> {
         let streams = Arc::new(Stream::all_of(config));
-        Arc::new(Self { clock, streams, pulse: AtomicU64::new(0), phase: AtomicU8::new(Phase::Starting as u8) })
+        Arc::new(Self { clock, streams, pulse: AtomicU64::new(0), phase: AtomicU8::new(Phase::Starting as u8), pressure: AtomicU8::new(0) })
     }
 
     /// The data loop is alive.
@@ -60,6 +63,16 @@ impl State {
     /// Enters a phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// What the venues are to give up; each takes it over within a second.
+    pub fn set_pressure(&self, pressure: Pressure) {
+        self.pressure.store(pressure as u8, Ordering::Relaxed);
+    }
+
+    /// What the venues are to give up.
+    pub fn pressure(&self) -> Pressure {
+        Pressure::ALL.get(usize::from(self.pressure.load(Ordering::Relaxed))).copied().unwrap_or_default()
     }
 
     /// The phase.

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use marketdata::{Exchange, MarketType, RecordKind, StreamKind};
+use marketdata::{BookCondition, Exchange, MarketType, RecordKind};
 
 use crate::config::{Config, VenueConfig};
 
@@ -23,6 +23,7 @@ pub struct Stream {
     /// NATS subject.
     pub subject: String,
     state: AtomicU8,
+    condition: AtomicU8,
     /// Monotonic milliseconds of the last good record, plus one; 0: none yet.
     last_mono: AtomicU64,
     /// Unix milliseconds of the last good record.
@@ -41,28 +42,50 @@ pub enum StreamState {
     Waiting,
     /// Good data came, and nothing has gone wrong since.
     Live,
+    /// Not collected for a while, as the collector is short of something.
+    Paused,
 }
 
 // === impl Stream ===
 
 impl Stream {
-    /// Every stream of the configuration, in its order: of each symbol the book, then the trades.
+    /// Every stream of the configuration, in its order: of each symbol the book, the trades, then what is made of them.
     pub fn all_of(config: &Config) -> Vec<Self> {
         let mut all = Vec::new();
         for venue in &config.venues {
             for symbol in &venue.symbols {
-                for kind in StreamKind::ALL.into_iter().filter(|kind| *kind == StreamKind::Book || venue.trades) {
-                    all.push(Self::new((venue.exchange, venue.market_type), symbol, kind.into()));
-                }
+                let output = venue.output_of(symbol);
+                let leaves = |kind: &RecordKind| match kind {
+                    RecordKind::OrderBook => true,
+                    RecordKind::Trade => venue.trades,
+                    RecordKind::OrderBookDelta => output.delta.is_some(),
+                    preview => output.previews.has(*preview),
+                };
+                let place = (venue.exchange, venue.market_type);
+                all.extend(RecordKind::ALL.into_iter().filter(leaves).map(|kind| Self::new(place, symbol, kind)));
             }
         }
         all
     }
 
+    /// Whether its silence means something: those of books and trades. What is made of them is silent when they are, or by nature.
+    pub fn is_watched(&self) -> bool {
+        self.kind.is_watched()
+    }
+
     fn new((exchange, market_type): (Exchange, MarketType), symbol: &str, kind: RecordKind) -> Self {
         let subject = format!("{}.{}.{}.{symbol}", kind.as_str(), exchange.as_str(), market_type.as_str());
-        let state = AtomicU8::new(StreamState::Starting as u8);
-        Self { exchange, market_type, symbol: symbol.to_owned(), kind, subject, state, last_mono: AtomicU64::new(0), last_wall: AtomicU64::new(0) }
+        Self {
+            exchange,
+            market_type,
+            symbol: symbol.to_owned(),
+            kind,
+            subject,
+            state: AtomicU8::new(StreamState::Starting as u8),
+            condition: AtomicU8::new(BookCondition::Sound as u8),
+            last_mono: AtomicU64::new(0),
+            last_wall: AtomicU64::new(0),
+        }
     }
 
     /// Label values in the order exchange, `market_type`, symbol, kind.
@@ -90,10 +113,20 @@ impl Stream {
     /// What is known.
     pub fn state(&self) -> StreamState {
         let stored = self.state.load(Ordering::Relaxed);
-        [StreamState::Unknown, StreamState::Waiting, StreamState::Live]
+        [StreamState::Unknown, StreamState::Waiting, StreamState::Live, StreamState::Paused]
             .into_iter()
             .find(|state| *state as u8 == stored)
             .unwrap_or(StreamState::Starting)
+    }
+
+    /// Changes what is wrong with the sides of its book.
+    pub fn set_condition(&self, condition: BookCondition) {
+        self.condition.store(condition as u8, Ordering::Relaxed);
+    }
+
+    /// What is wrong with the sides of its book.
+    pub fn condition(&self) -> BookCondition {
+        BookCondition::ALL.get(usize::from(self.condition.load(Ordering::Relaxed))).copied().unwrap_or_default()
     }
 
     /// Since the last good record; `None`: none came yet.
@@ -118,6 +151,7 @@ impl StreamState {
             Self::Unknown => "unknown_symbol",
             Self::Waiting => "waiting",
             Self::Live => "live",
+            Self::Paused => "paused",
         }
     }
 }

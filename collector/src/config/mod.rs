@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use diagnostics::{Diagnostic, Lang, Severity, yaml};
 pub use environment::Environment;
-use marketdata::{Exchange, MarketType};
+use marketdata::{Exchange, FusionConfig, MarketType, Output};
 
 /// A validated configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub struct Config {
 }
 
 /// One venue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VenueConfig {
     /// Who runs it.
     pub exchange: Exchange,
@@ -49,19 +49,14 @@ pub struct VenueConfig {
     pub rest_url: Option<String>,
     /// Published levels a side.
     pub depth: u16,
-    /// How often books are published.
-    pub publish: Publish,
+    /// What leaves of a symbol, and how often.
+    pub output: Output,
+    /// The same for symbols that differ.
+    pub overrides: Vec<(String, Output)>,
+    /// How fusion is computed.
+    pub fusion: FusionConfig,
     /// Whether trades are collected.
     pub trades: bool,
-}
-
-/// How often the book of an instrument is published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Publish {
-    /// On every update.
-    Every,
-    /// At most once in this time, the newest state.
-    Conflated(Duration),
 }
 
 /// Where and how NATS is reached.
@@ -163,11 +158,13 @@ pub const CODES: &[(&str, &str, &str)] = &[
     ("W502", "An environment variable wins over this value of the file.", "环境变量优先于文件中的此值。"),
 ];
 
-// === impl Publish ===
+// === impl VenueConfig ===
 
-impl Publish {
-    /// Books at most every 100 ms: the pace at which the venues send.
-    pub const DEFAULT: Self = Self::Conflated(Duration::from_millis(100));
+impl VenueConfig {
+    /// What leaves of this symbol.
+    pub fn output_of(&self, symbol: &str) -> &Output {
+        self.overrides.iter().find(|(known, _)| known == symbol).map_or(&self.output, |(_, output)| output)
+    }
 }
 
 // === impl QueueConfig ===

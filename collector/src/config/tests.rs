@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use diagnostics::{Lang, render};
+use marketdata::{Priority, Publication, RecordKind};
 
 use super::*;
 
@@ -21,10 +22,32 @@ const SMALL: &str = "venues: [{name: binance, market: spot, symbols: [BTC-USDT]}
 fn a_venue_is_all_that_is_needed() {
     let config = sound(SMALL, &[]);
     let venue = &config.venues[0];
-    assert_eq!((venue.depth, venue.publish, venue.trades), (100, Publish::Conflated(Duration::from_millis(100)), true));
+    assert_eq!((venue.depth, venue.trades), (100, true));
+    assert_eq!(venue.output, marketdata::Output::DEFAULT);
+    assert_eq!(venue.output.previews.iter().collect::<Vec<_>>(), [RecordKind::Event], "events, and no other preview");
     assert_eq!(config.recorder.as_ref().map(|recorder| recorder.max_total), Some(256_000_000), "the recorder is the default without NATS");
     assert_eq!((config.http.health.port(), config.http.metrics.port()), (8087, 9092));
     assert!(config.http.health.ip().is_loopback() && config.http.metrics.ip().is_loopback());
+}
+
+#[test]
+fn a_symbol_may_differ_from_its_venue_in_what_leaves() {
+    let text = "venues:\n  - name: binance\n    market: spot\n    symbols: [BTC-USDT, ETH-USDT, PEPE-USDT]\n    publish: 250ms\n    large_trade: 100000\n    \
+        previews: [event, ofi]\n    overrides:\n      - {symbols: [BTC-USDT], publish: every, delta: every}\n      \
+        - {symbols: [PEPE-USDT], delta: 1s, previews: [], large_trade: 0, priority: low}\n    fusion: {ofi: 1, cvd: -0.5, half_life: 5m, warm_up: 30s}\n";
+    let config = sound(text, &[]);
+    let venue = &config.venues[0];
+    let (btc, eth, pepe) = (venue.output_of("BTC-USDT"), venue.output_of("ETH-USDT"), venue.output_of("PEPE-USDT"));
+    assert_eq!((btc.book, btc.delta), (Publication::EveryUpdate, Some(Publication::EveryUpdate)));
+    assert_eq!((btc.large_trade, btc.previews, btc.priority), (eth.large_trade, eth.previews, Priority::Normal), "the rest is the venue's");
+    assert_eq!((eth.book, eth.delta, eth.large_trade), (Publication::Conflated(Duration::from_millis(250)), None, Some(100_000)));
+    assert_eq!((pepe.book, pepe.delta), (eth.book, Some(Publication::Conflated(Duration::from_secs(1)))));
+    assert_eq!((pepe.large_trade, pepe.previews.iter().count(), pepe.priority), (None, 0, Priority::Low));
+    assert_eq!((venue.fusion.ofi, venue.fusion.cvd, venue.fusion.half_life.as_secs(), venue.fusion.warm_up), (1.0, -0.5, 300, 30));
+    let bad = "venues:\n  - name: binance\n    market: spot\n    symbols: [A-B]\n    delta: soon\n    previews: [ofy]\n    priority: high\n    fusion: {ofi: 1e9}\n    \
+        overrides: [{symbols: [C-D]}, {symbols: [A-B]}, {symbols: [A-B]}]\n";
+    let found: Vec<(&str, usize)> = load_with(bad, &[]).findings.iter().map(|finding| (finding.code, finding.place.unwrap().line)).collect();
+    assert_eq!(found, [("E501", 5), ("E503", 6), ("E503", 7), ("E503", 9), ("E504", 9), ("E502", 8)]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Codes: `E501` value not understood, `E502` out of limits, `E503` unknown name, `E504` given twice, `E505` nothing to do, `E506` environment
 //! variable not understood; `W501` environment variable without effect, `W502` overridden by the environment.
 
+mod outputs;
 mod service;
 mod sinks;
 mod venues;

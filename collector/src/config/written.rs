@@ -27,8 +27,37 @@ pub(super) struct Venue {
     pub(super) ws_url: Option<Spanned<String>>,
     pub(super) rest_url: Option<Spanned<String>>,
     pub(super) depth: Option<Spanned<u32>>,
-    pub(super) publish: Option<Spanned<String>>,
     pub(super) trades: Option<bool>,
+    pub(super) publish: Option<Spanned<String>>,
+    pub(super) delta: Option<Spanned<String>>,
+    pub(super) previews: Option<Vec<Spanned<String>>>,
+    pub(super) large_trade: Option<Spanned<u64>>,
+    pub(super) priority: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) overrides: Vec<Override>,
+    #[serde(default)]
+    pub(super) fusion: Fusion,
+}
+
+/// What leaves of some symbols, where it differs from the venue's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Override {
+    pub(super) symbols: Spanned<Vec<Spanned<String>>>,
+    pub(super) publish: Option<Spanned<String>>,
+    pub(super) delta: Option<Spanned<String>>,
+    pub(super) previews: Option<Vec<Spanned<String>>>,
+    pub(super) large_trade: Option<Spanned<u64>>,
+    pub(super) priority: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fusion {
+    pub(super) ofi: Option<Spanned<f64>>,
+    pub(super) cvd: Option<Spanned<f64>>,
+    pub(super) half_life: Option<Spanned<String>>,
+    pub(super) warm_up: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

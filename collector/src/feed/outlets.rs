@@ -1,11 +1,12 @@
 //! Where the records of a venue's instruments leave: encoded once, offered to the sinks, and books that were refused offered again in a newer state.
 //!
 //! Owns: per instrument its streams' places and metrics, and what is owed to which sink. Must not know: sockets.
+#![expect(clippy::indexing_slicing, reason = "arrays that are as long as the list of kinds, by the place of a kind in it")]
 
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{BookView, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message};
+use marketdata::{BookView, Event, EventKind, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message};
 
 use super::Shared;
 use super::publisher::{Origin, Refused};
@@ -23,17 +24,22 @@ pub(super) struct Outlets {
     /// Reused between records.
     payload: Vec<u8>,
     offer_again_at: Option<Duration>,
+    /// Events published so far: their sequence.
+    events: u64,
 }
 
 struct Outlet {
-    book: Way,
-    trade: Option<Way>,
+    /// By [`RecordKind::index`]; `None`: not published.
+    ways: [Option<Way>; RecordKind::ALL.len()],
     /// Sinks that refused the newest book.
     owed: Refused,
+    /// A sink refused a delta: the next, a whole image, is owed to all.
+    delta_owed: bool,
 }
 
 /// The way out of one stream.
 struct Way {
+    kind: RecordKind,
     /// Place in the table of streams.
     stream: usize,
     metrics: StreamMetrics,
@@ -43,8 +49,8 @@ struct Way {
 
 impl Outlets {
     pub(super) fn new(shared: Shared, config: &VenueConfig, instruments: &[Instrument]) -> Self {
-        let all = instruments.iter().filter_map(|instrument| Outlet::new(&shared, config, &instrument.symbol)).collect();
-        Self { shared, all, payload: Vec::with_capacity(16 << 10), offer_again_at: None }
+        let all = instruments.iter().map(|instrument| Outlet::new(&shared, config, &instrument.symbol)).collect();
+        Self { shared, all, payload: Vec::with_capacity(16 << 10), offer_again_at: None, events: 0 }
     }
 
     /// When refused books are to be offered again.
@@ -55,59 +61,128 @@ impl Outlets {
     /// Publishes the book as it is now.
     pub(super) fn book(&mut self, now: Now, (venue, id): (&Venue, InstrumentId), metrics: &VenueMetrics) {
         let Some(outlet) = self.all.get_mut(id.index()) else { return };
-        let Some(view) = venue.book(id) else { return };
+        let (Some(way), Some(view)) = (&outlet.ways[RecordKind::OrderBook.index()], venue.book(id)) else { return };
         self.payload.clear();
         message::encode_book(&view, now, &mut self.payload);
-        outlet.owed = self.shared.publisher.borrow_mut().offer(outlet.book.book(&view, now), &self.payload);
+        outlet.owed = self.shared.publisher.borrow_mut().offer(way.book(&view, now), &self.payload);
         if outlet.owed != 0 {
             self.offer_again_at.get_or_insert(now.mono + OFFER_AGAIN);
         }
-        outlet.book.passed(&self.shared, now);
+        way.passed(&self.shared, now);
         metrics.record(StreamKind::Book, now);
+    }
+
+    /// Publishes what changed in the book. A sink that refuses it has lost the chain, so the next one is the whole image, for all.
+    pub(super) fn delta(&mut self, now: Now, (venue, id): (&mut Venue, InstrumentId)) {
+        let Some(outlet) = self.all.get_mut(id.index()) else { return };
+        outlet.delta_owed = false;
+        let (Some(way), Some(delta)) = (&outlet.ways[RecordKind::OrderBookDelta.index()], venue.delta(now, id)) else { return };
+        self.payload.clear();
+        message::encode_delta(&delta, now, &mut self.payload);
+        let (sequence, event_ts_ms) = (delta.stamp.sequence, delta.stamp.event_ts_ms.unwrap_or(0));
+        let refused = self.shared.publisher.borrow_mut().offer(way.origin(sequence, event_ts_ms, now), &self.payload);
+        if refused != 0 {
+            venue.delta_lost(id);
+            outlet.delta_owed = true;
+            self.offer_again_at.get_or_insert(now.mono + OFFER_AGAIN);
+        }
+        way.passed(&self.shared, now);
+    }
+
+    /// Publishes a preview of the second that closed. A refusal is counted by the sink; the next second brings the next.
+    pub(super) fn preview(&mut self, now: Now, (venue, id): (&Venue, InstrumentId), kind: RecordKind) {
+        let Some(way) = self.all.get(id.index()).and_then(|outlet| outlet.ways[kind.index()].as_ref()) else { return };
+        let Some(view) = venue.preview(id) else { return };
+        self.payload.clear();
+        message::encode_preview(kind, &view, now, &mut self.payload);
+        let second = u64::try_from(view.bar.end_ms / 1_000).unwrap_or(0);
+        let _counted = self.shared.publisher.borrow_mut().offer(way.origin(second, view.bar.end_ms, now), &self.payload);
+        way.passed(&self.shared, now);
+    }
+
+    /// Publishes an event of an instrument; those of a venue as a whole have no subject.
+    pub(super) fn event(&mut self, now: Now, venue: &Venue, event: &Event) {
+        let Some(id) = event.instrument.filter(|_| is_news(&event.kind)) else { return };
+        let Some(way) = self.all.get(id.index()).and_then(|outlet| outlet.ways[RecordKind::Event.index()].as_ref()) else { return };
+        let Some(instrument) = venue.instrument(id) else { return };
+        self.events += 1;
+        self.payload.clear();
+        message::encode_event(event, instrument, now, &mut self.payload);
+        let _counted = self.shared.publisher.borrow_mut().offer(way.origin(self.events, now.wall_ms, now), &self.payload);
+        way.passed(&self.shared, now);
     }
 
     /// Publishes a trade. A refusal is counted by the sink: there is no newer state of a trade to make up for it.
     pub(super) fn trade(&mut self, now: Now, (instrument, trade): (&Instrument, &Trade), metrics: &VenueMetrics) {
-        let Some(way) = self.all.get(trade.instrument.index()).and_then(|outlet| outlet.trade.as_ref()) else { return };
+        let Some(way) = self.all.get(trade.instrument.index()).and_then(|outlet| outlet.ways[RecordKind::Trade.index()].as_ref()) else { return };
         self.payload.clear();
         message::encode_trade(trade, instrument, now, &mut self.payload);
-        let _counted = self.shared.publisher.borrow_mut().offer(way.trade(trade, now), &self.payload);
+        let _counted = self.shared.publisher.borrow_mut().offer(way.origin(trade.id, trade.event_ts_ms, now), &self.payload);
         way.passed(&self.shared, now);
         metrics.record(StreamKind::Trade, now);
     }
 
     /// Offers the newest state of refused books to the sinks that refused them.
-    pub(super) fn offer_owed(&mut self, now: Now, venue: &Venue) {
+    pub(super) fn offer_owed(&mut self, now: Now, venue: &mut Venue) {
         self.offer_again_at = None;
-        for (place, outlet) in (0_u16..).zip(&mut self.all).filter(|(_, outlet)| outlet.owed != 0) {
-            let Some(view) = venue.book(InstrumentId(place)) else {
-                // Not exact now: it is published when it is again.
-                outlet.owed = 0;
-                continue;
-            };
-            self.payload.clear();
-            message::encode_book(&view, now, &mut self.payload);
-            outlet.owed = self.shared.publisher.borrow_mut().offer_to(outlet.owed, outlet.book.book(&view, now), &self.payload);
-            if outlet.owed != 0 {
-                self.offer_again_at = Some(now.mono + OFFER_AGAIN);
+        for place in 0..self.all.len() {
+            let id = InstrumentId(u16::try_from(place).unwrap_or(u16::MAX));
+            self.offer_owed_book(now, venue, id);
+            if self.all.get(place).is_some_and(|outlet| outlet.delta_owed) {
+                self.delta(now, (venue, id));
             }
+        }
+    }
+
+    fn offer_owed_book(&mut self, now: Now, venue: &Venue, id: InstrumentId) {
+        let Some(outlet) = self.all.get_mut(id.index()).filter(|outlet| outlet.owed != 0) else { return };
+        let (Some(way), Some(view)) = (&outlet.ways[RecordKind::OrderBook.index()], venue.book(id)) else {
+            // Not exact now: it is published when it is again.
+            outlet.owed = 0;
+            return;
+        };
+        self.payload.clear();
+        message::encode_book(&view, now, &mut self.payload);
+        outlet.owed = self.shared.publisher.borrow_mut().offer_to(outlet.owed, way.book(&view, now), &self.payload);
+        if outlet.owed != 0 {
+            self.offer_again_at = Some(now.mono + OFFER_AGAIN);
         }
     }
 
     /// The book became exact, or stopped being so.
     pub(super) fn sync_changed(&self, id: InstrumentId, state: SyncState) {
-        let Some(outlet) = self.all.get(id.index()) else { return };
-        outlet.book.metrics.synced(state);
+        let Some(way) = self.all.get(id.index()).and_then(|outlet| outlet.ways[RecordKind::OrderBook.index()].as_ref()) else { return };
+        way.metrics.synced(state);
         if state != SyncState::Synced {
-            self.shared.set_state(outlet.book.stream, StreamState::Waiting);
+            self.set_state(id, StreamState::Waiting);
         }
+    }
+
+    /// The instrument is not collected for a while.
+    pub(super) fn paused(&self, id: InstrumentId) {
+        self.set_state(id, StreamState::Paused);
+    }
+
+    fn set_state(&self, id: InstrumentId, state: StreamState) {
+        let Some(outlet) = self.all.get(id.index()) else { return };
+        // A resync is of the book alone; a pause, and its end, are of all that comes from the venue.
+        let concerned = |way: &&Way| way.kind == RecordKind::OrderBook || state == StreamState::Paused || self.is_paused(way.stream);
+        for way in outlet.ways.iter().flatten().filter(concerned) {
+            self.shared.set_state(way.stream, state);
+        }
+    }
+
+    fn is_paused(&self, stream: usize) -> bool {
+        self.shared.state.streams.get(stream).is_some_and(|stream| stream.state() == StreamState::Paused)
     }
 
     /// Copies the core's figures to metrics.
     pub(super) fn show(&mut self, status_of: impl Fn(InstrumentId) -> Option<InstrumentStatus>) {
         for (place, outlet) in (0_u16..).zip(&mut self.all) {
-            if let Some(status) = status_of(InstrumentId(place)) {
-                outlet.book.metrics.refresh(&status);
+            let (Some(way), Some(status)) = (&mut outlet.ways[RecordKind::OrderBook.index()], status_of(InstrumentId(place))) else { continue };
+            way.metrics.refresh(&status);
+            if let Some(stream) = self.shared.state.streams.get(way.stream) {
+                stream.set_condition(status.condition);
             }
         }
     }
@@ -116,13 +191,13 @@ impl Outlets {
 // === impl Outlet ===
 
 impl Outlet {
-    fn new(shared: &Shared, config: &VenueConfig, symbol: &str) -> Option<Self> {
+    fn new(shared: &Shared, config: &VenueConfig, symbol: &str) -> Self {
         let way = |kind| {
             let streams = &shared.state.streams;
             let stream = streams.iter().position(|stream| stream.is_of(config) && stream.symbol == symbol && stream.kind == kind)?;
-            Some(Way { stream, metrics: StreamMetrics::new(streams, stream, &shared.registry)? })
+            Some(Way { kind, stream, metrics: StreamMetrics::new(streams, stream, &shared.registry)? })
         };
-        Some(Self { book: way(RecordKind::OrderBook)?, trade: way(RecordKind::Trade), owed: 0 })
+        Self { ways: RecordKind::ALL.map(way), owed: 0, delta_owed: false }
     }
 }
 
@@ -130,12 +205,11 @@ impl Outlet {
 
 impl Way {
     fn book(&self, view: &BookView<'_>, now: Now) -> Origin {
-        let (sequence, event_ts_ms) = (view.stamp.sequence, view.stamp.event_ts_ms.unwrap_or(0));
-        Origin { stream: self.stream, kind: RecordKind::OrderBook, sequence, event_ts_ms, at: now.mono }
+        self.origin(view.stamp.sequence, view.stamp.event_ts_ms.unwrap_or(0), now)
     }
 
-    fn trade(&self, trade: &Trade, now: Now) -> Origin {
-        Origin { stream: self.stream, kind: RecordKind::Trade, sequence: trade.id, event_ts_ms: trade.event_ts_ms, at: now.mono }
+    fn origin(&self, sequence: u64, event_ts_ms: i64, now: Now) -> Origin {
+        Origin { stream: self.stream, kind: self.kind, sequence, event_ts_ms, at: now.mono }
     }
 
     /// A record left: the stream is fresh.
@@ -145,4 +219,9 @@ impl Way {
             stream.touch(now);
         }
     }
+}
+
+/// Whether consumers are told; how a book is brought about, and frames that could not be read, are for the log.
+const fn is_news(kind: &EventKind) -> bool {
+    !matches!(kind, EventKind::Refresh | EventKind::SnapshotRetry(_) | EventKind::Malformed)
 }

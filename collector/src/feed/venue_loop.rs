@@ -8,7 +8,7 @@ use clock::Now;
 use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Aborted, LocalBoxFuture, abortable};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use marketdata::{ConnId, Effect, Event, EventKind, FetchId, Input, Publication, Response, SnapshotTrouble, SyncState, Tuning, Venue, VenueKind};
+use marketdata::{ConnId, Effect, Event, EventKind, FetchId, Input, Pressure, Response, SnapshotTrouble, SyncState, Tuning, Venue, VenueKind};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
@@ -16,7 +16,7 @@ use super::listing::{self, Found};
 use super::network::{ConnectError, Link, Reply, RestFailure, Wire};
 use super::outlets::Outlets;
 use super::venue_metrics::{StreamMetrics, VenueMetrics};
-use crate::config::{Publish, VenueConfig};
+use crate::config::VenueConfig;
 use crate::stream::StreamState;
 
 /// Frames handled before the loop looks at its timers again.
@@ -86,10 +86,9 @@ impl VenueLoop {
             ws_url: config.ws_url.clone().unwrap_or_else(|| kind.default_ws_url().to_owned()),
             rest_url: config.rest_url.clone().unwrap_or_else(|| kind.default_rest_url().to_owned()),
             depth: usize::from(config.depth),
-            publication: match config.publish {
-                Publish::Every => Publication::EveryUpdate,
-                Publish::Conflated(interval) => Publication::Conflated(interval),
-            },
+            output: config.output,
+            overrides: config.overrides.iter().map(|(symbol, output)| (symbol.as_str().into(), *output)).collect(),
+            fusion: config.fusion,
             trades: config.trades,
             tuning: Tuning { jitter_seed: random(), ..Tuning::of(kind) },
         };
@@ -134,7 +133,7 @@ impl VenueLoop {
 
     /// Closes all connections in order.
     async fn shut(&mut self) {
-        self.outlets.offer_owed(self.now(), &self.venue);
+        self.outlets.offer_owed(self.now(), &mut self.venue);
         for (_, aborting) in self.connecting.drain(..) {
             aborting.abort();
         }
@@ -156,10 +155,11 @@ impl VenueLoop {
     fn time_passed(&mut self) {
         let now = self.now();
         if self.outlets.offer_again_at().is_some_and(|at| at <= now.mono) {
-            self.outlets.offer_owed(now, &self.venue);
+            self.outlets.offer_owed(now, &mut self.venue);
         }
         if self.figures_at <= now.mono {
             self.outlets.show(|id| self.venue.status(id));
+            self.set_pressure(self.shared.state.pressure());
             self.figures_at = now.mono + FIGURES;
         }
         self.handle(Input::Timeout);
@@ -259,7 +259,12 @@ impl VenueLoop {
                     self.outlets.trade(now, (instrument, &trade), &self.metrics);
                 }
             }
-            Effect::Event(event) => self.note(&event),
+            Effect::Delta { instrument } => self.outlets.delta(now, (&mut self.venue, instrument)),
+            Effect::Preview { instrument, kind } => self.outlets.preview(now, (&self.venue, instrument), kind),
+            Effect::Event(event) => {
+                self.note(&event);
+                self.outlets.event(now, &self.venue, &event);
+            }
             Effect::Connect { conn, url } => {
                 let (attempt, abort) = abortable(self.shared.network.connector.connect(url));
                 self.connecting.push((conn, abort));
@@ -273,6 +278,18 @@ impl VenueLoop {
                 self.jobs.push(request.map(move |outcome| Done::Fetched(fetch, begun.elapsed(), outcome)).boxed_local());
             }
         }
+    }
+
+    /// Gives up more, or takes back.
+    fn set_pressure(&mut self, pressure: Pressure) {
+        self.metrics.pressure(pressure);
+        let now = self.now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.venue.set_pressure(now, pressure, &mut effects);
+        for effect in effects.drain(..) {
+            self.carry_out(now, effect);
+        }
+        self.effects = effects;
     }
 
     fn send(&mut self, conn: ConnId, text: String) {
@@ -306,19 +323,26 @@ impl VenueLoop {
         let venue = self.venue.config().kind.as_str();
         let symbol = symbol.unwrap_or("-");
         match event.kind {
-            EventKind::Synced | EventKind::Connected(_) | EventKind::Fresh(_) | EventKind::HandOverStarted(_) | EventKind::HandOverDone => {
+            EventKind::Synced
+            | EventKind::Connected(_)
+            | EventKind::Fresh(_)
+            | EventKind::HandOverStarted(_)
+            | EventKind::HandOverDone
+            | EventKind::Resumed(_)
+            | EventKind::Pressure(Pressure::Normal) => {
                 tracing::info!(venue, symbol, event = event.kind.as_str(), reason = event.kind.reason(), "{}", event.kind);
             }
             EventKind::Malformed => {
                 let frame = self.venue.malformed().last().unwrap_or_default();
                 tracing::warn!(venue, symbol, event = event.kind.as_str(), frame, "{}", event.kind);
             }
-            EventKind::Refresh => tracing::debug!(venue, symbol, event = event.kind.as_str(), "{}", event.kind),
+            EventKind::Refresh | EventKind::LargeTrade(_) => tracing::debug!(venue, symbol, event = event.kind.as_str(), "{}", event.kind),
             _ => tracing::warn!(venue, symbol, event = event.kind.as_str(), reason = event.kind.reason(), "{}", event.kind),
         }
         match (event.instrument, event.kind) {
             (Some(id), EventKind::Synced) => self.outlets.sync_changed(id, SyncState::Synced),
-            (Some(id), EventKind::Resync(_)) => self.outlets.sync_changed(id, SyncState::Syncing),
+            (Some(id), EventKind::Resync(_) | EventKind::Resumed(_)) => self.outlets.sync_changed(id, SyncState::Syncing),
+            (Some(id), EventKind::Paused(_)) => self.outlets.paused(id),
             _ => {}
         }
     }

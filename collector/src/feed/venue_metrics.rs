@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{EventKind, InstrumentStatus, RecordKind, StreamKind, SyncState};
+use marketdata::{BookCondition, EventKind, InstrumentStatus, Pressure, RecordKind, StreamKind, SyncState};
 
 use crate::config::VenueConfig;
 use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
@@ -21,11 +21,13 @@ pub(super) struct VenueMetrics {
     bytes: Counter,
     snapshot_duration: Histogram,
     last_success: [Gauge; 2],
+    pressure: Gauge,
 }
 
 /// Handles of one stream.
 pub(super) struct StreamMetrics {
-    last_data: Gauge,
+    /// Only of streams whose silence means something.
+    last_data: Option<Gauge>,
     records: Counter,
     /// Only of books.
     book: Option<BookMetrics>,
@@ -36,6 +38,9 @@ struct BookMetrics {
     updates: Counter,
     last_update: Gauge,
     levels: Gauge,
+    /// Each but [`BookCondition::Sound`].
+    conditions: Vec<(BookCondition, Gauge)>,
+    paused: Gauge,
     deltas: Counter,
     deltas_seen: u64,
 }
@@ -54,8 +59,13 @@ impl VenueMetrics {
             bytes: registry.counter(&names::WEBSOCKET_BYTES, &labels),
             snapshot_duration: registry.histogram(&names::SNAPSHOT_DURATION, &labels),
             last_success: StreamKind::ALL.map(|kind| registry.gauge(&names::LAST_SUCCESS, &[labels[0], kind.as_str()])),
+            pressure: registry.gauge(&names::PRESSURE, &labels),
             registry: Arc::clone(registry),
         }
+    }
+
+    pub(super) fn pressure(&self, pressure: Pressure) {
+        self.pressure.set_count(pressure.index());
     }
 
     pub(super) fn message(&self, bytes: usize) {
@@ -112,21 +122,31 @@ impl StreamMetrics {
         let stream = streams.get(place)?;
         let labels = stream.labels();
         let [exchange, market_type, symbol, _] = labels;
-        registry.gauge(&names::STREAM_EXPECTED, &labels).set(1.0);
+        let last_data = stream.is_watched().then(|| {
+            registry.gauge(&names::STREAM_EXPECTED, &labels).set(1.0);
+            registry.gauge(&names::STREAM_LAST_DATA, &labels)
+        });
+        let odd = BookCondition::ALL.into_iter().filter(|condition| *condition != BookCondition::Sound);
         let of_book = [exchange, market_type, symbol];
         let book = (stream.kind == RecordKind::OrderBook).then(|| BookMetrics {
             synced: registry.gauge(&names::BOOK_SYNCED, &of_book),
             updates: registry.counter(&names::BOOK_UPDATES, &of_book),
             last_update: registry.gauge(&names::BOOK_LAST_UPDATE, &of_book),
             levels: registry.gauge(&names::BOOK_LEVELS, &of_book),
+            conditions: odd
+                .map(|condition| (condition, registry.gauge(&names::BOOK_CONDITION, &[exchange, market_type, symbol, condition.as_str()])))
+                .collect(),
+            paused: registry.gauge(&names::PAUSED, &of_book),
             deltas: registry.counter(&names::BOOK_DELTAS, &of_book),
             deltas_seen: 0,
         });
-        Some(Self { last_data: registry.gauge(&names::STREAM_LAST_DATA, &labels), records: registry.counter(&names::STREAM_RECORDS, &labels), book })
+        Some(Self { last_data, records: registry.counter(&names::STREAM_RECORDS, &labels), book })
     }
 
     pub(super) fn record(&self, now: Now) {
-        self.last_data.set(seconds(now));
+        if let Some(last_data) = &self.last_data {
+            last_data.set(seconds(now));
+        }
         self.records.inc();
         if let Some(book) = &self.book {
             book.updates.inc();
@@ -144,6 +164,10 @@ impl StreamMetrics {
         self.synced(status.state);
         if let Some(book) = &mut self.book {
             book.levels.set_count(status.levels.0 + status.levels.1);
+            for (condition, gauge) in &book.conditions {
+                gauge.set(if *condition == status.condition { 1.0 } else { 0.0 });
+            }
+            book.paused.set(if status.paused { 1.0 } else { 0.0 });
             book.deltas.add(status.deltas.saturating_sub(book.deltas_seen));
             book.deltas_seen = status.deltas;
         }

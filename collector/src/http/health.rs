@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::RecordKind;
+use marketdata::{BookCondition, RecordKind};
 use serde_json::{Value, json};
 
 use crate::metrics::process::Reading;
@@ -124,7 +124,7 @@ impl Health {
             Some("loop_stuck")
         } else if !self.some_sink_up() {
             Some("no_sink")
-        } else if !self.state.streams.iter().any(|stream| is_fresh(stream, now)) {
+        } else if !self.state.streams.iter().any(|stream| is_watched(stream) && is_fresh(stream, now)) {
             Some("no_data")
         } else {
             None
@@ -132,11 +132,12 @@ impl Health {
     }
 
     fn verdict(&self, checks: &BTreeMap<String, Check>, now: Now) -> Verdict {
-        let fresh = self.state.streams.iter().filter(|stream| is_fresh(stream, now)).count();
+        let watched = self.state.streams.iter().filter(|stream| is_watched(stream));
+        let (all, fresh) = watched.fold((0, 0), |(all, fresh), stream| (all + 1, fresh + usize::from(is_fresh(stream, now))));
         if self.state.stall() >= LOOP_STUCK || fresh == 0 || !self.some_sink_up() {
             return Verdict::Unhealthy;
         }
-        let all_well = fresh == self.state.streams.len() && checks.values().all(|check| check.verdict == Verdict::Healthy);
+        let all_well = fresh == all && checks.values().all(|check| check.verdict == Verdict::Healthy);
         if all_well { Verdict::Healthy } else { Verdict::Degraded }
     }
 
@@ -228,7 +229,9 @@ impl Check {
 
     /// As the old rules: all fresh healthy, some degraded, none unhealthy.
     fn books(streams: &Streams, now: Now) -> Self {
-        let books: Vec<&Stream> = streams.iter().filter(|stream| stream.kind == RecordKind::OrderBook).collect();
+        let books: Vec<&Stream> = streams.iter().filter(|stream| stream.kind == RecordKind::OrderBook && is_watched(stream)).collect();
+        let odd: BTreeMap<&str, &str> =
+            books.iter().filter(|book| book.condition() != BookCondition::Sound).map(|book| (book.subject.as_str(), book.condition().as_str())).collect();
         let stale: Vec<&str> = books.iter().filter(|stream| !is_fresh(stream, now)).map(|stream| stream.subject.as_str()).collect();
         let verdict = match stale.len() {
             0 => Verdict::Healthy,
@@ -238,7 +241,7 @@ impl Check {
         Self::new(
             verdict,
             format!("{} of {} books are not fresh", stale.len(), books.len()),
-            json!({"active_symbols": books.len() - stale.len(), "stale": stale}),
+            json!({"active_symbols": books.len() - stale.len(), "stale": stale, "conditions": odd}),
         )
     }
 
@@ -254,6 +257,11 @@ impl Check {
     }
 }
 
+/// Whether its age says something about the collector's health.
+fn is_watched(stream: &Stream) -> bool {
+    stream.is_watched() && stream.state() != StreamState::Paused
+}
+
 fn is_fresh(stream: &Stream, now: Now) -> bool {
     stream.age(now).is_some_and(|age| age < STALE)
 }
@@ -261,23 +269,29 @@ fn is_fresh(stream: &Stream, now: Now) -> bool {
 fn stream_entry(stream: &Stream, now: Now) -> Value {
     let status = match (stream.age(now), stream.state()) {
         (_, StreamState::Unknown) => "unknown_symbol",
+        (_, StreamState::Paused) => "paused",
+        (None, _) if !stream.is_watched() => "quiet",
         (None, _) => "never_came",
-        (Some(age), _) if age >= STALE => "stale",
+        (Some(age), _) if age >= STALE => if stream.is_watched() { "stale" } else { "quiet" },
         (Some(_), StreamState::Waiting) => "resyncing",
         (Some(_), _) => "healthy",
     };
-    json!({
+    let mut entry = json!({
         "subject": stream.subject,
         "status": status,
         "state": stream.state().as_str(),
         "age_seconds": stream.age(now).map(|age| rounded(age.as_secs_f64())),
-    })
+    });
+    if let (Some(entry), RecordKind::OrderBook) = (entry.as_object_mut(), stream.kind) {
+        entry.insert("book".to_owned(), stream.condition().as_str().into());
+    }
+    entry
 }
 
 /// Per kind and exchange, as the old page had it: the freshest record speaks for the exchange.
 fn coverage(streams: &Streams, now: Now) -> Value {
     let mut by_kind: BTreeMap<&str, BTreeMap<&str, Vec<&Stream>>> = BTreeMap::new();
-    for stream in streams.iter() {
+    for stream in streams.iter().filter(|stream| is_watched(stream)) {
         let [exchange, _, _, kind] = stream.labels();
         by_kind.entry(kind).or_default().entry(exchange).or_default().push(stream);
     }

@@ -90,6 +90,9 @@ catalogue! {
     BOOK_LAST_UPDATE = Gauge, "marketprism_last_orderbook_update_timestamp" ["exchange", "market_type", "symbol"] "Unix time of the last published order book.";
     BOOK_DELTAS = Counter, "collector_book_deltas_total" ["exchange", "market_type", "symbol"] "Changes of the book received; against marketprism_orderbook_updates_total this shows the conflation.";
     BOOK_LEVELS = Gauge, "marketprism_orderbook_depth_levels" ["exchange", "market_type", "symbol"] "Levels held of this book, both sides together.";
+    BOOK_CONDITION = Gauge, "collector_book_condition" ["exchange", "market_type", "symbol", "condition"] "1 for what is wrong with the book's sides now (empty_bids, empty_asks, empty, crossed), else 0; such a book is not published.";
+    PAUSED = Gauge, "collector_instrument_paused" ["exchange", "market_type", "symbol"] "1 while an instrument of low priority is not collected because the collector is short of something.";
+    PRESSURE = Gauge, "collector_pressure_step" ["exchange", "market_type"] "What the venue's loop gives up now: 0 nothing, 1 previews, 2 also the pace of books, 3 also instruments of low priority.";
     ORDERBOOK_OBJECTS = Gauge, "collector_orderbook_objects" [] "Order books held in memory.";
     RESYNCS = Counter, "collector_resyncs_total" ["exchange", "market_type", "symbol", "reason"] "Books that were declared invalid and synchronised again, by named reason.";
     RESYNC_COUNT = Counter, "marketprism_orderbook_resync_count" ["exchange"] "Resynchronisations of the venue's books (old name).";

@@ -176,7 +176,7 @@ impl Ladder {
 }
 
 /// Rises towards the best level on both sides.
-const fn rank(side: Side, price: Price) -> i64 {
+pub(crate) const fn rank(side: Side, price: Price) -> i64 {
     match side {
         Side::Bid => price.0,
         Side::Ask => -price.0,

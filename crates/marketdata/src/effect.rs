@@ -6,7 +6,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::instrument::InstrumentId;
+use crate::kind::RecordKind;
 use crate::message::Trade;
+use crate::venue::Pressure;
 
 /// One connection attempt; never used again after it ended, so that late frames of an old connection are recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +110,18 @@ pub enum Effect {
         /// Which.
         instrument: InstrumentId,
     },
+    /// Publish what changed in this instrument's book since the delta before: take [`Venue::delta`](crate::Venue::delta) before the next input.
+    Delta {
+        /// Which.
+        instrument: InstrumentId,
+    },
+    /// Publish a preview of the second that has closed: read [`Venue::preview`](crate::Venue::preview) before the next input.
+    Preview {
+        /// Which instrument's.
+        instrument: InstrumentId,
+        /// Which of its kinds.
+        kind: RecordKind,
+    },
     /// Publish this trade.
     Trade(Trade),
     /// Something worth a log line and a count.
@@ -163,6 +177,14 @@ pub enum EventKind {
     HandOverDone,
     /// The venue limits our REST requests; none is sent for this long.
     RestLimited(Duration),
+    /// A trade worth as much as is configured to be told.
+    LargeTrade(Trade),
+    /// The collector gives up comfort to stay within its budget, or takes it back.
+    Pressure(Pressure),
+    /// An instrument of low priority is not collected for a while.
+    Paused(Reason),
+    /// It is collected again.
+    Resumed(Reason),
 }
 
 /// Kind of stream of an instrument.
@@ -201,6 +223,8 @@ pub enum Reason {
     ServerShutdown,
     /// Replaced before the venue's limit on a connection's life.
     AgeLimit,
+    /// The collector is short of something; see [`Pressure`].
+    Pressure,
 }
 
 /// Why a snapshot could not be used.
@@ -258,13 +282,22 @@ impl EventKind {
             EventKind::HandOverStarted(_) => "hand_over_started",
             EventKind::HandOverDone => "hand_over_done",
             EventKind::RestLimited(_) => "rest_limited",
+            EventKind::LargeTrade(_) => "large_trade",
+            EventKind::Pressure(_) => "pressure",
+            EventKind::Paused(_) => "paused",
+            EventKind::Resumed(_) => "resumed",
         }
     }
 
     /// The reason word, or the stream's kind, or nothing.
     pub const fn reason(&self) -> &'static str {
         match self {
-            EventKind::Disconnected(_, reason) | EventKind::Resync(reason) | EventKind::HandOverStarted(reason) => reason.as_str(),
+            EventKind::Disconnected(_, reason)
+            | EventKind::Resync(reason)
+            | EventKind::HandOverStarted(reason)
+            | EventKind::Paused(reason)
+            | EventKind::Resumed(reason) => reason.as_str(),
+            EventKind::Pressure(level) => level.as_str(),
             EventKind::SnapshotRetry(trouble) => trouble.as_str(),
             EventKind::NoFirstData(kind) | EventKind::Stale(kind) | EventKind::Fresh(kind) | EventKind::Refused(kind) => kind.as_str(),
             _ => "",
@@ -308,7 +341,7 @@ impl StreamKind {
 
 impl Reason {
     /// All, in the order of [`index`](Self::index).
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::Gap,
         Reason::Crossed,
         Reason::Malformed,
@@ -321,6 +354,7 @@ impl Reason {
         Reason::NoData,
         Reason::ServerShutdown,
         Reason::AgeLimit,
+        Reason::Pressure,
     ];
 
     /// The word, the same everywhere.
@@ -338,6 +372,7 @@ impl Reason {
             Reason::NoData => "no_data",
             Reason::ServerShutdown => "server_shutdown",
             Reason::AgeLimit => "age_limit",
+            Reason::Pressure => "pressure",
         }
     }
 

@@ -25,6 +25,10 @@ pub enum RecordKind {
     Event,
 }
 
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordKinds(u16);
+
 // === impl RecordKind ===
 
 impl RecordKind {
@@ -54,14 +58,46 @@ impl RecordKind {
         }
     }
 
+    /// Those that are computed here, once a second or when something happens; each can be switched on and off.
+    pub const PREVIEWS: [RecordKind; 5] =
+        [RecordKind::Ofi, RecordKind::Cvd, RecordKind::Fusion, RecordKind::Feature, RecordKind::Event];
+
     /// Place in [`ALL`](Self::ALL).
     pub const fn index(self) -> usize {
         self as usize
     }
 
+    /// Whether its silence means something: a book or trades that stay away are missed. The other kinds follow from these, or are silent by nature.
+    pub const fn is_watched(self) -> bool {
+        matches!(self, RecordKind::OrderBook | RecordKind::Trade)
+    }
+
     /// Whether it comes from the venue and must never be lost; the others are previews, computed from them, and may be shed.
     pub const fn is_authoritative(self) -> bool {
         matches!(self, RecordKind::OrderBook | RecordKind::Trade | RecordKind::OrderBookDelta)
+    }
+}
+
+// === impl RecordKinds ===
+
+impl RecordKinds {
+    /// None.
+    pub const NONE: RecordKinds = RecordKinds(0);
+
+    /// These and this one.
+    #[must_use]
+    pub const fn with(self, kind: RecordKind) -> Self {
+        Self(self.0 | 1 << kind.index())
+    }
+
+    /// Whether this one is among them.
+    pub const fn has(self, kind: RecordKind) -> bool {
+        self.0 & 1 << kind.index() != 0
+    }
+
+    /// Them, in the order of [`RecordKind::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = RecordKind> {
+        RecordKind::ALL.into_iter().filter(move |kind| self.has(*kind))
     }
 }
 
@@ -84,6 +120,13 @@ mod tests {
             assert_eq!(kind.index(), place);
             assert!(RecordKind::ALL[..place].iter().all(|other| other.as_str() != kind.as_str()));
         }
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_into_it() {
+        let set = RecordKinds::NONE.with(RecordKind::Event).with(RecordKind::Ofi).with(RecordKind::Ofi);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [RecordKind::Ofi, RecordKind::Event]);
+        assert!(RecordKind::PREVIEWS.iter().all(|kind| !kind.is_authoritative() && !RecordKinds::NONE.has(*kind)));
     }
 
     #[test]

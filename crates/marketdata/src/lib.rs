@@ -13,6 +13,8 @@
 //!  Effect::Close{conn,reason}  close it (answer optional; the id is never used again)
 //!  Effect::Fetch{fetch,url}    one GET, no retry           → Input::Fetched{fetch,..} | Input::FetchFailed{fetch,..}
 //!  Effect::Book{instrument}    publish: read `venue.book(instrument)` now, encode with `message::encode_book`
+//!  Effect::Delta{instrument}   publish: take `venue.delta(instrument)` now, encode with `message::encode_delta`
+//!  Effect::Preview{..}         publish: read `venue.preview(instrument)` now, encode with `message::encode_preview`
 //!  Effect::Trade(trade)        publish: encode with `message::encode_trade`
 //!  Effect::Event(event)        log and count: `event.kind.as_str()`, `event.kind.reason()`
 //! ```
@@ -31,11 +33,13 @@
 #![forbid(unsafe_code)]
 
 pub mod book;
+pub mod delta;
 pub mod effect;
 pub mod feed;
 pub mod instrument;
 pub mod kind;
 pub mod message;
+pub mod preview;
 pub mod price;
 pub mod sequence;
 mod session;
@@ -43,11 +47,14 @@ mod sync;
 pub mod venue;
 
 pub use book::{Book, DepthBounds, Level, Side};
+pub use delta::{BookDelta, DeltaForm};
 pub use effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Reason, Response, SnapshotTrouble, StreamKind};
 pub use instrument::{Exchange, Instrument, InstrumentId, Listing, MarketType};
-pub use kind::RecordKind;
+pub use kind::{RecordKind, RecordKinds};
 pub use message::{BookView, Stamp, Trade};
+pub use preview::fusion::FusionConfig;
+pub use preview::{Bar, PreviewView};
 pub use price::{NumberError, Price, Quantity, Scale};
 pub use session::SilenceBounds;
 pub use sync::{BufferBounds, SyncState};
-pub use venue::{InstrumentStatus, Publication, TradeCounts, Tuning, Venue, VenueConfig, VenueError, VenueKind, VenueStats};
+pub use venue::{BookCondition, InstrumentStatus, Output, Pressure, Priority, Publication, TradeCounts, Tuning, Venue, VenueConfig, VenueError, VenueKind, VenueStats};

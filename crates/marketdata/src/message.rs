@@ -6,12 +6,18 @@
 //! Differences from the old publisher, on purpose: `symbol` is the normalised one everywhere and the venue's own is `venue_symbol`;
 //! `standardized_at` (a text form of `ts_ms` that no consumer reads) is not sent.
 
+pub(crate) mod json;
+
 use clock::Now;
 
 use crate::book::{Book, Level, Side};
+use crate::delta::BookDelta;
 use crate::instrument::{Instrument, InstrumentId};
 use crate::kind::RecordKind;
+use crate::message::json::{integer, key, number, optional, quoted_number, signed, text_field, yes_or_no};
 use crate::price::{Price, Quantity, Scale};
+
+pub use crate::preview::wire::{encode_event, encode_preview};
 
 /// The first N levels of a book, to be encoded.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +84,18 @@ impl BookView<'_> {
     }
 }
 
+// === impl Trade ===
+
+impl Trade {
+    /// What the taker did: `buy` or `sell`.
+    pub const fn taker_word(&self) -> &'static str {
+        match self.taker {
+            Side::Bid => "buy",
+            Side::Ask => "sell",
+        }
+    }
+}
+
 // === encoding ===
 
 /// Appends `<kind>.<exchange>.<market_type>.<symbol>`, e.g. `orderbook.binance.spot.BTC-USDT`.
@@ -109,26 +127,36 @@ pub fn encode_book(view: &BookView<'_>, now: Now, out: &mut Vec<u8>) {
     signed("event_ts_ms", stamp.event_ts_ms, out);
     signed("collected_ts_ms", Some(stamp.received_ms), out);
     optional("depth_levels", u64::try_from(view.depth).ok(), out);
-    flag("complete", if view.complete() { "true" } else { "false" }, out);
-    flag("confirmed", if view.confirmed { "true" } else { "false" }, out);
-    side("bids", view, Side::Bid, out);
-    side("asks", view, Side::Ask, out);
+    yes_or_no("complete", view.complete(), out);
+    yes_or_no("confirmed", view.confirmed, out);
+    levels("bids", view.instrument, view.levels(Side::Bid), out);
+    levels("asks", view.instrument, view.levels(Side::Ask), out);
+    out.push(b'}');
+}
+
+/// Appends one JSON object: what changed in a book. `now` becomes `ts_ms`, the publishing time.
+pub fn encode_delta(delta: &BookDelta<'_>, now: Now, out: &mut Vec<u8>) {
+    let stamp = delta.stamp;
+    head(RecordKind::OrderBookDelta, delta.instrument, now, out);
+    text_field("update_type", delta.form.as_str(), out);
+    optional("prev_sequence", delta.previous, out);
+    optional("sequence", Some(stamp.sequence), out);
+    signed("event_ts_ms", stamp.event_ts_ms, out);
+    signed("collected_ts_ms", Some(stamp.received_ms), out);
+    optional("depth_levels", u64::try_from(delta.depth).ok(), out);
+    yes_or_no("complete", delta.complete, out);
+    levels("bids", delta.instrument, delta.bids.iter().copied(), out);
+    levels("asks", delta.instrument, delta.asks.iter().copied(), out);
     out.push(b'}');
 }
 
 /// Appends one JSON object: a trade. `now` becomes `ts_ms`, the publishing time.
 pub fn encode_trade(trade: &Trade, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
     head(RecordKind::Trade, instrument, now, out);
-    key("price", out);
-    quoted_number(instrument.price, trade.price.0, out);
-    key("quantity", out);
-    quoted_number(instrument.quantity, trade.quantity.0, out);
-    let (taker, maker) = match trade.taker {
-        Side::Bid => ("buy", "false"),
-        Side::Ask => ("sell", "true"),
-    };
-    text_field("side", taker, out);
-    flag("is_maker", maker, out);
+    number("price", instrument.price, trade.price.0, out);
+    number("quantity", instrument.quantity, trade.quantity.0, out);
+    text_field("side", trade.taker_word(), out);
+    yes_or_no("is_maker", trade.taker == Side::Ask, out);
     key("trade_id", out);
     out.push(b'"');
     integer(trade.id, out);
@@ -140,7 +168,7 @@ pub fn encode_trade(trade: &Trade, instrument: &Instrument, now: Now, out: &mut 
     out.push(b'}');
 }
 
-fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
+pub(crate) fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"exchange\":\"");
     out.extend_from_slice(instrument.exchange.as_str().as_bytes());
     out.push(b'"');
@@ -155,16 +183,16 @@ fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) 
     signed("ts_ms", Some(now.wall_ms), out);
 }
 
-fn side(name: &str, view: &BookView<'_>, which: Side, out: &mut Vec<u8>) {
+fn levels(name: &str, instrument: &Instrument, levels: impl Iterator<Item = Level>, out: &mut Vec<u8>) {
     key(name, out);
     out.push(b'[');
     let mut first = true;
-    for level in view.levels(which) {
+    for level in levels {
         out.extend_from_slice(if first { b"[" } else { b",[" });
         first = false;
-        quoted_number(view.instrument.price, level.price.0, out);
+        quoted_number(instrument.price, level.price.0, out);
         out.push(b',');
-        quoted_number(view.instrument.quantity, level.quantity.0, out);
+        quoted_number(instrument.quantity, level.quantity.0, out);
         out.push(b']');
     }
     out.push(b']');
@@ -184,56 +212,6 @@ fn joined(kind: RecordKind, instrument: &Instrument, by: u8, out: &mut Vec<u8>) 
         out.push(by);
     }
     out.extend_from_slice(instrument.symbol.as_bytes());
-}
-
-fn key(name: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-/// Names come from [`Venue::new`](crate::Venue::new), which refuses what JSON would have to escape.
-fn text_field(name: &str, value: &str, out: &mut Vec<u8>) {
-    key(name, out);
-    out.push(b'"');
-    out.extend_from_slice(value.as_bytes());
-    out.push(b'"');
-}
-
-fn flag(name: &str, value: &str, out: &mut Vec<u8>) {
-    key(name, out);
-    out.extend_from_slice(value.as_bytes());
-}
-
-fn optional(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
-    key(name, out);
-    match value {
-        Some(value) => integer(value, out),
-        None => out.extend_from_slice(b"null"),
-    }
-}
-
-fn signed(name: &str, value: Option<i64>, out: &mut Vec<u8>) {
-    key(name, out);
-    match value {
-        Some(value) => Scale::new(0).write(value, out),
-        None => out.extend_from_slice(b"null"),
-    }
-}
-
-fn quoted_number(scale: Scale, value: i64, out: &mut Vec<u8>) {
-    out.push(b'"');
-    scale.write(value, out);
-    out.push(b'"');
-}
-
-fn integer(value: u64, out: &mut Vec<u8>) {
-    let (high, low) = (value / 10, value % 10);
-    if high > 0 {
-        // Venues' ids are far below 2^63; the tenth of any u64 fits.
-        Scale::new(0).write(i64::try_from(high).unwrap_or(i64::MAX), out);
-    }
-    Scale::new(0).write(i64::try_from(low).unwrap_or(0), out);
 }
 
 #[cfg(test)]

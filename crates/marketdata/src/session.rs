@@ -142,6 +142,14 @@ impl Session {
         self.last_activity = now;
     }
 
+    /// Passes over the frames of an instrument, or follows it again.
+    pub(crate) fn pause(&mut self, now: Duration, id: InstrumentId, paused: bool) {
+        if let Some(lane) = self.lane_mut(id) {
+            lane.pause(now, paused);
+            self.wake = self.wake.min(now);
+        }
+    }
+
     /// A text frame.
     pub(crate) fn handle_frame(&mut self, scene: &Scene<'_>, text: &str, steps: &mut Vec<Step>) {
         self.last_activity = scene.now.mono;
@@ -229,6 +237,9 @@ impl Session {
         frame: &crate::feed::DeltaFrame<'_>,
         steps: &mut Vec<Step>,
     ) {
+        if self.lane(id).is_none_or(|lane| lane.paused) {
+            return;
+        }
         let (mut bids, mut asks) = (std::mem::take(&mut self.bids), std::mem::take(&mut self.asks));
         bids.clear();
         asks.clear();
@@ -254,7 +265,7 @@ impl Session {
     }
 
     fn trade(&mut self, scene: &Scene<'_>, (id, instrument): (InstrumentId, &Instrument), frame: &TradeFrame<'_>, steps: &mut Vec<Step>) {
-        let Some(lane) = self.lane_mut(id) else { return };
+        let Some(lane) = self.lane_mut(id).filter(|lane| !lane.paused) else { return };
         lane.heard(scene, StreamKind::Trade, steps);
         let (Ok(price), Ok(quantity)) = (instrument.price.parse(frame.price), instrument.quantity.parse(frame.quantity)) else {
             return steps.push(Step::Malformed(Some(id)));
@@ -282,8 +293,14 @@ impl Session {
                 steps.push(Step::Book(id));
                 lane.refresh_if_shallow(now, steps);
             }
-            Outcome::Synced => steps.push(Step::Synced(id)),
-            Outcome::Resync(reason) => steps.push(event(EventKind::Resync(reason))),
+            Outcome::Synced => {
+                lane.crossed = false;
+                steps.push(Step::Synced(id));
+            }
+            Outcome::Resync(reason) => {
+                lane.crossed = reason == Reason::Crossed;
+                steps.push(event(EventKind::Resync(reason)));
+            }
             Outcome::Retry(trouble) => steps.push(event(EventKind::SnapshotRetry(trouble))),
         }
         lane.tell_empty_side(steps);

@@ -192,6 +192,15 @@ impl BookSync {
         }
     }
 
+    /// The book is not followed for a while: all of it is forgotten but what has been published.
+    pub(crate) fn rest(&mut self) {
+        self.state = SyncState::Idle;
+        self.confirmed = false;
+        self.book.clear();
+        self.rebuild = None;
+        self.attempts = 0;
+    }
+
     /// When the next snapshot is wanted, if one is and none is under way.
     pub(crate) fn wanted_at(&self) -> Option<Duration> {
         self.rebuild.as_ref().and_then(|rebuild| rebuild.ask_at)

@@ -13,6 +13,7 @@ pub(crate) mod dialect;
 mod fetches;
 mod links;
 mod outlet;
+mod pressure;
 mod slot;
 mod status;
 
@@ -23,7 +24,10 @@ use clock::Now;
 
 use crate::effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Reason, Response, SnapshotTrouble};
 use crate::instrument::{Catalog, Instrument, InstrumentId};
+use crate::delta::BookDelta;
 use crate::message::BookView;
+use crate::preview::PreviewView;
+use crate::preview::ofi::Touch;
 use crate::session::{Session, Step};
 use crate::venue::budget::Budget;
 use crate::venue::dialect::Dialect;
@@ -32,9 +36,10 @@ use crate::venue::outlet::Outlets;
 use crate::venue::slot::Slot;
 use crate::venue::status::Counters;
 
-pub use config::{Publication, Tuning, VenueConfig, VenueError, VenueKind};
+pub use config::{Output, Priority, Publication, Tuning, VenueConfig, VenueError, VenueKind};
 pub use outlet::TradeCounts;
-pub use status::{InstrumentStatus, VenueStats};
+pub use pressure::{Pressure, WIDENED};
+pub use status::{BookCondition, InstrumentStatus, VenueStats};
 
 /// One venue; see the crate's documentation for how it is driven.
 #[derive(Debug)]
@@ -78,12 +83,12 @@ impl Venue {
         let tuning = &config.tuning;
         Ok(Self {
             dialect: kind.dialect(),
+            outlets: Outlets::new(catalog.all(), &config),
             catalog,
             slots: slots.collect(),
             per_slot,
             fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, tuning.weight_per_minute),
             connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_mins(5)),
-            outlets: Outlets::new(count, config.publication),
             counters: vec![Counters::default(); count],
             stats: VenueStats::default(),
             malformed: VecDeque::new(),
@@ -111,6 +116,9 @@ impl Venue {
     /// Takes one input; appends what is to be done.
     pub fn handle(&mut self, now: Now, input: Input<'_>, effects: &mut Vec<Effect>) {
         let start = effects.len();
+        if let Some(second) = self.outlets.turn(now) {
+            self.close_second(second, effects);
+        }
         match input {
             Input::Frame { conn, text } => self.frame(now, conn, text, effects),
             Input::Activity { conn } => {
@@ -142,11 +150,24 @@ impl Venue {
 
     /// The book of an instrument, if it may be published: exact, and neither side empty.
     pub fn book(&self, id: InstrumentId) -> Option<BookView<'_>> {
-        let instrument = self.catalog.get(id)?;
-        let sync = &self.slot_of(id)?.active.as_ref()?.session.lane(id)?.sync;
-        let publishable = sync.publishable() && !sync.book().has_empty_side();
-        let view = BookView { instrument, book: sync.book(), depth: self.config.depth, stamp: sync.stamp(), confirmed: sync.confirmed() };
-        publishable.then_some(view)
+        book_of((&self.catalog, &self.slots, self.per_slot, self.config.depth), id)
+    }
+
+    /// What changed in a book since the delta before, which its consumers have from then on. `None`: nothing, or it may not be published.
+    pub fn delta(&mut self, now: Now, id: InstrumentId) -> Option<BookDelta<'_>> {
+        let Self { catalog, slots, per_slot, config, outlets, .. } = self;
+        let view = book_of((catalog, slots, *per_slot, config.depth), id)?;
+        outlets.delta(now.mono, id, &view)
+    }
+
+    /// The last delta of this book did not reach all its consumers: the next is a whole image.
+    pub fn delta_lost(&mut self, id: InstrumentId) {
+        self.outlets.delta_lost(id);
+    }
+
+    /// The second of an instrument that closed last.
+    pub fn preview(&self, id: InstrumentId) -> Option<PreviewView<'_>> {
+        Some(PreviewView { instrument: self.catalog.get(id)?, bar: self.outlets.bar(id)? })
     }
 
     /// Figures of one instrument.
@@ -238,9 +259,21 @@ impl Venue {
 
     /// A book changed: it leaves now, or waits for its time.
     fn book_changed(&mut self, now: Now, id: InstrumentId, effects: &mut Vec<Effect>) {
-        let Some(sequence) = self.book(id).map(|view| view.stamp.sequence) else { return };
-        if self.outlets.changed(now.mono, id, sequence) {
-            effects.push(Effect::Book { instrument: id });
+        let Some((sequence, touch)) = self.book(id).map(|view| (view.stamp.sequence, Touch::of(&view))) else {
+            return self.outlets.touch(id, None);
+        };
+        self.outlets.touch(id, touch);
+        self.outlets.changed(now.mono, id, sequence, effects);
+    }
+
+    /// A second has ended: its previews leave.
+    fn close_second(&mut self, second: (i64, i64), effects: &mut Vec<Effect>) {
+        let Self { catalog, slots, per_slot, config, outlets, .. } = self;
+        for id in slots.iter().flat_map(Slot::ids) {
+            if outlets.has_previews(id) {
+                let view = book_of((catalog, slots, *per_slot, config.depth), id);
+                outlets.close(id, second, view.as_ref(), effects);
+            }
         }
     }
 
@@ -249,7 +282,7 @@ impl Venue {
         let mut at = start;
         while let Some(effect) = effects.get(at) {
             let keep = match effect {
-                Effect::Book { instrument } => self.book(*instrument).is_some() && !effects.iter().skip(at + 1).any(|later| later == effect),
+                Effect::Book { instrument } | Effect::Delta { instrument } => self.book(*instrument).is_some() && !effects.iter().skip(at + 1).any(|later| later == effect),
                 _ => true,
             };
             if keep {
@@ -275,6 +308,15 @@ impl Venue {
         let end = (0..=MALFORMED_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         self.malformed.push_back(text.get(..end).unwrap_or("").to_owned());
     }
+}
+
+/// The book of an instrument, if it may be published. Takes the parts of a venue that it reads, so that others can be changed meanwhile.
+fn book_of<'a>((catalog, slots, per_slot, depth): (&'a Catalog, &'a [Slot], usize, usize), id: InstrumentId) -> Option<BookView<'a>> {
+    let instrument = catalog.get(id)?;
+    let sync = &slots.get(id.index() / per_slot)?.active.as_ref()?.session.lane(id)?.sync;
+    let publishable = sync.publishable() && !sync.book().has_empty_side();
+    let view = BookView { instrument, book: sync.book(), depth, stamp: sync.stamp(), confirmed: sync.confirmed() };
+    publishable.then_some(view)
 }
 
 /// Names go into subjects (tokens between dots) and JSON strings as they are, so they may hold nothing either would have to escape.

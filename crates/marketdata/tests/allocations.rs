@@ -84,7 +84,7 @@ fn delta(id: u64, text: &mut String) {
 
 fn steady(kind: VenueKind, publication: Publication) {
     let mut config = VenueConfig::new(kind);
-    config.publication = publication;
+    config.output.book = publication;
     let (exchange, market_type) = (kind.exchange(), kind.market_type());
     let btc = Instrument { exchange, market_type, raw: "BTCUSDT".into(), symbol: "BTC-USDT".into(), price: Scale::new(2), quantity: Scale::new(3) };
     let mut shell = Shell { venue: Venue::new(config, vec![btc]).unwrap(), effects: Vec::new(), body: Vec::new(), published: 0 };

@@ -1,13 +1,12 @@
 //! `venues`: which exist, their symbols, how they are published.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use diagnostics::yaml::{Spanned, place_of};
 use diagnostics::{Diagnostic, Text};
 use marketdata::{Exchange, MarketType, VenueKind};
 
-use super::super::{Publish, VenueConfig, units, written};
+use super::super::{VenueConfig, written};
 use super::Reader;
 
 const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Okx, Exchange::Deribit];
@@ -35,12 +34,14 @@ impl Reader<'_> {
         venues.into_iter().filter_map(|venue| self.venue(venue, &mut seen)).collect()
     }
 
-    fn venue(&mut self, venue: written::Venue, seen: &mut BTreeSet<(Exchange, MarketType)>) -> Option<VenueConfig> {
+    fn venue(&mut self, mut venue: written::Venue, seen: &mut BTreeSet<(Exchange, MarketType)>) -> Option<VenueConfig> {
         let exchange = self.word(&venue.name, ("venue", "交易所"), &EXCHANGES.map(|one| (one.as_str(), one)));
         let market_type = self.word(&venue.market, ("market", "市场"), &MARKETS.map(|one| (one.as_str(), one)));
         let symbols = self.symbols(&venue.symbols);
+        let written = venue.publication();
         let depth = self.number(venue.depth, 100, DEPTH);
-        let publish = self.publish(venue.publish);
+        let (output, overrides) = self.outputs(&symbols, written, venue.overrides);
+        let fusion = self.fusion(venue.fusion);
         let ws_url = self.url(venue.ws_url, &["ws://", "wss://"]);
         let rest_url = self.url(venue.rest_url, &["http://", "https://"]);
         let (exchange, market_type) = (exchange?, market_type?);
@@ -60,7 +61,7 @@ impl Reader<'_> {
             return None;
         }
         let depth = u16::try_from(depth).unwrap_or(u16::MAX);
-        Some(VenueConfig { exchange, market_type, symbols, ws_url, rest_url, depth, publish, trades: venue.trades.unwrap_or(true) })
+        Some(VenueConfig { exchange, market_type, symbols, ws_url, rest_url, depth, output, overrides, fusion, trades: venue.trades.unwrap_or(true) })
     }
 
     fn symbols(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<String> {
@@ -81,23 +82,6 @@ impl Reader<'_> {
             }
         }
         symbols
-    }
-
-    fn publish(&mut self, written: Option<Spanned<String>>) -> Publish {
-        let Some(written) = written else { return Publish::DEFAULT };
-        if written.value == "every" {
-            return Publish::Every;
-        }
-        let limits = (Duration::from_millis(10), Duration::from_mins(1));
-        match units::duration(&written.value) {
-            Some(interval) if (limits.0..=limits.1).contains(&interval) => Publish::Conflated(interval),
-            _ => {
-                let message = Text::new(format!("`{}` is no publication interval", written.value), format!("`{}` 不是发布间隔", written.value));
-                let expected = Text::new("`every` (each update) or a duration from `10ms` to `60s`", "`every`（每次更新）或 `10ms` 到 `60s` 的时长");
-                self.error(place_of(&written), Diagnostic::error("E501", message).expected(expected));
-                Publish::DEFAULT
-            }
-        }
     }
 
     fn url(&mut self, written: Option<Spanned<String>>, schemes: &[&str]) -> Option<String> {

@@ -36,6 +36,13 @@ impl StreamHealth {
         self.subscribed_at = Some(now);
     }
 
+    /// The stream is listened to again after a pause: silence counts from now.
+    pub(super) fn rearm(&mut self, now: Duration) {
+        self.told = false;
+        self.last = None;
+        self.subscribed_at = self.subscribed_at.map(|_| now);
+    }
+
     pub(super) const fn refuse(&mut self) {
         self.refused = true;
     }

@@ -21,6 +21,10 @@ pub(crate) struct Lane {
     book: StreamHealth,
     trade: Option<StreamHealth>,
     empty_side: bool,
+    /// The book is built anew because it was crossed.
+    pub(crate) crossed: bool,
+    /// Not followed for a while: its frames are passed over.
+    pub(crate) paused: bool,
 }
 
 /// Why the rows of a message could not become levels.
@@ -34,7 +38,7 @@ pub(super) enum LevelError {
 
 impl Lane {
     pub(crate) fn new(id: InstrumentId, sync: BookSync) -> Self {
-        Self { id, sync, book: StreamHealth::new(StreamKind::Book), trade: None, empty_side: false }
+        Self { id, sync, book: StreamHealth::new(StreamKind::Book), trade: None, empty_side: false, crossed: false, paused: false }
     }
 
     /// Also carries trades.
@@ -63,9 +67,22 @@ impl Lane {
         StreamKind::ALL.into_iter().filter(|kind| self.health(*kind).is_some()).map(|kind| (self.id, kind))
     }
 
+    /// Stops following, or begins anew.
+    pub(super) fn pause(&mut self, now: Duration, paused: bool) {
+        self.paused = paused;
+        self.sync.rest();
+        (self.crossed, self.empty_side) = (false, false);
+        for health in [Some(&mut self.book), self.trade.as_mut()].into_iter().flatten() {
+            health.rearm(now);
+        }
+        if !paused {
+            self.sync.begin(now);
+        }
+    }
+
     /// Exact, or never going to be on this connection.
     pub(super) fn ready(&self) -> bool {
-        self.sync.state() == SyncState::Synced || self.book.is_refused()
+        self.sync.state() == SyncState::Synced || self.book.is_refused() || self.paused
     }
 
     /// The venue accepted the subscription.
@@ -74,7 +91,7 @@ impl Lane {
         if let Some(health) = self.health_mut(kind) {
             health.subscribed(now);
         }
-        if kind == StreamKind::Book {
+        if kind == StreamKind::Book && !self.paused {
             self.sync.begin(now);
         }
     }
@@ -102,12 +119,16 @@ impl Lane {
             health.inherit_silence().then_some(kind)
         });
         self.sync.raise_floor(old.sync.floor());
+        self.empty_side = old.empty_side;
         helped.into_iter().flatten()
     }
 
     /// Time has passed.
     pub(super) fn look(&mut self, scene: &Scene<'_>, steps: &mut Vec<Step>) {
         let now = scene.now.mono;
+        if self.paused {
+            return;
+        }
         let bounds = [(StreamKind::Book, scene.tuning.book_silence), (StreamKind::Trade, scene.tuning.trade_silence)];
         for (kind, bounds) in bounds {
             let told = self.health_mut(kind).and_then(|health| health.look(now, bounds));
@@ -131,11 +152,16 @@ impl Lane {
 
     /// Says once that a side has become empty.
     pub(super) fn tell_empty_side(&mut self, steps: &mut Vec<Step>) {
-        let empty = self.sync.state() == SyncState::Synced && self.sync.book().has_empty_side();
-        if empty && !self.empty_side {
+        if self.side_ran_empty() {
             steps.push(self.event(EventKind::EmptySide));
         }
-        self.empty_side = empty;
+    }
+
+    /// Whether a side is empty that was not when this was last asked.
+    pub(crate) fn side_ran_empty(&mut self) -> bool {
+        let before = self.empty_side;
+        self.empty_side = self.sync.state() == SyncState::Synced && self.sync.book().has_empty_side();
+        self.empty_side && !before
     }
 
     const fn event(&self, kind: EventKind) -> Step {

@@ -9,6 +9,8 @@ use thiserror::Error;
 use crate::book::DepthBounds;
 use crate::feed::Malformed;
 use crate::instrument::{Exchange, Listing, MarketType};
+use crate::kind::{RecordKind, RecordKinds};
+use crate::preview::fusion::FusionConfig;
 use crate::session::SilenceBounds;
 use crate::sync::BufferBounds;
 use crate::venue::dialect::Dialect;
@@ -24,7 +26,7 @@ pub enum VenueKind {
 }
 
 /// One venue as the operator wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct VenueConfig {
     /// Which venue.
     pub kind: VenueKind,
@@ -34,12 +36,41 @@ pub struct VenueConfig {
     pub rest_url: String,
     /// Levels published of each side.
     pub depth: usize,
-    /// How often books are published.
-    pub publication: Publication,
+    /// What leaves of an instrument, and how often.
+    pub output: Output,
+    /// The same for instruments that differ, by our symbol.
+    pub overrides: Vec<(Box<str>, Output)>,
+    /// How fusion is computed.
+    pub fusion: FusionConfig,
     /// Whether trades are collected too.
     pub trades: bool,
     /// Bounds and waits.
     pub tuning: Tuning,
+}
+
+/// What leaves of one instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// How often its book leaves.
+    pub book: Publication,
+    /// How often its delta leaves; `None`: never.
+    pub delta: Option<Publication>,
+    /// Which previews are made, of [`RecordKind::PREVIEWS`].
+    pub previews: RecordKinds,
+    /// A trade worth at least this many units of the quote currency is an event.
+    pub large_trade: Option<u64>,
+    /// What goes first when the collector is short of something.
+    pub priority: Priority,
+}
+
+/// How much an instrument matters; see [`Pressure`](crate::Pressure).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// May be paused.
+    Low,
+    /// Is always collected.
+    #[default]
+    Normal,
 }
 
 /// How often a book is published.
@@ -181,6 +212,31 @@ impl VenueKind {
     }
 }
 
+// === impl Output ===
+
+impl Output {
+    /// Books conflated to 100 ms, no deltas, events.
+    pub const DEFAULT: Self = Self {
+        book: Publication::Conflated(Duration::from_millis(100)),
+        delta: None,
+        previews: RecordKinds::NONE.with(RecordKind::Event),
+        large_trade: None,
+        priority: Priority::Normal,
+    };
+}
+
+// === impl Priority ===
+
+impl Priority {
+    /// The word in configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Priority::Low => "low",
+            Priority::Normal => "normal",
+        }
+    }
+}
+
 // === impl VenueConfig ===
 
 impl VenueConfig {
@@ -191,10 +247,17 @@ impl VenueConfig {
             ws_url: kind.default_ws_url().to_owned(),
             rest_url: kind.default_rest_url().to_owned(),
             depth: 100,
-            publication: Publication::Conflated(Duration::from_millis(100)),
+            output: Output::DEFAULT,
+            overrides: Vec::new(),
+            fusion: FusionConfig::DEFAULT,
             trades: true,
             tuning: Tuning::of(kind),
         }
+    }
+
+    /// What leaves of the instrument with this symbol of ours.
+    pub fn output_of(&self, symbol: &str) -> &Output {
+        self.overrides.iter().find(|(known, _)| &**known == symbol).map_or(&self.output, |(_, output)| output)
     }
 
     pub(crate) fn check(&self) -> Result<(), VenueError> {

@@ -109,7 +109,8 @@ impl Venue {
         let Some(slot) = self.slots.get(place) else { return };
         let rules = self.book_rules();
         let lane = |id: InstrumentId| {
-            let lane = Lane::new(id, BookSync::new(rules, self.floor(id)));
+            let mut lane = Lane::new(id, BookSync::new(rules, self.floor(id)));
+            lane.paused = self.is_paused(id);
             if self.config.trades { lane.with_trades() } else { lane }
         };
         let session = Session::new(now.mono, slot.ids().map(lane).collect(), &self.config.tuning);
@@ -233,6 +234,9 @@ impl Venue {
             effects.push(Event::of(old.id, EventKind::Fresh(kind)));
         }
         let exact = lane.sync.state() == SyncState::Synced;
+        if lane.side_ran_empty() {
+            effects.push(Event::of(old.id, EventKind::EmptySide));
+        }
         if helped {
             slot.replacement_helped();
         }

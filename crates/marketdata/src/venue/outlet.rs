@@ -1,4 +1,4 @@
-//! What leaves, and when: conflation of books, continuity of trades.
+//! What leaves, and when: conflation of books and deltas, continuity of trades, previews of every second.
 //!
 //! Owns: per instrument, the last sequence and trade that left, and the time the next book may. Live, replay and tests conflate by this same code.
 //! Must not know: connections, encoding.
@@ -7,31 +7,65 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use clock::Now;
+
+use crate::delta::{BookDelta, DeltaChain};
 use crate::effect::{Effect, Event, EventKind};
-use crate::instrument::InstrumentId;
-use crate::message::Trade;
-use crate::venue::config::Publication;
+use crate::instrument::{Instrument, InstrumentId};
+use crate::kind::RecordKind;
+use crate::message::{BookView, Trade};
+use crate::preview::ofi::Touch;
+use crate::preview::{Bar, Previews, Seconds};
+use crate::venue::config::{Priority, Publication, VenueConfig};
+use crate::venue::pressure::Pressure;
 
 /// Outlets of all instruments of a venue.
 #[derive(Debug)]
 pub(super) struct Outlets {
-    publication: Publication,
     outlets: Vec<Outlet>,
-    /// Books that wait for their time; each instrument at most once.
-    due: BinaryHeap<Reverse<(Duration, InstrumentId)>>,
+    /// Books and deltas that wait for their time; each at most once.
+    due: BinaryHeap<Reverse<(Duration, InstrumentId, RecordKind)>>,
+    /// Where there are previews of every second.
+    seconds: Option<Seconds>,
+    pressure: Pressure,
 }
 
 /// One instrument's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Outlet {
-    /// Sequence of the book that left last; `None` after a resync.
-    sequence: Option<u64>,
-    next_at: Duration,
-    waiting: bool,
+    book: Pace,
+    delta: Option<Box<DeltaOutlet>>,
+    previews: Option<Box<Previews>>,
+    /// A trade is large from this on: price times quantity in units of both scales.
+    large_trade: Option<i128>,
+    priority: Priority,
     trade: Option<u64>,
     /// Trades of a replacement connection that the running one has not brought yet.
     held: VecDeque<Trade>,
     counts: TradeCounts,
+}
+
+/// How often a kind leaves.
+#[derive(Debug)]
+struct Pace {
+    publication: Publication,
+    /// Sequence of the state that left last; `None` after a resync.
+    sequence: Option<u64>,
+    next_at: Duration,
+    waiting: bool,
+}
+
+#[derive(Debug)]
+struct DeltaOutlet {
+    pace: Pace,
+    chain: DeltaChain,
+}
+
+/// What a change means for a kind.
+enum Turn {
+    Leaves,
+    WaitsUntil(Duration),
+    Nothing,
 }
 
 /// Trades of one instrument, counted.
@@ -55,51 +89,114 @@ const RESTART_DISTANCE: u64 = 1_000_000;
 // === impl Outlets ===
 
 impl Outlets {
-    pub(super) fn new(count: usize, publication: Publication) -> Self {
-        let outlets = std::iter::repeat_with(Outlet::default).take(count).collect();
-        Self { publication, outlets, due: BinaryHeap::with_capacity(count) }
+    pub(super) fn new(instruments: &[Instrument], config: &VenueConfig) -> Self {
+        let outlets: Vec<Outlet> = instruments.iter().map(|instrument| Outlet::new(instrument, config)).collect();
+        let seconds = outlets.iter().any(|outlet| outlet.previews.is_some()).then(Seconds::default);
+        Self { due: BinaryHeap::with_capacity(outlets.len() * 2), outlets, seconds, pressure: Pressure::Normal }
     }
 
-    /// A book changed: whether it leaves now. It may wait for its time instead.
-    pub(super) fn changed(&mut self, now: Duration, id: InstrumentId, sequence: u64) -> bool {
-        let Some(outlet) = self.outlets.get_mut(id.index()) else { return false };
-        match self.publication {
-            Publication::EveryUpdate => outlet.leave(sequence),
-            Publication::Conflated(_) if outlet.waiting => false,
-            Publication::Conflated(interval) if now >= outlet.next_at => {
-                outlet.next_at = now.saturating_add(interval);
-                outlet.leave(sequence)
-            }
-            Publication::Conflated(_) => {
-                outlet.waiting = true;
-                self.due.push(Reverse((outlet.next_at, id)));
-                false
-            }
+    /// A book changed: what leaves now; the rest waits for its time.
+    pub(super) fn changed(&mut self, now: Duration, instrument: InstrumentId, sequence: u64, effects: &mut Vec<Effect>) {
+        let Some(outlet) = self.outlets.get_mut(instrument.index()) else { return };
+        match outlet.book.changed(now, sequence, self.pressure) {
+            Turn::Leaves => effects.push(Effect::Book { instrument }),
+            Turn::WaitsUntil(at) => self.due.push(Reverse((at, instrument, RecordKind::OrderBook))),
+            Turn::Nothing => {}
+        }
+        let Some(delta) = &mut outlet.delta else { return };
+        match delta.pace.changed(now, sequence, self.pressure) {
+            Turn::Leaves => effects.push(Effect::Delta { instrument }),
+            Turn::WaitsUntil(at) => self.due.push(Reverse((at, instrument, RecordKind::OrderBookDelta))),
+            Turn::Nothing => {}
         }
     }
 
-    /// An instrument whose waiting book is due now.
+    /// An instrument whose waiting book or delta is due now.
     pub(super) fn take_due(&mut self, now: Duration) -> Option<InstrumentId> {
-        let Reverse((at, id)) = *self.due.peek()?;
+        let Reverse((at, id, kind)) = *self.due.peek()?;
         if at > now {
             return None;
         }
         self.due.pop();
         if let Some(outlet) = self.outlets.get_mut(id.index()) {
-            outlet.waiting = false;
+            match (kind, &mut outlet.delta) {
+                (RecordKind::OrderBookDelta, Some(delta)) => delta.pace.waiting = false,
+                _ => outlet.book.waiting = false,
+            }
         }
         Some(id)
     }
 
     /// The book is no longer exact: the next one that leaves starts anew.
     pub(super) fn invalidated(&mut self, id: InstrumentId) {
-        if let Some(outlet) = self.outlets.get_mut(id.index()) {
-            outlet.sequence = None;
+        let Some(outlet) = self.outlets.get_mut(id.index()) else { return };
+        outlet.book.sequence = None;
+        if let Some(delta) = &mut outlet.delta {
+            delta.pace.sequence = None;
+            delta.chain.break_off();
+        }
+        self.touch(id, None);
+    }
+
+    /// The best levels of the book now; `None`: it is not exact, or a side is empty.
+    pub(super) fn touch(&mut self, id: InstrumentId, touch: Option<Touch>) {
+        if let Some(previews) = self.outlets.get_mut(id.index()).and_then(|outlet| outlet.previews.as_mut()) {
+            previews.touch(touch);
         }
     }
 
+    /// Whether anything is computed of this instrument every second.
+    pub(super) fn has_previews(&self, id: InstrumentId) -> bool {
+        self.outlets.get(id.index()).is_some_and(|outlet| outlet.previews.is_some())
+    }
+
+    /// What consumers of deltas miss of this book; they have it from then on.
+    pub(super) fn delta<'a>(&'a mut self, now: Duration, id: InstrumentId, view: &BookView<'a>) -> Option<BookDelta<'a>> {
+        self.outlets.get_mut(id.index())?.delta.as_mut()?.chain.advance(now, view)
+    }
+
+    /// A consumer did not get the last delta.
+    pub(super) fn delta_lost(&mut self, id: InstrumentId) {
+        if let Some(delta) = self.outlets.get_mut(id.index()).and_then(|outlet| outlet.delta.as_mut()) {
+            delta.chain.break_off();
+        }
+    }
+
+    /// The second that has ended by now, if one has.
+    pub(super) fn turn(&mut self, now: Now) -> Option<(i64, i64)> {
+        self.seconds.as_mut()?.turn(now)
+    }
+
+    /// Ends a second of one instrument.
+    pub(super) fn close(&mut self, id: InstrumentId, second: (i64, i64), book: Option<&BookView<'_>>, effects: &mut Vec<Effect>) {
+        let Some(previews) = self.outlets.get_mut(id.index()).and_then(|outlet| outlet.previews.as_mut()) else { return };
+        previews.close(second, book);
+        if self.pressure < Pressure::ShedPreview {
+            previews.publish(id, effects);
+        }
+    }
+
+    /// The second of an instrument that closed last.
+    pub(super) fn bar(&self, id: InstrumentId) -> Option<&Bar> {
+        self.outlets.get(id.index())?.previews.as_ref().map(|previews| previews.bar())
+    }
+
+    pub(super) const fn pressure(&self) -> Pressure {
+        self.pressure
+    }
+
+    pub(super) const fn set_pressure(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+    }
+
+    /// Whether this instrument is one of those that are paused first.
+    pub(super) fn is_low(&self, id: InstrumentId) -> bool {
+        self.outlets.get(id.index()).is_some_and(|outlet| outlet.priority == Priority::Low)
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        self.due.peek().map(|Reverse((at, _))| *at)
+        let waiting = self.due.peek().map(|Reverse((at, ..))| *at);
+        waiting.into_iter().chain(self.seconds.as_ref().map(Seconds::due)).min()
     }
 
     /// A trade of the running connection.
@@ -137,42 +234,81 @@ impl Outlets {
         self.outlets.get(id.index()).map_or_else(TradeCounts::default, |outlet| outlet.counts)
     }
 
-    /// Books waiting for their time, trades held.
+    /// Books and deltas waiting for their time, trades held.
     pub(super) fn gauges(&self) -> (usize, usize) {
         (self.due.len(), self.outlets.iter().map(|outlet| outlet.held.len()).sum())
+    }
+}
+
+// === impl Pace ===
+
+impl Pace {
+    const fn new(publication: Publication) -> Self {
+        Self { publication, sequence: None, next_at: Duration::ZERO, waiting: false }
+    }
+
+    fn changed(&mut self, now: Duration, sequence: u64, pressure: Pressure) -> Turn {
+        if self.waiting || self.sequence.is_some_and(|last| sequence <= last) {
+            return Turn::Nothing;
+        }
+        if let Some(interval) = pressure.interval(self.publication) {
+            if now < self.next_at {
+                self.waiting = true;
+                return Turn::WaitsUntil(self.next_at);
+            }
+            self.next_at = now.saturating_add(interval);
+        }
+        self.sequence = Some(sequence);
+        Turn::Leaves
     }
 }
 
 // === impl Outlet ===
 
 impl Outlet {
-    /// Whether this state is newer than the one that left last.
-    fn leave(&mut self, sequence: u64) -> bool {
-        let newer = self.sequence.is_none_or(|last| sequence > last);
-        if newer {
-            self.sequence = Some(sequence);
+    fn new(instrument: &Instrument, config: &VenueConfig) -> Self {
+        let output = config.output_of(&instrument.symbol);
+        let unit = 10i128.pow(u32::from(instrument.price.digits() + instrument.quantity.digits()));
+        Self {
+            book: Pace::new(output.book),
+            delta: output.delta.map(|publication| Box::new(DeltaOutlet { pace: Pace::new(publication), chain: DeltaChain::default() })),
+            previews: Previews::new(output.previews, config.fusion).map(Box::new),
+            // What does not fit is more than any trade can be worth.
+            large_trade: output.large_trade.map(|worth| i128::from(worth).saturating_mul(unit)),
+            priority: output.priority,
+            trade: None,
+            held: VecDeque::new(),
+            counts: TradeCounts::default(),
         }
-        newer
     }
 
     fn trade(&mut self, trade: Trade, effects: &mut Vec<Effect>) {
+        let mut missing = 0;
         match self.trade {
             Some(last) if trade.id <= last && last - trade.id < RESTART_DISTANCE => {
                 self.counts.duplicates += 1;
                 return;
             }
             Some(last) if trade.id > last && trade.id - last > 1 => {
+                missing = trade.id - last - 1;
                 self.counts.gaps += 1;
-                self.counts.missing = self.counts.missing.saturating_add(trade.id - last - 1);
+                self.counts.missing = self.counts.missing.saturating_add(missing);
                 effects.push(Event::of(trade.instrument, EventKind::TradeGap { from: last + 1, to: trade.id - 1 }));
             }
             _ => {}
         }
         self.trade = Some(trade.id);
         // Futures announce insurance-fund and delivery bookings as trades of nothing; they use up an id.
-        if trade.quantity.0 != 0 {
-            self.counts.published += 1;
-            effects.push(Effect::Trade(trade));
+        if trade.quantity.0 == 0 {
+            return;
+        }
+        self.counts.published += 1;
+        effects.push(Effect::Trade(trade));
+        if let Some(previews) = &mut self.previews {
+            previews.trade(&trade, missing);
+        }
+        if self.large_trade.is_some_and(|least| i128::from(trade.price.0) * i128::from(trade.quantity.0) >= least) {
+            effects.push(Event::of(trade.instrument, EventKind::LargeTrade(trade)));
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct InstrumentStatus {
     pub event_ts_ms: Option<i64>,
     /// Levels held: bids, asks.
     pub levels: (usize, usize),
+    /// Not collected for a while; see [`Pressure::PauseLow`](crate::Pressure::PauseLow).
+    pub paused: bool,
+    /// What is wrong with the book's sides.
+    pub condition: BookCondition,
     /// Whether the published depth is all there.
     pub complete: bool,
     /// Deltas waiting for a snapshot; at most [`Tuning::buffer`](crate::Tuning::buffer).
@@ -41,6 +45,23 @@ pub struct InstrumentStatus {
     pub snapshots: u64,
     /// Trades.
     pub trades: TradeCounts,
+}
+
+/// What is wrong with the sides of a book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum BookCondition {
+    /// Nothing, or there is no exact book to look at.
+    #[default]
+    Sound,
+    /// Nobody buys; not published until both sides have levels.
+    EmptyBids,
+    /// Nobody sells.
+    EmptyAsks,
+    /// Neither side has a level.
+    Empty,
+    /// Best bid was at or over best ask: the book is built anew.
+    Crossed,
 }
 
 /// One venue, since its start.
@@ -72,6 +93,37 @@ pub struct VenueStats {
     pub trades_held: usize,
 }
 
+// === impl BookCondition ===
+
+impl BookCondition {
+    /// All, in their order.
+    pub const ALL: [BookCondition; 5] =
+        [BookCondition::Sound, BookCondition::EmptyBids, BookCondition::EmptyAsks, BookCondition::Empty, BookCondition::Crossed];
+
+    /// The word, the same everywhere.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BookCondition::Sound => "sound",
+            BookCondition::EmptyBids => "empty_bids",
+            BookCondition::EmptyAsks => "empty_asks",
+            BookCondition::Empty => "empty",
+            BookCondition::Crossed => "crossed",
+        }
+    }
+
+    fn of(lane: &Lane) -> Self {
+        let (state, book) = (lane.sync.state(), lane.sync.book());
+        match (book.held(Side::Bid), book.held(Side::Ask)) {
+            _ if state != SyncState::Synced && lane.crossed => BookCondition::Crossed,
+            _ if state != SyncState::Synced => BookCondition::Sound,
+            (0, 0) => BookCondition::Empty,
+            (0, _) => BookCondition::EmptyBids,
+            (_, 0) => BookCondition::EmptyAsks,
+            _ => BookCondition::Sound,
+        }
+    }
+}
+
 /// Counters of one instrument that outlive connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
@@ -92,6 +144,8 @@ pub(super) fn of(counters: &Counters, lane: Option<&Lane>, depth: usize, trades:
         sequence: sync.map_or(0, |sync| sync.stamp().sequence),
         event_ts_ms: sync.and_then(|sync| sync.stamp().event_ts_ms),
         levels: sync.map_or((0, 0), |sync| (sync.book().held(Side::Bid), sync.book().held(Side::Ask))),
+        paused: lane.is_some_and(|lane| lane.paused),
+        condition: lane.map_or(BookCondition::Sound, BookCondition::of),
         complete: sync.is_some_and(|sync| sync.state() == SyncState::Synced && sync.book().complete(depth)),
         buffered: sync.map_or(0, BookSync::buffered),
         last_data: StreamKind::ALL.map(|kind| {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 fn venue(kind: VenueKind) -> (Venue, Now) {
     let mut config = VenueConfig::new(kind);
-    config.publication = marketdata::Publication::EveryUpdate;
+    config.output.book = marketdata::Publication::EveryUpdate;
     let btc = Instrument {
         exchange: kind.exchange(),
         market_type: kind.market_type(),

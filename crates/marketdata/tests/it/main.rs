@@ -2,9 +2,13 @@
 //!
 //! `cfg(test)` marks the modules as tests for the lints, which otherwise know only the `#[test]` functions as such.
 #[cfg(test)]
+mod follower;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod market;
+#[cfg(test)]
+mod pressure;
 #[cfg(test)]
 mod random_faults;
 #[cfg(test)]

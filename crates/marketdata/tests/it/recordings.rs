@@ -9,8 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{Effect, EventKind, Input, Instrument, InstrumentId, Publication, Response, Scale, Side, SyncState, Venue, VenueConfig, VenueKind};
+use marketdata::{
+    Effect, EventKind, Input, Instrument, InstrumentId, Publication, RecordKind, RecordKinds, Response, Scale, Side, SyncState, Venue, VenueConfig,
+    VenueKind,
+};
 use serde::Deserialize;
+
+use crate::follower::Follower;
 
 #[derive(Deserialize)]
 struct Ticker {
@@ -76,6 +81,8 @@ impl Everything {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     books: usize,
+    /// Deltas that told something; a consumer of them had the published book after each.
+    deltas: usize,
     compared: usize,
     trades: usize,
     incomplete: usize,
@@ -111,13 +118,16 @@ struct Replay {
     tickers: HashMap<u64, Ticker>,
     count: Count,
     to_do: Vec<Effect>,
+    follower: Follower,
     fetch: Option<marketdata::FetchId>,
 }
 
 impl Replay {
     fn new(kind: VenueKind, decimals: (u8, u8), text: &str) -> Self {
         let mut config = VenueConfig::new(kind);
-        config.publication = Publication::EveryUpdate;
+        config.output.book = Publication::EveryUpdate;
+        config.output.delta = Some(Publication::EveryUpdate);
+        config.output.previews = RecordKinds::NONE.with(RecordKind::Ofi).with(RecordKind::Feature);
         let btc = Instrument {
             exchange: kind.exchange(),
             market_type: kind.market_type(),
@@ -127,7 +137,7 @@ impl Replay {
             quantity: Scale::new(decimals.1),
         };
         let venue = Venue::new(config, vec![btc]).unwrap();
-        Self { venue, tickers: tickers(text), count: Count::default(), to_do: Vec::new(), fetch: None }
+        Self { venue, tickers: tickers(text), count: Count::default(), to_do: Vec::new(), follower: Follower::default(), fetch: None }
     }
 
     fn input(&mut self, now: Now, input: Input<'_>) {
@@ -144,12 +154,27 @@ impl Replay {
             Effect::Connect { conn, .. } => self.input(now, Input::Connected { conn }),
             Effect::Send { conn, .. } => self.input(now, Input::Frame { conn, text: r#"{"result":null,"id":1}"# }),
             Effect::Fetch { fetch, .. } => self.fetch = Some(fetch),
-            Effect::Book { instrument } => self.compare(instrument),
-            Effect::Trade(_) => self.count.trades += 1,
+            Effect::Book { instrument } => {
+                self.follower.book(now.wall_ms, &self.venue.book(instrument).unwrap());
+                self.compare(instrument);
+            }
+            Effect::Delta { instrument } => {
+                if let Some(delta) = self.venue.delta(now, instrument) {
+                    self.follower.apply(&delta);
+                    self.count.deltas += 1;
+                }
+                self.follower.equals(&self.venue.book(instrument).unwrap());
+            }
+            Effect::Preview { instrument, .. } => self.follower.bar(self.venue.preview(instrument).unwrap().bar),
+            Effect::Trade(trade) => {
+                self.follower.trade(now.wall_ms, &trade);
+                self.count.trades += 1;
+            }
             Effect::Event(event) => match event.kind {
                 EventKind::Resync(_) => self.count.resyncs += 1,
                 EventKind::Refresh => self.count.refreshes += 1,
                 EventKind::TradeGap { .. } => self.count.gaps += 1,
+                EventKind::EmptySide => self.follower.lost(now.wall_ms),
                 _ => {}
             },
             Effect::Close { reason, .. } => panic!("closed: {}", reason.as_str()),
@@ -205,6 +230,7 @@ fn replay(kind: VenueKind, name: &str, decimals: (u8, u8)) -> Option<Count> {
     assert_eq!(status.state, SyncState::Synced);
     assert_eq!(replay.fetch, None, "no second snapshot was needed");
     let stats = replay.venue.stats();
+    assert!(replay.follower.seconds.1 > 100, "complete seconds with an imbalance that was compared: {:?}", replay.follower.seconds);
     Some(Count { unknown: stats.unknown, malformed: stats.malformed, ..replay.count })
 }
 
@@ -213,7 +239,7 @@ fn spot_books_equal_the_book_ticker() {
     if let Some(count) = replay(VenueKind::BinanceSpot, "binance_spot_btcusdt_20240808.gz", (8, 8)) {
         println!("spot: {count:?}");
         let expected =
-            Count { books: 3_449, compared: 564, trades: 9_757, incomplete: 0, refreshes: 1, resyncs: 0, gaps: 0, unknown: 28_040, malformed: 0 };
+            Count { books: 3_449, deltas: 3_386, compared: 564, trades: 9_757, incomplete: 0, refreshes: 1, resyncs: 0, gaps: 0, unknown: 28_040, malformed: 0 };
         assert_eq!(count, expected);
     }
 }
@@ -223,7 +249,7 @@ fn futures_books_equal_the_book_ticker() {
     if let Some(count) = replay(VenueKind::BinanceUsdm, "binance_usdm_btcusdt_20240808.gz", (2, 3)) {
         println!("futures: {count:?}");
         let expected =
-            Count { books: 6_546, compared: 629, trades: 21_313, incomplete: 0, refreshes: 1, resyncs: 0, gaps: 0, unknown: 66_089, malformed: 0 };
+            Count { books: 6_546, deltas: 6_442, compared: 629, trades: 21_313, incomplete: 0, refreshes: 1, resyncs: 0, gaps: 0, unknown: 66_089, malformed: 0 };
         assert_eq!(count, expected);
     }
 }

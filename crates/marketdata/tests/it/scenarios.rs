@@ -263,7 +263,7 @@ fn trades_missing_over_a_reset_are_told_from_and_to() {
 fn conflation_lets_the_newest_book_out_at_its_pace() {
     both(|kind| {
         let mut wanted = config(kind);
-        wanted.publication = Publication::Conflated(Duration::from_secs(1));
+        wanted.output.book = Publication::Conflated(Duration::from_secs(1));
         let mut simulation = running(wanted);
         let (before, _) = simulation.published;
         simulation.run(60);

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use clock::Now;
 use marketdata::{
-    BufferBounds, ConnId, DepthBounds, Effect, EventKind, FetchId, Input, Instrument, InstrumentId, Publication, Response, Scale, Side,
+    BufferBounds, ConnId, DepthBounds, Effect, Event, EventKind, FetchId, Input, Instrument, InstrumentId, Pressure, Publication, RecordKind,
+    RecordKinds, Response, Scale, Side,
     SilenceBounds, SnapshotTrouble, Venue, VenueConfig, VenueKind,
 };
 
+use crate::follower::Follower;
 use crate::market::{Dice, Market};
 
 /// Chances in 1,000, of every frame or request, while faults are on.
@@ -61,6 +63,8 @@ pub(crate) struct Simulation {
     pub(crate) events: Vec<(Option<InstrumentId>, EventKind)>,
     /// Books published, trades published.
     pub(crate) published: (u64, u64),
+    /// A consumer of each instrument's records.
+    pub(crate) followers: Vec<Follower>,
     last_book: BTreeMap<InstrumentId, u64>,
     last_trade: BTreeMap<InstrumentId, u64>,
     conns: BTreeMap<ConnId, Conn>,
@@ -87,7 +91,9 @@ const NAMES: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
 pub(crate) fn config(kind: VenueKind) -> VenueConfig {
     let mut config = VenueConfig::new(kind);
     config.depth = DEPTH;
-    config.publication = Publication::EveryUpdate;
+    config.output.book = Publication::EveryUpdate;
+    config.output.delta = Some(Publication::EveryUpdate);
+    config.output.previews = RecordKind::PREVIEWS.into_iter().fold(RecordKinds::NONE, RecordKinds::with);
     let tuning = &mut config.tuning;
     tuning.snapshot_limit = LIMIT;
     tuning.levels = DepthBounds { most: 45, kept: 30 };
@@ -108,6 +114,7 @@ pub(crate) fn config(kind: VenueKind) -> VenueConfig {
 impl Simulation {
     pub(crate) fn new(config: VenueConfig, seed: u64) -> Self {
         let kind = config.kind;
+        let sees_part = config.output.book != Publication::EveryUpdate;
         let mut dice = Dice(seed);
         let instruments = NAMES.iter().map(|raw| Instrument {
             exchange: kind.exchange(),
@@ -127,6 +134,7 @@ impl Simulation {
             dice,
             events: Vec::new(),
             published: (0, 0),
+            followers: NAMES.iter().map(|_| Follower::seeing_part(sees_part)).collect(),
             last_book: BTreeMap::new(),
             last_trade: BTreeMap::new(),
             conns: BTreeMap::new(),
@@ -340,10 +348,17 @@ impl Simulation {
             Effect::Book { instrument } => self.check_book(instrument),
             Effect::Trade(trade) => {
                 self.published.1 += 1;
+                let at = self.now().wall_ms;
+                self.followers[trade.instrument.index()].trade(at, &trade);
                 let last = self.last_trade.insert(trade.instrument, trade.id);
                 assert!(last.is_none_or(|last| trade.id > last), "trade {} after {last:?}", trade.id);
             }
-            Effect::Event(event) => self.events.push((event.instrument, event.kind)),
+            Effect::Delta { instrument } => self.check_delta(instrument),
+            Effect::Preview { instrument, .. } => {
+                let bar = *self.venue.preview(instrument).expect("a preview effect names a bar").bar;
+                self.followers[instrument.index()].bar(&bar);
+            }
+            Effect::Event(event) => self.note(event),
         }
     }
 
@@ -400,9 +415,40 @@ impl Simulation {
             assert_eq!(held, levels[..held.len()], "{id:?} {side:?} at {sequence}");
             assert!(!view.complete() || held.len() == DEPTH.min(size), "{id:?} {side:?} at {sequence} is not complete");
         }
+        self.followers[id.index()].book(1_700_000_000_000 + i64::try_from(self.now_ms).unwrap(), &view);
         let last = self.last_book.insert(id, sequence);
         assert!(last.is_none_or(|last| sequence >= last), "{id:?}: {sequence} published after {last:?}");
         self.published.0 += 1;
+    }
+
+    /// A consumer of deltas has, after each, what a consumer of whole books would have.
+    fn check_delta(&mut self, id: InstrumentId) {
+        let (now, follower) = (self.now(), &mut self.followers[id.index()]);
+        if let Some(delta) = self.venue.delta(now, id) {
+            follower.apply(&delta);
+            if (follower.applied.0 + follower.applied.1) % 97 == 0 {
+                self.venue.delta_lost(id);
+            }
+        }
+        follower.equals(&self.venue.book(id).expect("a delta effect names a publishable book"));
+    }
+
+    fn note(&mut self, event: Event) {
+        if let (Some(id), EventKind::Resync(_) | EventKind::EmptySide | EventKind::Paused(_)) = (event.instrument, event.kind) {
+            let at = self.now().wall_ms;
+            self.followers[id.index()].lost(at);
+        }
+        self.events.push((event.instrument, event.kind));
+    }
+
+    /// The shell's decision, carried out.
+    pub(crate) fn set_pressure(&mut self, pressure: Pressure) {
+        let mut effects = Vec::new();
+        let now = self.now();
+        self.venue.set_pressure(now, pressure, &mut effects);
+        for effect in effects {
+            self.perform(effect);
+        }
     }
 
     /// The last sequence published of an instrument.
