@@ -73,14 +73,20 @@ impl Deps {
         let clock = SystemClock::shared();
         let registry = Arc::new(Registry::new());
         let state = State::new(config, Arc::clone(&clock));
+        let network = feed::real_network(config, &registry).map_err(|troubles| troubles.into_iter().map(unusable_network).collect::<Vec<_>>())?;
         let sinks = start_sinks(config, &state, &registry, &clock).map_err(|found| vec![*found])?;
-        Ok(Self { registry, state, listeners, network: feed::real_network(), sinks })
+        Ok(Self { registry, state, listeners, network, sinks })
     }
 
     /// The log's counter of dropped lines.
     pub fn log_dropped(&self) -> Counter {
         self.registry.counter(&names::LOG_DROPPED, &[])
     }
+}
+
+fn unusable_network(why: String) -> Diagnostic {
+    let hint = Text::new("give the path of a readable file; certificates in PEM form, a login as user:password", "请给出可读文件的路径；证书为 PEM 格式，登录为 user:password");
+    Diagnostic::error("E514", Text::new(format!("a venue cannot be dialed: {why}"), format!("无法连接交易所：{why}"))).hint(hint)
 }
 
 fn start_sinks(config: &Config, state: &State, registry: &Arc<Registry>, clock: &SharedClock) -> Result<Vec<sink::Started>, Box<Diagnostic>> {

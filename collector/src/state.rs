@@ -1,13 +1,14 @@
 //! What the threads share besides metrics: streams, the pulse of the data loop, the phase of life. Atomics only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
-use marketdata::Pressure;
+use marketdata::{Exchange, MarketType, Pressure};
 
 use crate::clocks::SharedClock;
 use crate::config::Config;
+use crate::feed::{Cause, Hop};
 use crate::sink::Streams;
 use crate::stream::Stream;
 
@@ -25,7 +26,12 @@ pub struct State {
     pulse: AtomicU64,
     phase: AtomicU8,
     pressure: AtomicU8,
+    reach: Reach,
 }
+
+/// Why each venue could not be reached at the last attempt, in the order of the configuration.
+#[derive(Debug)]
+struct Reach(Vec<((Exchange, MarketType), AtomicU16)>);
 
 /// Phase of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +51,21 @@ impl State {
     /// For the streams of this configuration.
     pub fn new(config: &Config, clock: SharedClock) -> Arc<Self> {
         let streams = Arc::new(Stream::all_of(config));
-        Arc::new(Self { clock, streams, pulse: AtomicU64::new(0), phase: AtomicU8::new(Phase::Starting as u8), pressure: AtomicU8::new(0) })
+        let reach = Reach(config.venues.iter().map(|venue| ((venue.exchange, venue.market_type), AtomicU16::new(0))).collect());
+        Arc::new(Self { clock, streams, pulse: AtomicU64::new(0), phase: AtomicU8::new(Phase::Starting as u8), pressure: AtomicU8::new(0), reach })
+    }
+
+    /// Notes how the last attempt to reach a venue ended; `None`: it succeeded.
+    pub fn reached(&self, venue: (Exchange, MarketType), trouble: Option<(Hop, Cause)>) {
+        if let Some(stored) = self.reach.of(venue) {
+            stored.store(trouble.map_or(0, |(hop, cause)| ((hop as u16 + 1) << 8) | cause as u16), Ordering::Relaxed);
+        }
+    }
+
+    /// Why the last attempt to reach a venue failed; `None`: it did not.
+    pub fn unreached(&self, venue: (Exchange, MarketType)) -> Option<(Hop, Cause)> {
+        let [hop, cause] = self.reach.of(venue)?.load(Ordering::Relaxed).to_be_bytes();
+        Some((*Hop::ALL.get(usize::from(hop).checked_sub(1)?)?, *Cause::ALL.get(usize::from(cause))?))
     }
 
     /// The data loop is alive.
@@ -79,6 +99,14 @@ impl State {
     pub fn phase(&self) -> Phase {
         let stored = self.phase.load(Ordering::Relaxed);
         [Phase::Running, Phase::Stopping].into_iter().find(|phase| *phase as u8 == stored).unwrap_or(Phase::Starting)
+    }
+}
+
+// === impl Reach ===
+
+impl Reach {
+    fn of(&self, venue: (Exchange, MarketType)) -> Option<&AtomicU16> {
+        self.0.iter().find(|(known, _)| *known == venue).map(|(_, stored)| stored)
     }
 }
 

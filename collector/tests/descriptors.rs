@@ -55,7 +55,9 @@ fn metrics_and_health_answer_while_descriptors_are_exhausted() {
     let listeners = Listeners { health: TcpListener::bind("127.0.0.1:0").unwrap(), metrics: TcpListener::bind("127.0.0.1:0").unwrap() };
     let (health, metrics) = (listeners.health.local_addr().unwrap(), listeners.metrics.local_addr().unwrap());
     let state = State::new(&config, SystemClock::shared());
-    let deps = Deps { registry: Arc::new(Registry::new()), state, listeners, network: feed::real_network(), sinks: vec![] };
+    let registry = Arc::new(Registry::new());
+    let network = feed::real_network(&config, &registry).unwrap();
+    let deps = Deps { registry, state, listeners, network, sinks: vec![] };
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     let running = std::thread::spawn(move || {

@@ -15,6 +15,8 @@ pub struct Environment(BTreeMap<String, String>);
 pub enum Fate {
     /// It sets this key and wins over the file.
     Sets(&'static str),
+    /// It says which proxies lead to the venues that have no `proxy` of their own.
+    Proxies,
     /// It has no effect here; the sentences say why and what to use instead.
     Gone {
         /// English.
@@ -45,7 +47,6 @@ const ONE_PROCESS: Fate = Fate::Gone {
     en: "there is one process and no mode; its ports and the recorder's directory keep a second one out",
     zh: "只有一个进程，没有模式之分；端口与记录目录的锁防止重复启动",
 };
-const PROXY: Fate = Fate::Gone { en: "proxies are not used: connections go direct", zh: "不使用代理：直接连接" };
 const PUBLIC_DATA: Fate =
     Fate::Gone { en: "only public data is collected: keys are not needed and not read", zh: "只采集公开数据：不需要也不读取密钥" };
 
@@ -78,16 +79,21 @@ pub const TABLE: &[Variable] = &[
     Variable { name: "COLLECTOR_MAX_RESTART", fate: WATCHDOG },
     Variable { name: "COLLECTOR_RESTART_COOLDOWN", fate: WATCHDOG },
     Variable { name: "AUTO_RESTART_ON_HEALTH_CRITICAL", fate: WATCHDOG },
-    Variable { name: "http_proxy", fate: PROXY },
-    Variable { name: "https_proxy", fate: PROXY },
-    Variable { name: "all_proxy", fate: PROXY },
-    Variable { name: "HTTP_PROXY", fate: PROXY },
-    Variable { name: "HTTPS_PROXY", fate: PROXY },
-    Variable { name: "ALL_PROXY", fate: PROXY },
+    Variable { name: "HTTPS_PROXY", fate: Fate::Proxies },
+    Variable { name: "https_proxy", fate: Fate::Proxies },
+    Variable { name: "HTTP_PROXY", fate: Fate::Proxies },
+    Variable { name: "http_proxy", fate: Fate::Proxies },
+    Variable { name: "ALL_PROXY", fate: Fate::Proxies },
+    Variable { name: "all_proxy", fate: Fate::Proxies },
+    Variable { name: "NO_PROXY", fate: Fate::Proxies },
+    Variable { name: "no_proxy", fate: Fate::Proxies },
     Variable { name: "*_API_KEY", fate: PUBLIC_DATA },
     Variable { name: "*_API_SECRET", fate: PUBLIC_DATA },
     Variable { name: "*_PASSPHRASE", fate: PUBLIC_DATA },
 ];
+
+/// Those of [`TABLE`] whose value is a proxy.
+pub(super) const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// What `*` stands for.
 const EXCHANGES: [&str; 3] = ["BINANCE", "OKX", "DERIBIT"];
@@ -117,7 +123,8 @@ impl Environment {
             if let Fate::Gone { en, zh } = row.fate {
                 let set = row.names().into_iter().filter(|name| self.get(name).is_some() && !self.is_already_so(name));
                 found.extend(set.map(|name| without_effect(&name, Text::new(en, zh))));
-            } else if let Some((winner, _)) = self.setting(row_key(row))
+            } else if let Fate::Sets(key) = row.fate
+                && let Some((winner, _)) = self.setting(key)
                 && winner != row.name
                 && self.get(row.name).is_some()
             {
@@ -164,6 +171,7 @@ pub(super) fn truth(value: &str) -> Option<bool> {
 pub fn to_markdown() -> String {
     let fate = |row: &Variable| match row.fate {
         Fate::Sets(key) => format!("sets `{key}`"),
+        Fate::Proxies => "says which proxies lead to the venues that have no `proxy` of their own; upper case wins".to_owned(),
         Fate::Gone { en, .. } => format!("no effect, with a warning: {en}"),
     };
     let rows = TABLE.iter().map(|row| format!("| `{}` | {} |\n", row.name, fate(row)));
@@ -174,7 +182,7 @@ pub fn to_markdown() -> String {
 fn row_key(row: &Variable) -> &'static str {
     match row.fate {
         Fate::Sets(key) => key,
-        Fate::Gone { .. } => "",
+        Fate::Proxies | Fate::Gone { .. } => "",
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns: the keys, their defaults and limits, the old collector's environment variables. Must not know: sockets, venues' protocols.
 
 pub mod environment;
+mod proxy;
 mod units;
 mod validate;
 mod written;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use diagnostics::{Diagnostic, Lang, Severity, yaml};
 pub use environment::Environment;
 use marketdata::{Exchange, FusionConfig, MarketType, Output};
+pub use proxy::{Login, ProxyConfig};
 
 /// A validated configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +59,21 @@ pub struct VenueConfig {
     pub fusion: FusionConfig,
     /// Whether trades are collected.
     pub trades: bool,
+    /// Proxies on the way to it.
+    pub proxy: ProxyConfig,
+    /// Authorities to trust besides the compiled-in ones, in PEM form.
+    pub ca_file: Option<PathBuf>,
+    /// Where its raw input is kept, if it is.
+    pub capture: Option<CaptureConfig>,
+}
+
+/// The capture of a venue's raw input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureConfig {
+    /// Directory of its files.
+    pub dir: PathBuf,
+    /// Bytes the venue's files may take there; then the oldest is removed.
+    pub max_bytes: u64,
 }
 
 /// Where and how NATS is reached.
@@ -150,6 +167,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "记录器无法使用其目录：权限不足，或另一采集器正在写入。",
     ),
     ("E513", "`nats.url` cannot be used.", "`nats.url` 无法使用。"),
+    (
+        "E514",
+        "A venue cannot be dialed as configured: its `ca_file` or its proxy's login cannot be read.",
+        "无法按配置连接交易所：无法读取 `ca_file` 或代理登录。",
+    ),
     (
         "W501",
         "An environment variable of the old collector has no effect; the hint says what to use instead.",

@@ -143,9 +143,10 @@ fn the_old_variables_win_over_the_file_in_the_old_order() {
 fn no_old_variable_is_silently_ignored() {
     for row in environment::TABLE {
         for name in row.names() {
-            let value = if name == "COLLECTOR_ENABLE_HTTP" { "0" } else { "!" };
+            let value = if name == "COLLECTOR_ENABLE_HTTP" { "0" } else { "! !" };
             let loaded = load_with(SMALL, &[(&name, value)]);
-            let named = loaded.findings.iter().any(|finding| finding.message.en.contains(&name));
+            // A list of hosts cannot be wrong.
+            let named = name.eq_ignore_ascii_case("no_proxy") || loaded.findings.iter().any(|finding| finding.message.en.contains(&name));
             assert!(named, "{name} is neither honoured nor named");
         }
     }
@@ -164,6 +165,22 @@ fn every_variable_that_sets_a_key_has_an_effect() {
         };
         assert_ne!(sound(SMALL, &[(row.name, value)]), plain, "{}", row.name);
     }
+}
+
+#[test]
+fn proxies_come_from_the_environment_or_the_venue_and_no_login_is_shown() {
+    let environment = [("HTTPS_PROXY", "socks5h://me:secret@p:1080"), ("http_proxy", "q:3128"), ("NO_PROXY", "local"), ("LOGIN", "me:secret")];
+    let of_venue = |more: &str| sound(&SMALL.replace("}]", &format!("{more}}}]")), &environment).venues[0].proxy.clone();
+    let from_environment = of_venue("");
+    assert_eq!(from_environment.http.as_deref(), Some("q:3128"));
+    assert_eq!((from_environment.https.as_deref(), from_environment.no.as_str()), (Some("socks5h://me:secret@p:1080"), "local"));
+    assert_eq!(of_venue(", proxy: none"), ProxyConfig::default());
+    let own = of_venue(", proxy: 'http://h:1', proxy_auth: {env: LOGIN}");
+    assert_eq!((own.https.as_deref(), own.login.clone()), (Some("http://h:1"), Some(Login::Text("me:secret".to_owned()))));
+    assert!(!format!("{from_environment:?} {own:?}").contains("secret"));
+    let refused = load_with(&SMALL.replace("}]", ", proxy: 'ftp://me:secret@h'}, {name: binance, market: perpetual, symbols: [A-B], proxy: 'http://me:secret@h:1'}]"), &[]);
+    let found: Vec<&str> = refused.findings.iter().map(|finding| finding.message.en.as_str()).collect();
+    assert_eq!(found, ["`ftp://h` is not a proxy", "the login of a proxy does not belong into this file"]);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::time::Duration;
 use diagnostics::yaml::{Spanned, place_of};
 use diagnostics::{Diagnostic, Lang, Place, Text, closest};
 
-use super::environment::Environment;
-use super::{Config, QueueConfig, units, written};
+use super::environment::{self, Environment};
+use super::{Config, QueueConfig, proxy, units, written};
 
 /// The configuration (with defaults where something is wrong) and all findings.
 pub(super) fn validate(file: &str, written: written::Root, environment: &Environment) -> (Config, Vec<Diagnostic>) {
@@ -26,6 +26,7 @@ pub(super) fn validate(file: &str, written: written::Root, environment: &Environ
     let http = reader.http(written.http);
     let log = reader.log(written.log);
     let shutdown_deadline = reader.duration(written.shutdown.deadline, Duration::from_secs(10), (Duration::from_secs(1), Duration::from_mins(10)));
+    reader.environment_proxies();
     reader.findings.extend(environment.warnings());
     (Config { lang, venues, nats, recorder, http, log, shutdown_deadline }, reader.findings)
 }
@@ -111,6 +112,14 @@ impl Reader<'_> {
         let records = self.number(written.records, u32::try_from(QueueConfig::DEFAULT.records).unwrap_or(u32::MAX), (16, 1_000_000));
         let bytes = self.size(written.bytes, QueueConfig::DEFAULT.bytes as u64, 64 << 10);
         QueueConfig { records: records as usize, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) }
+    }
+
+    /// Proxies of the environment that cannot be used; their logins are not shown.
+    fn environment_proxies(&mut self) {
+        let bad = environment::PROXIES.iter().filter_map(|name| Some((*name, self.environment.get(name)?))).filter(|(_, url)| !proxy::is_proxy(url));
+        for (name, url) in bad.collect::<Vec<_>>() {
+            self.bad_variable(name, &proxy::without_login(url), &proxy::SCHEMES.map(|scheme| format!("{scheme}host:port")).join(", "));
+        }
     }
 
     fn bad_variable(&mut self, variable: &str, value: &str, expected: &str) {

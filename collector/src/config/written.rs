@@ -33,6 +33,10 @@ pub(super) struct Venue {
     pub(super) previews: Option<Vec<Spanned<String>>>,
     pub(super) large_trade: Option<Spanned<u64>>,
     pub(super) priority: Option<Spanned<String>>,
+    pub(super) proxy: Option<Spanned<String>>,
+    pub(super) proxy_auth: Option<ProxyAuth>,
+    pub(super) ca_file: Option<String>,
+    pub(super) capture: Option<Capture>,
     #[serde(default)]
     pub(super) overrides: Vec<Override>,
     #[serde(default)]
@@ -58,6 +62,20 @@ pub(super) struct Fusion {
     pub(super) cvd: Option<Spanned<f64>>,
     pub(super) half_life: Option<Spanned<String>>,
     pub(super) warm_up: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProxyAuth {
+    pub(super) file: Option<Spanned<String>>,
+    pub(super) env: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Capture {
+    pub(super) dir: Spanned<String>,
+    pub(super) max_bytes: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

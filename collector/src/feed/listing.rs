@@ -55,7 +55,12 @@ pub(super) async fn instruments(kind: VenueKind, config: &VenueConfig, shared: &
                 }
                 WAIT.1
             }
-            Err((trouble, retry_after)) => {
+            Err((trouble, failure, retry_after)) => {
+                if let Some(RestFailure::Connect(error)) = failure {
+                    let labels = [config.exchange.as_str(), config.market_type.as_str(), error.hop.as_str(), error.cause.as_str()];
+                    shared.registry.counter(&names::REST_CONNECT_FAILURES, &labels).inc();
+                    shared.state.reached((config.exchange, config.market_type), Some((error.hop, error.cause)));
+                }
                 tracing::warn!(venue = kind.as_str(), url = rest_url, "{trouble}");
                 shared.registry.counter(&names::ERRORS, &[config.exchange.as_str(), "instruments", "listing"]).inc();
                 retry_after.unwrap_or(wait)
@@ -82,7 +87,7 @@ fn tell(kind: VenueKind, config: &VenueConfig, found: &Found, shared: &Shared) {
 }
 
 /// Fetches the list; narrowed first, and as a whole when that names a symbol the venue refuses.
-async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[String]) -> Result<Found, (String, Option<Duration>)> {
+async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[String]) -> Result<Found, (String, Option<RestFailure>, Option<Duration>)> {
     let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
     let narrow = rest.get(kind.listing_url(rest_url, &names), NARROW_MOST).await;
     let reply = match narrow {
@@ -92,12 +97,11 @@ async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[Stri
     };
     match reply {
         Ok(reply) if reply.status == 200 => {
-            let listings = kind.parse_listing(&reply.body).map_err(|error| (format!("instrument list: {error}"), None))?;
+            let listings = kind.parse_listing(&reply.body).map_err(|error| (format!("instrument list: {error}"), None, None))?;
             Ok(choose(listings, symbols))
         }
-        Ok(reply) => Err((format!("instrument list: status {}", reply.status), reply.retry_after)),
-        Err(RestFailure::Timeout) => Err(("instrument list: no answer in time".to_owned(), None)),
-        Err(other) => Err((format!("instrument list: {other}"), None)),
+        Ok(reply) => Err((format!("instrument list: status {}", reply.status), None, reply.retry_after)),
+        Err(failure) => Err((format!("instrument list: {failure}"), Some(failure), None)),
     }
 }
 

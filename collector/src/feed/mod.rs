@@ -4,12 +4,13 @@
 //!
 //! The way of a frame: [`link`] reads it → [`venue_loop`] hands it to `marketdata::Venue` → effects → [`publisher`] → sinks.
 
-pub mod link;
+mod dial;
+mod link;
 mod listing;
 pub mod network;
 mod outlets;
 mod publisher;
-pub mod rest;
+mod rest;
 mod tls;
 pub mod venue_loop;
 mod venue_metrics;
@@ -23,13 +24,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-pub use network::{ConnectError, Connector, Hop, Link, Network, NetworkMaker, Reply, Rest, RestFailure, Wire};
+pub use network::{Cause, ConnectError, Connector, Hop, Link, Network, NetworkMaker, Reply, Rest, RestFailure, Wire};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, VenueConfig};
+use crate::feed::dial::Dialer;
 use crate::feed::publisher::Publisher;
 use crate::metrics::{Registry, catalogue as names};
 use crate::sink::Sink;
@@ -57,7 +59,7 @@ pub struct DataThread {
     pub ended: oneshot::Sender<()>,
 }
 
-/// What the loops of all venues share, on this thread.
+/// What the loop of a venue works with, on this thread; all but the network is shared by all venues.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) state: Arc<State>,
@@ -67,12 +69,28 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
 }
 
-/// Real sockets and a real HTTP client.
-pub fn real_network() -> NetworkMaker {
-    Box::new(|| {
-        let tls = tls::client_config()?;
-        Ok(Network { connector: Rc::new(link::WebSockets::new(Arc::clone(&tls))), rest: Rc::new(rest::HttpClient::new(&tls)?) })
-    })
+/// Real sockets and a real HTTP client for each venue, dialed as it is configured.
+///
+/// # Errors
+/// For each venue whose certificates or proxy login cannot be read: which, and why.
+pub fn real_network(config: &Config, registry: &Registry) -> Result<NetworkMaker, Vec<String>> {
+    let (mut dialers, mut troubles) = (Vec::new(), Vec::new());
+    for venue in &config.venues {
+        let labels = [venue.exchange.as_str(), venue.market_type.as_str()];
+        match Dialer::new(venue) {
+            Ok(dialer) => dialers.push((labels, dialer, registry.gauge(&names::REST_CONNECTIONS, &labels))),
+            Err(why) => troubles.push(format!("{} {}: {why}", labels[0], labels[1])),
+        }
+    }
+    if !troubles.is_empty() {
+        return Err(troubles);
+    }
+    Ok(Box::new(move |venue| {
+        let labels = [venue.exchange.as_str(), venue.market_type.as_str()];
+        let Some((_, dialer, open)) = dialers.iter().find(|(known, ..)| *known == labels) else { anyhow::bail!("it is not configured") };
+        let (connector, rest) = (link::WebSockets::new(dialer.clone()), rest::HttpClient::new(dialer.clone(), open.clone()));
+        Ok(Network { connector: Rc::new(connector), rest: Rc::new(rest) })
+    }))
 }
 
 // === impl Shared ===
@@ -102,16 +120,24 @@ impl DataThread {
     pub fn spawn(self) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("data".to_owned()).spawn(move || {
-            let Self { config, state, registry, network, sinks, stop, ended } = self;
+            let Self { config, state, registry, mut network, sinks, stop, ended } = self;
             let local = LocalSet::new();
             local.block_on(&runtime, async move {
-                match network() {
-                    Ok(network) => {
-                        let publisher = Rc::new(RefCell::new(Publisher::new(sinks)));
-                        collect(config.venues, Shared { state, registry, network, publisher, stop }).await;
+                let publisher = Rc::new(RefCell::new(Publisher::new(sinks)));
+                let mut venues = Vec::new();
+                for venue in config.venues {
+                    let labels = [venue.exchange.as_str(), venue.market_type.as_str()];
+                    match network(&venue) {
+                        Ok(network) => {
+                            let (state, registry, publisher) = (Arc::clone(&state), Arc::clone(&registry), Rc::clone(&publisher));
+                            venues.push((venue, Shared { state, registry, network, publisher, stop: stop.clone() }));
+                        }
+                        Err(error) => tracing::error!(exchange = labels[0], market_type = labels[1], "its network cannot be set up: {error:#}"),
                     }
-                    Err(error) => tracing::error!("the network cannot be set up: {error:#}"),
                 }
+                // Dropped before the venues run, so that the sinks end with the last of them.
+                drop(publisher);
+                collect(venues, (state, registry)).await;
             });
             // Not dropped: that would wait for a look-up of a name that may hang.
             runtime.shutdown_background();
@@ -121,12 +147,12 @@ impl DataThread {
     }
 }
 
-async fn collect(venues: Vec<VenueConfig>, shared: Shared) {
+async fn collect(venues: Vec<(VenueConfig, Shared)>, (state, registry): (Arc<State>, Arc<Registry>)) {
     let mut tasks = JoinSet::new();
-    for venue in venues {
-        tasks.spawn_local(supervised(venue, shared.clone()));
+    for (venue, shared) in venues {
+        tasks.spawn_local(supervised(venue, shared));
     }
-    let pulse = tokio::task::spawn_local(pulse(Arc::clone(&shared.state), Arc::clone(&shared.registry)));
+    let pulse = tokio::task::spawn_local(pulse(state, registry));
     while tasks.join_next().await.is_some() {}
     pulse.abort();
     // An abort is the expected end.

@@ -1,15 +1,69 @@
-//! One TLS configuration for all: ring as provider, Mozilla's roots compiled in (a container may have none of its own).
+//! TLS configuration: ring as provider, Mozilla's roots compiled in (a container may have none of its own), and a venue's own authorities beside them.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use thiserror::Error;
 
-/// The configuration; also makes ring the process's provider, which the HTTP and NATS clients ask for.
-pub(super) fn client_config() -> Result<Arc<ClientConfig>, rustls::Error> {
+use super::network::{Cause, ConnectError, Hop};
+
+/// Why a venue's authorities cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum AuthorityError {
+    /// The file cannot be read, or holds no certificate in PEM form.
+    #[error("no certificate in PEM form: {0}")]
+    Unreadable(String),
+    /// A certificate in it is not one that can sign others.
+    #[error("certificate {0} is not usable: {1}")]
+    Unusable(usize, rustls::Error),
+    /// The provider lacks what is needed.
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The configuration, with the authorities of `ca_file` besides the compiled-in ones; also makes ring the process's provider, which the NATS
+/// client asks for.
+pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, AuthorityError> {
     // A second call finds it installed, which is what was wanted.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(file) = ca_file {
+        add(&mut roots, file)?;
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), AuthorityError> {
+    let unreadable = |error: rustls::pki_types::pem::Error| AuthorityError::Unreadable(error.to_string());
+    let mut count = 0;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
+        count += 1;
+        roots.add(certificate.map_err(unreadable)?).map_err(|error| AuthorityError::Unusable(count, error))?;
+    }
+    if count == 0 { Err(AuthorityError::Unreadable("the file holds none".to_owned())) } else { Ok(()) }
+}
+
+/// What a failed agreement means; rustls reports it as an I/O error that carries its own.
+pub(super) fn failure(error: &io::Error) -> ConnectError {
+    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return ConnectError::io(Hop::Tls, error);
+    };
+    ConnectError::new(Hop::Tls, cause(tls), tls)
+}
+
+fn cause(error: &rustls::Error) -> Cause {
+    let rustls::Error::InvalidCertificate(certificate) = error else { return Cause::Protocol };
+    match certificate {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Cause::CertificateExpired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Cause::CertificateNotYetValid,
+        CertificateError::UnknownIssuer => Cause::CertificateUnknownIssuer,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Cause::CertificateWrongName,
+        _ => Cause::CertificateInvalid,
+    }
 }

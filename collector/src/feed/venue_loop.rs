@@ -179,25 +179,36 @@ impl VenueLoop {
         match outcome {
             Ok(Ok(link)) => {
                 self.links.push((conn, link));
+                self.reached(None);
                 self.metrics.opened();
                 self.metrics.connected.set_count(self.links.len());
                 self.handle(Input::Connected { conn });
             }
             Ok(Err(error)) => {
-                self.metrics.connect_failed(error.hop.as_str());
-                tracing::warn!(venue = self.venue.config().kind.as_str(), hop = error.hop.as_str(), "cannot connect: {error}");
+                self.metrics.connect_failed(&error);
+                self.reached(Some(&error));
+                let (hop, reason) = (error.hop.as_str(), error.cause.as_str());
+                tracing::warn!(venue = self.venue.config().kind.as_str(), hop, reason, "cannot connect: {error}");
                 self.handle(Input::Closed { conn });
             }
             Err(Aborted) => {}
         }
     }
 
+    fn reached(&self, trouble: Option<&ConnectError>) {
+        let kind = self.venue.config().kind;
+        self.shared.state.reached((kind.exchange(), kind.market_type()), trouble.map(|error| (error.hop, error.cause)));
+    }
+
     fn fetched(&mut self, fetch: FetchId, took: Duration, outcome: Result<Reply, RestFailure>) {
         let status = match &outcome {
             Ok(reply) if reply.status == 200 => "success",
             Err(RestFailure::Timeout) => "timeout",
-            Ok(_) | Err(RestFailure::Network(_) | RestFailure::TooLong(_)) => "error",
+            Ok(_) | Err(RestFailure::Connect(_) | RestFailure::Network(_) | RestFailure::TooLong(_)) => "error",
         };
+        if let Err(RestFailure::Connect(error)) = &outcome {
+            self.metrics.rest_failed(error);
+        }
         self.metrics.rest_done(status, took);
         match outcome {
             Ok(Reply { status, retry_after, used_weight, body }) => {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clock::Now;
 use marketdata::{BookCondition, EventKind, InstrumentStatus, Pressure, RecordKind, StreamKind, SyncState};
 
+use super::network::ConnectError;
 use crate::config::VenueConfig;
-use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
+use crate::metrics::{Counter, Gauge, Histogram, Registry, Spec, catalogue as names};
 use crate::sink::Streams;
 
 /// Handles of the venue.
@@ -80,8 +81,16 @@ impl VenueMetrics {
         self.opened.inc();
     }
 
-    pub(super) fn connect_failed(&self, hop: &str) {
-        self.registry.counter(&names::WEBSOCKET_CONNECT_FAILURES, &[self.labels[0], self.labels[1], hop]).inc();
+    pub(super) fn connect_failed(&self, error: &ConnectError) {
+        self.failed(&names::WEBSOCKET_CONNECT_FAILURES, error);
+    }
+
+    pub(super) fn rest_failed(&self, error: &ConnectError) {
+        self.failed(&names::REST_CONNECT_FAILURES, error);
+    }
+
+    fn failed(&self, family: &'static Spec, error: &ConnectError) {
+        self.registry.counter(family, &[self.labels[0], self.labels[1], error.hop.as_str(), error.cause.as_str()]).inc();
     }
 
     pub(super) fn rest_done(&self, status: &str, took: Duration) {

@@ -9,7 +9,7 @@ use hyper::body::{Body, Frame, SizeHint};
 
 /// One chunk, or nothing.
 #[derive(Debug)]
-pub(super) struct Whole(Option<Bytes>);
+pub(crate) struct Whole(Option<Bytes>);
 
 // === impl Whole ===
 

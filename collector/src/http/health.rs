@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{BookCondition, RecordKind};
+use marketdata::{BookCondition, Exchange, MarketType, RecordKind};
 use serde_json::{Value, json};
 
+use crate::feed::{Cause, Hop};
 use crate::metrics::process::Reading;
 use crate::metrics::{Gauge, Registry, catalogue as names};
 use crate::sink::Streams;
@@ -31,9 +32,16 @@ pub struct Health {
     state: Arc<State>,
     grace: Duration,
     sinks: Vec<(&'static str, Gauge)>,
-    sockets: BTreeMap<String, Gauge>,
+    sockets: BTreeMap<String, Socket>,
     memory_total: f64,
     last: (Duration, f64),
+}
+
+/// The connections of a venue.
+#[derive(Debug)]
+struct Socket {
+    venue: (Exchange, MarketType),
+    up: Gauge,
 }
 
 /// How well something is.
@@ -87,7 +95,8 @@ impl Health {
     pub fn new(state: Arc<State>, registry: &Registry, sinks: &[&'static str], grace: Duration) -> Self {
         let socket = |stream: &Stream| {
             let [exchange, market_type, ..] = stream.labels();
-            (format!("websocket_{exchange}_{market_type}"), registry.gauge(&names::WEBSOCKET_CONNECTED, &[exchange, market_type]))
+            let up = registry.gauge(&names::WEBSOCKET_CONNECTED, &[exchange, market_type]);
+            (format!("websocket_{exchange}_{market_type}"), Socket { venue: (stream.exchange, stream.market_type), up })
         };
         let sockets = state.streams.iter().map(socket).collect();
         let sinks = sinks.iter().map(|name| (*name, registry.gauge(&names::SINK_UP, &[name]))).collect();
@@ -99,7 +108,8 @@ impl Health {
     /// The report of this moment.
     pub fn report(&mut self, process: &Reading) -> Report {
         let now = self.state.clock.now();
-        let mut checks: BTreeMap<String, Check> = self.sockets.iter().map(|(name, up)| (name.clone(), Check::socket(up.get()))).collect();
+        let mut checks: BTreeMap<String, Check> = 
+            self.sockets.iter().map(|(name, socket)| (name.clone(), Check::socket(socket.up.get(), self.state.unreached(socket.venue)))).collect();
         checks.extend(self.sinks.iter().map(|(name, up)| ((*name).to_owned(), Check::sink(up.get()))));
         checks.insert("event_loop".to_owned(), Check::event_loop(self.state.stall()));
         checks.insert("orderbook_manager".to_owned(), Check::books(&self.state.streams, now));
@@ -212,9 +222,11 @@ impl Check {
         Self { verdict, trouble: Some(trouble.into()).filter(|_| verdict != Verdict::Healthy), details }
     }
 
-    fn socket(up: f64) -> Self {
+    fn socket(up: f64, trouble: Option<(Hop, Cause)>) -> Self {
         let verdict = if up > 0.0 { Verdict::Healthy } else { Verdict::Unhealthy };
-        Self::new(verdict, "no connection is up", json!({"connections": up}))
+        let (hop, reason) = trouble.map(|(hop, cause)| (hop.as_str(), cause.as_str())).unzip();
+        let why = hop.zip(reason).map_or_else(|| "no connection is up".to_owned(), |(hop, reason)| format!("no connection is up: {hop} {reason}"));
+        Self::new(verdict, why, json!({"connections": up, "hop": hop, "reason": reason}))
     }
 
     fn sink(up: f64) -> Self {

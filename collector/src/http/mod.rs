@@ -2,7 +2,7 @@
 //!
 //! Owns: listeners, connections, pages. Must not know: how data is collected.
 
-mod body;
+pub(crate) mod body;
 pub mod health;
 mod pages;
 pub mod ports;

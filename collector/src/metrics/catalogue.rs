@@ -104,9 +104,11 @@ catalogue! {
     WEBSOCKET_CONNECTED = Gauge, "marketprism_websocket_connected" ["exchange", "market_type"] "WebSocket connections that are up.";
     WEBSOCKET_CONNECTIONS = Counter, "marketprism_websocket_connections_total" ["exchange", "market_type"] "WebSocket connections opened.";
     WEBSOCKET_RECONNECTIONS = Counter, "marketprism_websocket_reconnections_total" ["exchange", "market_type"] "WebSocket connections opened after the first.";
-    WEBSOCKET_CONNECT_FAILURES = Counter, "collector_websocket_connect_failures_total" ["exchange", "market_type", "hop"] "Failed attempts to connect, by the hop that failed: url, dns, tcp, tls, handshake.";
+    WEBSOCKET_CONNECT_FAILURES = Counter, "collector_websocket_connect_failures_total" ["exchange", "market_type", "hop", "reason"] "Failed attempts to open a WebSocket, by the hop that failed (url, dns, tcp, proxy, tls, handshake) and why (refused, timed_out, certificate_expired, …; docs/collector.md lists them).";
     WEBSOCKET_MESSAGES = Counter, "marketprism_websocket_messages_received_total" ["exchange", "market_type"] "WebSocket messages received.";
     WEBSOCKET_BYTES = Counter, "collector_websocket_received_bytes_total" ["exchange", "market_type"] "Bytes of WebSocket messages received.";
+    REST_CONNECT_FAILURES = Counter, "collector_rest_connect_failures_total" ["exchange", "market_type", "hop", "reason"] "Failed attempts to open a connection for REST, by hop and reason as for WebSockets.";
+    REST_CONNECTIONS = Gauge, "collector_rest_connections" ["exchange", "market_type"] "REST connections open, in use or kept for the next request (at most 4 and 2).";
     SNAPSHOT_REQUESTS = Counter, "marketprism_snapshot_requests_total" ["exchange", "market_type", "status"] "REST requests to the venue, by outcome: success, timeout, error.";
     SNAPSHOT_DURATION = Histogram(REST), "marketprism_snapshot_request_duration_seconds" ["exchange", "market_type"] "Duration of REST requests to the venue, in seconds.";
 

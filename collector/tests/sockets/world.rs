@@ -107,7 +107,8 @@ impl Collector {
     pub(crate) fn start_with(config: Config, sinks: Vec<Started>, (registry, state): (Arc<Registry>, Arc<State>)) -> Self {
         let listeners = Listeners { health: TcpListener::bind("127.0.0.1:0").unwrap(), metrics: TcpListener::bind("127.0.0.1:0").unwrap() };
         let (health, metrics) = (listeners.health.local_addr().unwrap(), listeners.metrics.local_addr().unwrap());
-        let deps = Deps { registry, state, listeners, network: feed::real_network(), sinks };
+        let network = feed::real_network(&config, &registry).unwrap();
+        let deps = Deps { registry, state, listeners, network, sinks };
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let thread = std::thread::spawn(move || {

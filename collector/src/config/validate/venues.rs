@@ -6,13 +6,17 @@ use diagnostics::yaml::{Spanned, place_of};
 use diagnostics::{Diagnostic, Text};
 use marketdata::{Exchange, MarketType, VenueKind};
 
-use super::super::{VenueConfig, written};
+use super::super::{CaptureConfig, Login, ProxyConfig, VenueConfig, proxy, written};
 use super::Reader;
 
 const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Okx, Exchange::Deribit];
 const MARKETS: [MarketType; 2] = [MarketType::Spot, MarketType::Perpetual];
 /// Published levels of a side.
 const DEPTH: (u32, u32) = (1, 1_000);
+
+/// Bytes a capture may take by default, and at least.
+const CAPTURE_DEFAULT: u64 = 1_000_000_000;
+const CAPTURE_MIN: u64 = 1 << 20;
 
 // === impl Reader ===
 
@@ -44,6 +48,11 @@ impl Reader<'_> {
         let fusion = self.fusion(venue.fusion);
         let ws_url = self.url(venue.ws_url, &["ws://", "wss://"]);
         let rest_url = self.url(venue.rest_url, &["http://", "https://"]);
+        let proxy = self.proxy(venue.proxy, venue.proxy_auth);
+        let capture = venue.capture.map(|capture| {
+            let max_bytes = self.size(capture.max_bytes, CAPTURE_DEFAULT, CAPTURE_MIN);
+            CaptureConfig { dir: capture.dir.value.into(), max_bytes }
+        });
         let (exchange, market_type) = (exchange?, market_type?);
         let kinds = VenueKind::ALL.map(|kind| (kind.exchange(), kind.market_type()));
         if !kinds.contains(&(exchange, market_type)) {
@@ -61,7 +70,41 @@ impl Reader<'_> {
             return None;
         }
         let depth = u16::try_from(depth).unwrap_or(u16::MAX);
-        Some(VenueConfig { exchange, market_type, symbols, ws_url, rest_url, depth, output, overrides, fusion, trades: venue.trades.unwrap_or(true) })
+        let (trades, ca_file) = (venue.trades.unwrap_or(true), venue.ca_file.map(Into::into));
+        Some(VenueConfig { exchange, market_type, symbols, ws_url, rest_url, depth, output, overrides, fusion, trades, proxy, ca_file, capture })
+    }
+
+    /// The venue's own proxy, `none`, or that of the environment.
+    fn proxy(&mut self, written: Option<Spanned<String>>, auth: Option<written::ProxyAuth>) -> ProxyConfig {
+        let login = auth.and_then(|auth| self.login(auth));
+        let Some(written) = written else { return ProxyConfig { login, ..ProxyConfig::of_environment(self.environment) } };
+        if written.value == "none" {
+            return ProxyConfig::default();
+        }
+        let shown = proxy::without_login(&written.value);
+        if !proxy::is_proxy(&written.value) {
+            let message = Text::new(format!("`{shown}` is not a proxy"), format!("`{shown}` 不是代理"));
+            let list = proxy::SCHEMES.map(|scheme| format!("`{scheme}host:port`")).join(" / ");
+            self.error(place_of(&written), Diagnostic::error("E501", message).expected(Text::same(format!("`none` / {list}"))));
+        } else if written.value.contains('@') {
+            let message = Text::new("the login of a proxy does not belong into this file", "代理的登录不应写在此文件中");
+            let hint = Text::new("proxy_auth: {file: PATH} or {env: NAME}, of user:password", "请用 proxy_auth: {file: 路径} 或 {env: 变量名}，内容为 user:password");
+            self.error(place_of(&written), Diagnostic::error("E501", message).hint(hint));
+        }
+        ProxyConfig::all(&written.value, login)
+    }
+
+    fn login(&mut self, auth: written::ProxyAuth) -> Option<Login> {
+        if let Some(file) = auth.file {
+            return Some(Login::File(file.value.into()));
+        }
+        let name = auth.env?;
+        let login = self.environment.get(&name.value).map(|text| Login::Text(text.to_owned()));
+        if login.is_none() {
+            let message = Text::new(format!("environment variable `{}` is not set", name.value), format!("环境变量 `{}` 未设置", name.value));
+            self.error(place_of(&name), Diagnostic::error("E501", message).expected(Text::same("user:password")));
+        }
+        login
     }
 
     fn symbols(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<String> {
