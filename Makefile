@@ -5,7 +5,7 @@ CARGO ?= cargo
 LEAN := target/lean
 TOOLS := target/tools/bin
 
-.PHONY: demo demo-build demo-check build test check check-full lint tools bench release clean-tools
+.PHONY: demo demo-build demo-check build test check check-full lint tools bench bench-peers release
 
 # The main job on this machine, offline, until Ctrl-C. Open http://127.0.0.1:9099 while it runs.
 demo: demo-build
@@ -50,3 +50,10 @@ release:
 
 bench: release
 	$(CARGO) run --release --locked -p bench -- --bin-dir target/release
+
+# The peers that the collector is measured beside, into target/peers; `make bench` says so when one is not there.
+bench-peers:
+	python3 -m venv target/peers/cryptofeed
+	target/peers/cryptofeed/bin/pip install --quiet cryptofeed==2.4.1
+	$(CARGO) build --release --manifest-path bench/peers/barter/Cargo.toml --target-dir target/peers/build
+	cp target/peers/build/release/barter-books target/peers/barter-books

@@ -6,8 +6,11 @@
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 mod collector;
+mod nats;
 mod page;
+mod pipeline;
 mod process;
+mod venue;
 mod watchdog;
 
 use std::path::PathBuf;
@@ -21,6 +24,10 @@ use clap::{Parser, ValueEnum};
 enum Subject {
     /// RSS and CPU of the collector under depth messages.
     Collector,
+    /// CPU and memory per message beside cryptofeed and barter-data, published to a real JetStream.
+    Pipeline,
+    /// Venue's write to subscriber of NATS.
+    Latency,
     /// RSS and CPU of the watchdog beside a real Prometheus.
     Watchdog,
     /// Everything.
@@ -39,6 +46,12 @@ struct Args {
     /// Directory with the real prometheus
     #[arg(long, default_value = "target/tools/bin")]
     tools: PathBuf,
+    /// Directory with the peers that `make bench-peers` builds
+    #[arg(long, default_value = "target/peers")]
+    peers: PathBuf,
+    /// Messages of the pipeline at full speed
+    #[arg(long, default_value_t = 2_000_000)]
+    messages: u64,
     /// Seconds of each measurement, after the warm-up
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -50,6 +63,13 @@ fn main() -> Result<()> {
     let length = Duration::from_secs(args.seconds);
     if matches!(args.subject, Subject::Collector | Subject::All) {
         collector::run(&bin_dir, length)?;
+    }
+    let places = pipeline::Places { bin_dir: &bin_dir, tools: &args.tools, peers: &args.peers };
+    if matches!(args.subject, Subject::Pipeline | Subject::All) {
+        pipeline::run(places, args.messages);
+    }
+    if matches!(args.subject, Subject::Latency | Subject::All) {
+        pipeline::latency(places, length)?;
     }
     if matches!(args.subject, Subject::Watchdog | Subject::All) {
         watchdog::run(&bin_dir, &args.tools, length)?;

@@ -1,0 +1,70 @@
+//! A real nats-server with JetStream, and a plain subscriber that notes when messages arrive.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::process::{Program, free_address, wait_until};
+use crate::venue::unix_ns;
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// `HOST:PORT` of clients.
+    pub(crate) address: String,
+    _program: Program,
+}
+
+/// What a subscriber has seen: the `sequence` of a body, and when it was read, unix nanoseconds.
+pub(crate) type Arrivals = Arc<Mutex<Vec<(u64, u64)>>>;
+
+/// Starts it with its files in `dir`.
+pub(crate) fn start(tools: &Path, dir: &Path) -> Result<Server> {
+    let address = free_address()?;
+    let (host, port) = address.rsplit_once(':').context("an address has a port")?;
+    let mut command = Command::new(tools.join("nats-server"));
+    command.args(["-a", host, "-p", port, "-js", "-sd"]).arg(dir.join("jetstream"));
+    let program = Program::start("nats-server", dir, &mut command).context("run `make tools` for the real nats-server")?;
+    wait_until("nats-server listens", Duration::from_secs(10), || TcpStream::connect(&address).is_ok())?;
+    Ok(Server { address, _program: program })
+}
+
+/// Subscribes on a thread of its own.
+pub(crate) fn subscribe(address: &str, subject: &str) -> Result<Arrivals> {
+    let mut stream = TcpStream::connect(address)?;
+    let arrivals = Arrivals::default();
+    let noted = Arc::clone(&arrivals);
+    write!(stream, "CONNECT {{\"verbose\":false}}\r\nSUB {subject} 1\r\nPING\r\n")?;
+    let mut reader = BufReader::with_capacity(1 << 20, stream.try_clone()?);
+    thread::spawn(move || while read_one(&mut reader, &mut stream, &noted).is_some() {});
+    Ok(arrivals)
+}
+
+/// Reads one line of the protocol, and the body behind a MSG.
+fn read_one(reader: &mut BufReader<TcpStream>, stream: &mut TcpStream, arrivals: &Arrivals) -> Option<()> {
+    let mut line = String::new();
+    if reader.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    if line.starts_with("PING") {
+        stream.write_all(b"PONG\r\n").ok()?;
+    }
+    if !line.starts_with("MSG ") {
+        return Some(());
+    }
+    let length: usize = line.trim_end().rsplit(' ').next()?.parse().ok()?;
+    let mut body = vec![0; length + 2];
+    reader.read_exact(&mut body).ok()?;
+    let now = unix_ns();
+    let body = std::str::from_utf8(&body).ok()?;
+    let (_, rest) = body.split_once("\"sequence\":")?;
+    let sequence = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((sequence, now));
+    Some(())
+}
