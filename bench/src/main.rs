@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 mod collector;
+mod engine;
 mod nats;
 mod page;
 mod pipeline;
@@ -28,6 +29,8 @@ enum Subject {
     Pipeline,
     /// Venue's write to subscriber of NATS.
     Latency,
+    /// What an evaluation of rules costs.
+    Rules,
     /// RSS and CPU of the watchdog beside a real Prometheus.
     Watchdog,
     /// Everything.
@@ -70,6 +73,9 @@ fn main() -> Result<()> {
     }
     if matches!(args.subject, Subject::Latency | Subject::All) {
         pipeline::latency(places, length)?;
+    }
+    if matches!(args.subject, Subject::Rules | Subject::All) {
+        engine::run()?;
     }
     if matches!(args.subject, Subject::Watchdog | Subject::All) {
         watchdog::run(&bin_dir, &args.tools, length)?;

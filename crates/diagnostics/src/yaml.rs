@@ -51,7 +51,7 @@ pub fn read_all<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<
             _ if mistake.code == "E004" => entry::without_value(&remaining, place),
             _ => None,
         });
-        left_out.extend(mistake.hint.iter().map(|hint| hint.en.to_owned()));
+        left_out.extend(mistake.hint.iter().map(|hint| hint.en.clone()));
         found.push(mistake);
         match without {
             Some((rest, key)) if rest != remaining && found.len() < MISTAKES => {
