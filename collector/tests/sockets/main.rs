@@ -9,6 +9,8 @@ mod nats;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod previews;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod world;
