@@ -2,6 +2,7 @@
 //!
 //! The library's own parts do the work (WebSocket stream, parser, transformer with its sequence check, order book); only the address is ours, which the
 //! library does not let one choose. Its stream builder would add an unbounded queue between stream and books; here the books read the stream directly.
+#![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
 
