@@ -7,7 +7,7 @@
 //! ```text
 //! data      one current-thread runtime: a loop per venue (`feed`), which drives the core and offers records to the sinks
 //! sink-*    one thread per sink, behind a bounded queue (`sink`)
-//! main      HTTP pages, signals, the order of stopping (`run`, `http`): shares only atomics with the others
+//! main      HTTP pages, signals, pressure, the order of stopping (`run`, `http`, `pressure`): shares only atomics with the others
 //! log       writes lines to standard error (`logging`)
 //! ```
 //!
@@ -16,11 +16,13 @@
 
 pub mod cli;
 pub mod clocks;
+pub mod conditions;
 pub mod config;
 pub mod feed;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod pressure;
 mod run;
 pub mod signals;
 pub mod sink;

@@ -17,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clocks::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::feed::{self, DataThread, NetworkMaker};
+use crate::http::debug::{Debug, read_token};
 use crate::http::{self, Listeners, Pages, health::Health};
 use crate::metrics::{Counter, Registry, catalogue as names};
+use crate::pressure::watch::Watch;
 use crate::sink::{self, Worker};
 use crate::state::{Phase, State};
 
@@ -70,6 +72,7 @@ impl Deps {
     /// What is taken or cannot be opened, for the operator.
     pub fn real(config: &Config) -> Result<Self, Vec<Diagnostic>> {
         let listeners = Listeners::bind(&config.http)?;
+        check_token(config)?;
         let clock = SystemClock::shared();
         let registry = Arc::new(Registry::new());
         let state = State::new(config, Arc::clone(&clock));
@@ -85,8 +88,22 @@ impl Deps {
 }
 
 fn unusable_network(why: String) -> Diagnostic {
-    let hint = Text::new("give the path of a readable file; certificates in PEM form, a login as user:password", "请给出可读文件的路径；证书为 PEM 格式，登录为 user:password");
+    let hint = Text::new(
+        "give the path of a readable file; certificates in PEM form, a login as user:password",
+        "请给出可读文件的路径；证书为 PEM 格式，登录为 user:password",
+    );
     Diagnostic::error("E514", Text::new(format!("a venue cannot be dialed: {why}"), format!("无法连接交易所：{why}"))).hint(hint)
+}
+
+/// That `/debug` can be opened by the token, where there is one; a page that turns out closed when it is needed is of no use.
+fn check_token(config: &Config) -> Result<(), Vec<Diagnostic>> {
+    let Some(file) = &config.http.token_file else { return Ok(()) };
+    read_token(file).map(|_| ()).map_err(|error| {
+        let file = file.display();
+        let message = Text::new(format!("cannot use `http.token_file` {file}: {error}"), format!("无法使用 `http.token_file` {file}：{error}"));
+        let hint = Text::new("write it with: openssl rand -hex 24 > FILE", "可用以下命令生成：openssl rand -hex 24 > FILE");
+        vec![Diagnostic::error("E520", message).hint(hint)]
+    })
 }
 
 fn start_sinks(config: &Config, state: &State, registry: &Arc<Registry>, clock: &SharedClock) -> Result<Vec<sink::Started>, Box<Diagnostic>> {
@@ -120,9 +137,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>, deps: Deps)
     let Deps { registry, state, listeners, network, sinks } = deps;
     let sink_names: Vec<&'static str> = sinks.iter().map(|started| started.sink.name()).collect();
     let health = Health::new(Arc::clone(&state), &registry, &sink_names, config.http.health_grace);
-    let pages = Pages::new(Arc::clone(&state), Arc::clone(&registry), health);
+    let watch = Watch::new(&config.pressure, &state, &registry);
+    let debug = Debug::new(config.http.token_file.clone(), watch.findings());
+    let pages = Pages::new(Arc::clone(&state), Arc::clone(&registry), (health, debug));
+    state.count_tasks_of("main", tokio::runtime::Handle::current());
     let pages_stop = CancellationToken::new();
     let serving = http::serve(listeners, pages, &registry, pages_stop.clone());
+    let watching = watch.run(pages_stop.clone());
 
     let (mut fronts, mut workers) = (Vec::new(), Vec::new());
     for started in sinks {
@@ -142,7 +163,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>, deps: Deps)
         pages_stop.cancel();
         outcome
     };
-    let (outcome, served) = tokio::join!(work, serving);
+    let (outcome, served, ()) = tokio::join!(work, serving, watching);
     if let Err(error) = served {
         tracing::error!("the HTTP pages could not be served: {error}");
     }

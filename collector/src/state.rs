@@ -1,14 +1,18 @@
-//! What the threads share besides metrics: streams, the pulse of the data loop, the phase of life. Atomics only.
+//! What the threads share besides metrics: streams, the pulse of the data loop, the phase of life, pressure, conditions. Atomics only; the one
+//! lock, around the list of runtimes, is taken when a thread starts and when a page is made, never by the data loop at work.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use marketdata::{Exchange, MarketType, Pressure};
+use marketdata::{Exchange, MarketType};
+use tokio::runtime::Handle;
 
 use crate::clocks::SharedClock;
+use crate::conditions::Conditions;
 use crate::config::Config;
 use crate::feed::{Cause, Hop};
+use crate::pressure::Controls;
 use crate::sink::Streams;
 use crate::stream::Stream;
 
@@ -22,11 +26,15 @@ pub struct State {
     pub clock: SharedClock,
     /// The configured streams.
     pub streams: Streams,
+    /// Pressure and its steps; written by the watch on the control thread.
+    pub pressure: Controls,
+    /// What is not as it should be although data flows; written by whoever knows it.
+    pub conditions: Conditions,
     /// Monotonic milliseconds of the data loop's last tick.
     pulse: AtomicU64,
     phase: AtomicU8,
-    pressure: AtomicU8,
     reach: Reach,
+    runtimes: Mutex<Vec<(&'static str, Handle)>>,
 }
 
 /// Why each venue could not be reached at the last attempt, in the order of the configuration.
@@ -52,7 +60,16 @@ impl State {
     pub fn new(config: &Config, clock: SharedClock) -> Arc<Self> {
         let streams = Arc::new(Stream::all_of(config));
         let reach = Reach(config.venues.iter().map(|venue| ((venue.exchange, venue.market_type), AtomicU16::new(0))).collect());
-        Arc::new(Self { clock, streams, pulse: AtomicU64::new(0), phase: AtomicU8::new(Phase::Starting as u8), pressure: AtomicU8::new(0), reach })
+        Arc::new(Self {
+            clock,
+            streams,
+            pressure: Controls::default(),
+            conditions: Conditions::default(),
+            pulse: AtomicU64::new(0),
+            phase: AtomicU8::new(Phase::Starting as u8),
+            reach,
+            runtimes: Mutex::default(),
+        })
     }
 
     /// Notes how the last attempt to reach a venue ended; `None`: it succeeded.
@@ -80,19 +97,20 @@ impl State {
         Duration::from_millis(since).saturating_sub(TICK * 2)
     }
 
+    /// The tasks of this runtime are to be counted.
+    pub fn count_tasks_of(&self, name: &'static str, runtime: Handle) {
+        self.runtimes.lock().unwrap_or_else(PoisonError::into_inner).push((name, runtime));
+    }
+
+    /// Tasks alive now, by runtime.
+    pub fn tasks(&self) -> Vec<(&'static str, usize)> {
+        let runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        runtimes.iter().map(|(name, runtime)| (*name, runtime.metrics().num_alive_tasks())).collect()
+    }
+
     /// Enters a phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    /// What the venues are to give up; each takes it over within a second.
-    pub fn set_pressure(&self, pressure: Pressure) {
-        self.pressure.store(pressure as u8, Ordering::Relaxed);
-    }
-
-    /// What the venues are to give up.
-    pub fn pressure(&self) -> Pressure {
-        Pressure::ALL.get(usize::from(self.pressure.load(Ordering::Relaxed))).copied().unwrap_or_default()
     }
 
     /// The phase.

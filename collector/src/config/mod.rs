@@ -17,6 +17,8 @@ pub use environment::Environment;
 use marketdata::{Exchange, FusionConfig, MarketType, Output};
 pub use proxy::{Login, ProxyConfig};
 
+use crate::pressure::Limits;
+
 /// A validated configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -34,6 +36,23 @@ pub struct Config {
     pub log: LogConfig,
     /// From the stop signal to the exit, at most.
     pub shutdown_deadline: Duration,
+    /// What the process may use, and how it becomes smaller.
+    pub pressure: PressureConfig,
+}
+
+/// What the process may use, and how it becomes smaller. A limit that is not given follows from cgroup, rlimit and host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PressureConfig {
+    /// Resident bytes.
+    pub memory: Option<Limits>,
+    /// Open descriptors.
+    pub descriptors: Option<Limits>,
+    /// Open sockets.
+    pub sockets: Option<Limits>,
+    /// A figure must be well below a limit for this long before its level is left.
+    pub dwell: Duration,
+    /// The allocator is purged this often without pressure, in a quiet moment; `None`: never.
+    pub gc_interval: Option<Duration>,
 }
 
 /// One venue.
@@ -107,8 +126,8 @@ pub struct RecorderConfig {
     pub queue: QueueConfig,
 }
 
-/// Listeners and what `/health` grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Listeners, what `/health` grants, and who may see `/debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// `/health` and its like.
     pub health: SocketAddr,
@@ -116,6 +135,8 @@ pub struct HttpConfig {
     pub metrics: SocketAddr,
     /// After the start, how long `/health` answers 200 although unhealthy.
     pub health_grace: Duration,
+    /// File with the bearer token for `/debug`; `None`: nobody may.
+    pub token_file: Option<PathBuf>,
 }
 
 /// The log on standard error.
@@ -172,6 +193,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A venue cannot be dialed as configured: its `ca_file` or its proxy's login cannot be read.",
         "无法按配置连接交易所：无法读取 `ca_file` 或代理登录。",
     ),
+    ("E520", "`http.token_file` cannot be read, or holds less than 16 characters.", "`http.token_file` 无法读取，或内容不足 16 个字符。"),
     (
         "W501",
         "An environment variable of the old collector has no effect; the hint says what to use instead.",
@@ -189,6 +211,14 @@ impl VenueConfig {
     }
 }
 
+// === impl PressureConfig ===
+
+impl Default for PressureConfig {
+    fn default() -> Self {
+        Self { memory: None, descriptors: None, sockets: None, dwell: Duration::from_secs(30), gc_interval: Some(Duration::from_mins(5)) }
+    }
+}
+
 // === impl QueueConfig ===
 
 impl QueueConfig {
@@ -202,7 +232,8 @@ pub fn load(file: &str, text: &str, environment: &Environment) -> Loaded {
     let Some(written) = written else { return Loaded { config: None, findings } };
     let (config, found) = validate::validate(file, written, environment);
     findings.extend(found);
-    findings.sort_by_key(|finding| finding.place);
+    // What has no place in the file is of the file as a whole, or of the environment.
+    findings.sort_by_key(|finding| (finding.place.is_none(), finding.place));
     let sound = findings.iter().all(|finding| finding.severity < Severity::Error);
     Loaded { config: sound.then_some(config), findings }
 }

@@ -47,7 +47,7 @@ fn a_symbol_may_differ_from_its_venue_in_what_leaves() {
     let bad = "venues:\n  - name: binance\n    market: spot\n    symbols: [A-B]\n    delta: soon\n    previews: [ofy]\n    priority: high\n    fusion: {ofi: 1e9}\n    \
         overrides: [{symbols: [C-D]}, {symbols: [A-B]}, {symbols: [A-B]}]\n";
     let found: Vec<(&str, usize)> = load_with(bad, &[]).findings.iter().map(|finding| (finding.code, finding.place.unwrap().line)).collect();
-    assert_eq!(found, [("E501", 5), ("E503", 6), ("E503", 7), ("E503", 9), ("E504", 9), ("E502", 8)]);
+    assert_eq!(found, [("E501", 5), ("E503", 6), ("E503", 7), ("E502", 8), ("E503", 9), ("E504", 9)]);
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn all_semantic_errors_come_at_once_with_their_places() {
         ("E502", 6, 12),
         ("E501", 7, 14),
         ("E501", 8, 13),
-        ("E502", 10, 23),
         ("E501", 9, 16),
         ("E501", 9, 39),
+        ("E502", 10, 23),
         ("E503", 11, 14),
         ("E502", 12, 22),
     ];
@@ -178,7 +178,10 @@ fn proxies_come_from_the_environment_or_the_venue_and_no_login_is_shown() {
     let own = of_venue(", proxy: 'http://h:1', proxy_auth: {env: LOGIN}");
     assert_eq!((own.https.as_deref(), own.login.clone()), (Some("http://h:1"), Some(Login::Text("me:secret".to_owned()))));
     assert!(!format!("{from_environment:?} {own:?}").contains("secret"));
-    let refused = load_with(&SMALL.replace("}]", ", proxy: 'ftp://me:secret@h'}, {name: binance, market: perpetual, symbols: [A-B], proxy: 'http://me:secret@h:1'}]"), &[]);
+    let refused = load_with(
+        &SMALL.replace("}]", ", proxy: 'ftp://me:secret@h'}, {name: binance, market: perpetual, symbols: [A-B], proxy: 'http://me:secret@h:1'}]"),
+        &[],
+    );
     let found: Vec<&str> = refused.findings.iter().map(|finding| finding.message.en.as_str()).collect();
     assert_eq!(found, ["`ftp://h` is not a proxy", "the login of a proxy does not belong into this file"]);
 }
@@ -201,4 +204,24 @@ fn every_code_that_is_used_is_explained_and_no_other() {
 
 fn is_code(word: &str) -> bool {
     word.len() == 4 && word.starts_with(['E', 'W']) && word[1..].bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[test]
+fn pressure_has_defaults_takes_pairs_and_wants_them_in_order() {
+    assert_eq!(sound(SMALL, &[]).pressure, PressureConfig::default());
+    let text = format!("{SMALL}pressure: {{memory: {{soft: 8MB, hard: 12MB}}, sockets: {{soft: 10, hard: 20}}, dwell: 2s, gc_interval: 0s}}\n");
+    let expected = PressureConfig {
+        memory: Some(Limits { soft: 8_000_000, hard: 12_000_000 }),
+        descriptors: None,
+        sockets: Some(Limits { soft: 10, hard: 20 }),
+        dwell: Duration::from_secs(2),
+        gc_interval: None,
+    };
+    assert_eq!(sound(&text, &[]).pressure, expected);
+    let wrong = format!("{SMALL}pressure:\n  memory: {{soft: 12MB, hard: 8MB}}\n  descriptors: {{soft: 5, hard: 5}}\n  sockets: {{soft: 5}}\n");
+    let found = load_with(&wrong, &[]).findings;
+    assert_eq!(found.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["E003"], "{found:#?}");
+    let wrong = wrong.replace("  sockets: {soft: 5}\n", "");
+    let places: Vec<_> = load_with(&wrong, &[]).findings.iter().map(|finding| (finding.code, finding.place.unwrap().line)).collect();
+    assert_eq!(places, [("E502", 3), ("E502", 4)]);
 }

@@ -4,6 +4,7 @@
 //! variable not understood; `W501` environment variable without effect, `W502` overridden by the environment.
 
 mod outputs;
+mod pressure;
 mod service;
 mod sinks;
 mod venues;
@@ -27,8 +28,9 @@ pub(super) fn validate(file: &str, written: written::Root, environment: &Environ
     let log = reader.log(written.log);
     let shutdown_deadline = reader.duration(written.shutdown.deadline, Duration::from_secs(10), (Duration::from_secs(1), Duration::from_mins(10)));
     reader.environment_proxies();
+    let pressure = reader.pressure(written.pressure);
     reader.findings.extend(environment.warnings());
-    (Config { lang, venues, nats, recorder, http, log, shutdown_deadline }, reader.findings)
+    (Config { lang, venues, nats, recorder, http, log, shutdown_deadline, pressure }, reader.findings)
 }
 
 /// Reads parts and remembers what was wrong.

@@ -16,6 +16,8 @@ pub(super) struct Root {
     pub(super) log: Log,
     #[serde(default)]
     pub(super) shutdown: Shutdown,
+    #[serde(default)]
+    pub(super) pressure: Pressure,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +112,31 @@ pub(super) struct Http {
     pub(super) health: Option<Spanned<String>>,
     pub(super) metrics: Option<Spanned<String>>,
     pub(super) health_grace: Option<Spanned<String>>,
+    pub(super) token_file: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pressure {
+    pub(super) memory: Option<Spanned<Sizes>>,
+    pub(super) descriptors: Option<Spanned<Counts>>,
+    pub(super) sockets: Option<Spanned<Counts>>,
+    pub(super) dwell: Option<Spanned<String>>,
+    pub(super) gc_interval: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sizes {
+    pub(super) soft: Spanned<String>,
+    pub(super) hard: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counts {
+    pub(super) soft: Spanned<u32>,
+    pub(super) hard: Spanned<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

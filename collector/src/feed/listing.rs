@@ -87,7 +87,12 @@ fn tell(kind: VenueKind, config: &VenueConfig, found: &Found, shared: &Shared) {
 }
 
 /// Fetches the list; narrowed first, and as a whole when that names a symbol the venue refuses.
-async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[String]) -> Result<Found, (String, Option<RestFailure>, Option<Duration>)> {
+async fn fetch(
+    rest: &dyn Rest,
+    kind: VenueKind,
+    rest_url: &str,
+    symbols: &[String],
+) -> Result<Found, (String, Option<RestFailure>, Option<Duration>)> {
     let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
     let narrow = rest.get(kind.listing_url(rest_url, &names), NARROW_MOST).await;
     let reply = match narrow {

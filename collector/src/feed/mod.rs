@@ -11,6 +11,7 @@ pub mod network;
 mod outlets;
 mod publisher;
 mod rest;
+mod sizes;
 mod tls;
 pub mod venue_loop;
 mod venue_metrics;
@@ -121,6 +122,7 @@ impl DataThread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("data".to_owned()).spawn(move || {
             let Self { config, state, registry, mut network, sinks, stop, ended } = self;
+            state.count_tasks_of("data", runtime.handle().clone());
             let local = LocalSet::new();
             local.block_on(&runtime, async move {
                 let publisher = Rc::new(RefCell::new(Publisher::new(sinks)));

@@ -17,6 +17,9 @@ use crate::stream::StreamState;
 /// A book that a sink refused is offered again, in its newest state, after this.
 const OFFER_AGAIN: Duration = Duration::from_millis(100);
 
+/// What the buffer of a record begins with: a book of 100 levels a side fits.
+const PAYLOAD: usize = 16 << 10;
+
 /// The outlets of all instruments of a venue, by [`InstrumentId::index`].
 pub(super) struct Outlets {
     shared: Shared,
@@ -50,7 +53,7 @@ struct Way {
 impl Outlets {
     pub(super) fn new(shared: Shared, config: &VenueConfig, instruments: &[Instrument]) -> Self {
         let all = instruments.iter().map(|instrument| Outlet::new(&shared, config, &instrument.symbol)).collect();
-        Self { shared, all, payload: Vec::with_capacity(16 << 10), offer_again_at: None, events: 0 }
+        Self { shared, all, payload: Vec::with_capacity(PAYLOAD), offer_again_at: None, events: 0 }
     }
 
     /// When refused books are to be offered again.
@@ -174,6 +177,17 @@ impl Outlets {
 
     fn is_paused(&self, stream: usize) -> bool {
         self.shared.state.streams.get(stream).is_some_and(|stream| stream.state() == StreamState::Paused)
+    }
+
+    /// Bytes of the buffer that is reused between records.
+    pub(super) fn scratch(&self) -> usize {
+        self.payload.capacity()
+    }
+
+    /// Gives spare capacity of that buffer back.
+    pub(super) fn trim(&mut self) {
+        self.payload.clear();
+        self.payload.shrink_to(PAYLOAD);
     }
 
     /// Copies the core's figures to metrics.

@@ -178,10 +178,7 @@ fn request(uri: &Uri) -> Result<Request<Whole>, RestFailure> {
 fn unpacked(packed: &[u8], most: usize) -> Result<Vec<u8>, RestFailure> {
     let mut body = Vec::new();
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    flate2::read::MultiGzDecoder::new(packed)
-        .take(limit)
-        .read_to_end(&mut body)
-        .map_err(|error| RestFailure::Network(format!("gzip: {error}")))?;
+    flate2::read::MultiGzDecoder::new(packed).take(limit).read_to_end(&mut body).map_err(|error| RestFailure::Network(format!("gzip: {error}")))?;
     if body.len() > most { Err(RestFailure::TooLong(most)) } else { Ok(body) }
 }
 

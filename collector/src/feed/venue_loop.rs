@@ -15,6 +15,7 @@ use super::Shared;
 use super::listing::{self, Found};
 use super::network::{ConnectError, Link, Reply, RestFailure, Wire};
 use super::outlets::Outlets;
+use super::sizes::Sizes;
 use super::venue_metrics::{StreamMetrics, VenueMetrics};
 use crate::config::VenueConfig;
 use crate::stream::StreamState;
@@ -43,6 +44,9 @@ struct VenueLoop {
     ended: Vec<ConnId>,
     inbox: Vec<(ConnId, Wire)>,
     figures_at: Duration,
+    sizes: Sizes,
+    /// How often spare capacity had been asked back when it was last given.
+    trims: u64,
     /// Where the monotonic clock stood at zero, on the timer's scale.
     epoch: Instant,
 }
@@ -94,10 +98,13 @@ impl VenueLoop {
         };
         let outlets = Outlets::new(shared.clone(), config, &found.instruments);
         let epoch = Instant::now().checked_sub(shared.state.clock.now().mono).unwrap_or_else(Instant::now);
+        let venue = Venue::new(core, found.instruments)?;
         Ok(Self {
             epoch,
             metrics: VenueMetrics::new(config, &shared.registry),
-            venue: Venue::new(core, found.instruments)?,
+            sizes: Sizes::new(&venue, &shared.registry),
+            trims: shared.state.pressure.trims(),
+            venue,
             outlets,
             shared,
             links: Vec::new(),
@@ -159,10 +166,24 @@ impl VenueLoop {
         }
         if self.figures_at <= now.mono {
             self.outlets.show(|id| self.venue.status(id));
-            self.set_pressure(self.shared.state.pressure());
+            self.set_pressure(self.shared.state.pressure.of_venues());
+            self.trim();
+            let scratch =
+                self.outlets.scratch() + self.inbox.capacity() * size_of::<(ConnId, Wire)>() + self.effects.capacity() * size_of::<Effect>();
+            self.sizes.show(&self.venue, self.jobs.len(), scratch);
             self.figures_at = now.mono + FIGURES;
         }
         self.handle(Input::Timeout);
+    }
+
+    /// Gives spare capacity back when pressure has asked for it since the last time.
+    fn trim(&mut self) {
+        let asked = self.shared.state.pressure.trims();
+        if std::mem::replace(&mut self.trims, asked) != asked {
+            self.outlets.trim();
+            self.inbox.shrink_to(BATCH);
+            self.effects.shrink_to_fit();
+        }
     }
 
     fn job_done(&mut self, done: Done) {

@@ -1,7 +1,8 @@
 //! `/health` in the old collector's shape, with true contents: what was seen, when, and no claim about what was not.
 //!
-//! healthy: all fresh; degraded (still 200): some stream is stale, some sink or book is not well; unhealthy (503, but 200 during the grace after
-//! the start, which the body says): the data loop is stuck, nothing is fresh, or nothing can be written.
+//! healthy: all fresh; degraded (still 200): some stream is stale, some check is not well, a condition holds (the spool is in use, NATS without
+//! acknowledgements, …) or there is pressure; unhealthy (503, but 200 during the grace after the start, which the body says): the data loop is
+//! stuck, nothing is fresh, or nothing can be written. `reasons` names every one of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,15 +12,17 @@ use clock::Now;
 use marketdata::{BookCondition, Exchange, MarketType, RecordKind};
 use serde_json::{Value, json};
 
+use crate::conditions::Condition;
 use crate::feed::{Cause, Hop};
 use crate::metrics::process::Reading;
 use crate::metrics::{Gauge, Registry, catalogue as names};
+use crate::pressure::{Level, Resource};
 use crate::sink::Streams;
 use crate::state::{Phase, State};
 use crate::stream::{Stream, StreamState};
 use crate::{VERSION, utc};
 
-/// A stream without a record for this long is stale (the old system's thresholds for books and trades).
+/// A book or a trade stream without a record for this long is stale (the old system's threshold).
 pub const STALE: Duration = Duration::from_mins(1);
 /// A data loop that is overdue for this long is stuck.
 const LOOP_STUCK: Duration = Duration::from_secs(10);
@@ -60,6 +63,8 @@ pub enum Verdict {
 pub struct Report {
     now: Now,
     verdict: Verdict,
+    reasons: Vec<String>,
+    took: Duration,
     grace: Duration,
     phase: Phase,
     checks: BTreeMap<String, Check>,
@@ -108,20 +113,23 @@ impl Health {
     /// The report of this moment.
     pub fn report(&mut self, process: &Reading) -> Report {
         let now = self.state.clock.now();
-        let mut checks: BTreeMap<String, Check> = 
+        let mut checks: BTreeMap<String, Check> =
             self.sockets.iter().map(|(name, socket)| (name.clone(), Check::socket(socket.up.get(), self.state.unreached(socket.venue)))).collect();
         checks.extend(self.sinks.iter().map(|(name, up)| ((*name).to_owned(), Check::sink(up.get()))));
         checks.insert("event_loop".to_owned(), Check::event_loop(self.state.stall()));
         checks.insert("orderbook_manager".to_owned(), Check::books(&self.state.streams, now));
+        let (verdict, reasons) = self.verdict(&checks, now);
         Report {
             now,
-            verdict: self.verdict(&checks, now),
+            verdict,
+            reasons,
             grace: self.grace,
             phase: self.state.phase(),
             coverage: coverage(&self.state.streams, now),
             streams: self.state.streams.iter().map(|stream| stream_entry(stream, now)).collect(),
             metrics: self.figures(process, now),
             checks,
+            took: self.state.clock.now().mono.saturating_sub(now.mono),
         }
     }
 
@@ -134,21 +142,40 @@ impl Health {
             Some("loop_stuck")
         } else if !self.some_sink_up() {
             Some("no_sink")
-        } else if !self.state.streams.iter().any(|stream| is_watched(stream) && is_fresh(stream, now)) {
+        } else if !self.judged().any(|stream| is_fresh(stream, now)) {
             Some("no_data")
         } else {
             None
         }
     }
 
-    fn verdict(&self, checks: &BTreeMap<String, Check>, now: Now) -> Verdict {
-        let watched = self.state.streams.iter().filter(|stream| is_watched(stream));
-        let (all, fresh) = watched.fold((0, 0), |(all, fresh), stream| (all + 1, fresh + usize::from(is_fresh(stream, now))));
-        if self.state.stall() >= LOOP_STUCK || fresh == 0 || !self.some_sink_up() {
-            return Verdict::Unhealthy;
+    /// The streams whose silence means something.
+    fn judged(&self) -> impl Iterator<Item = &Stream> {
+        self.state.streams.iter().filter(|stream| is_watched(stream))
+    }
+
+    fn verdict(&self, checks: &BTreeMap<String, Check>, now: Now) -> (Verdict, Vec<String>) {
+        let (all, fresh) = (self.judged().count(), self.judged().filter(|stream| is_fresh(stream, now)).count());
+        let grave = [("loop_stuck", self.state.stall() >= LOOP_STUCK), ("no_fresh_stream", fresh == 0), ("no_sink", !self.some_sink_up())];
+        let mut reasons: Vec<String> = grave.iter().filter(|(_, holds)| *holds).map(|(word, _)| (*word).to_owned()).collect();
+        let unhealthy = !reasons.is_empty();
+        if fresh < all {
+            reasons.push("stale_streams".to_owned());
         }
-        let all_well = fresh == all && checks.values().all(|check| check.verdict == Verdict::Healthy);
-        if all_well { Verdict::Healthy } else { Verdict::Degraded }
+        reasons.extend(checks.iter().filter(|(_, check)| check.verdict != Verdict::Healthy).map(|(name, _)| name.clone()));
+        reasons.extend(Condition::ALL.into_iter().filter(|condition| self.state.conditions.holds(*condition)).map(|c| c.as_str().to_owned()));
+        for resource in Resource::ALL {
+            let level = self.state.pressure.level_of(resource);
+            if level > Level::Normal {
+                reasons.push(format!("{}_{}", resource.as_str(), level.as_str()));
+            }
+        }
+        let verdict = match (unhealthy, reasons.is_empty()) {
+            (true, _) => Verdict::Unhealthy,
+            (false, false) => Verdict::Degraded,
+            (false, true) => Verdict::Healthy,
+        };
+        (verdict, reasons)
     }
 
     fn some_sink_up(&self) -> bool {
@@ -193,13 +220,14 @@ impl Report {
         let checks: serde_json::Map<String, Value> = self.checks.iter().map(|(name, check)| (name.clone(), check.to_json(name, self.now))).collect();
         let mut page = json!({
             "status": self.verdict.as_str(),
+            "reasons": self.reasons,
             "phase": self.phase.as_str(),
             "timestamp": utc::rfc3339(self.now.wall_ms),
             "version": VERSION,
             "uptime": rounded(self.now.mono.as_secs_f64()),
             "checks": checks,
             "metrics": self.metrics,
-            "summary": {"total_services": self.checks.len(), "healthy_services": self.checks.len() - unhealthy, "unhealthy_services": unhealthy},
+            "summary": {"total_services": self.checks.len(), "healthy_services": self.checks.len() - unhealthy, "unhealthy_services": unhealthy, "check_duration": self.took.as_secs_f64()},
             "coverage": self.coverage,
             "streams": self.streams,
         });
@@ -242,8 +270,11 @@ impl Check {
     /// As the old rules: all fresh healthy, some degraded, none unhealthy.
     fn books(streams: &Streams, now: Now) -> Self {
         let books: Vec<&Stream> = streams.iter().filter(|stream| stream.kind == RecordKind::OrderBook && is_watched(stream)).collect();
-        let odd: BTreeMap<&str, &str> =
-            books.iter().filter(|book| book.condition() != BookCondition::Sound).map(|book| (book.subject.as_str(), book.condition().as_str())).collect();
+        let odd: BTreeMap<&str, &str> = books
+            .iter()
+            .filter(|book| book.condition() != BookCondition::Sound)
+            .map(|book| (book.subject.as_str(), book.condition().as_str()))
+            .collect();
         let stale: Vec<&str> = books.iter().filter(|stream| !is_fresh(stream, now)).map(|stream| stream.subject.as_str()).collect();
         let verdict = match stale.len() {
             0 => Verdict::Healthy,
@@ -274,7 +305,7 @@ fn is_watched(stream: &Stream) -> bool {
     stream.is_watched() && stream.state() != StreamState::Paused
 }
 
-fn is_fresh(stream: &Stream, now: Now) -> bool {
+pub(super) fn is_fresh(stream: &Stream, now: Now) -> bool {
     stream.age(now).is_some_and(|age| age < STALE)
 }
 
@@ -284,7 +315,13 @@ fn stream_entry(stream: &Stream, now: Now) -> Value {
         (_, StreamState::Paused) => "paused",
         (None, _) if !stream.is_watched() => "quiet",
         (None, _) => "never_came",
-        (Some(age), _) if age >= STALE => if stream.is_watched() { "stale" } else { "quiet" },
+        (Some(_), _) if !is_fresh(stream, now) => {
+            if stream.is_watched() {
+                "stale"
+            } else {
+                "quiet"
+            }
+        }
         (Some(_), StreamState::Waiting) => "resyncing",
         (Some(_), _) => "healthy",
     };
@@ -414,6 +451,14 @@ mod tests {
         world.registry.gauge(&names::SINK_UP, &["recorder"]).set(1.0);
         world.state.enter(Phase::Running);
         assert_eq!((world.at(202).verdict(), world.health.not_ready()), (Verdict::Healthy, None));
+        world.state.conditions.raise(Condition::SpoolInUse);
+        world.state.pressure.set_level(Resource::Memory, Level::Critical);
+        let degraded = world.at(203);
+        assert_eq!((degraded.verdict(), degraded.answers_ok()), (Verdict::Degraded, true));
+        assert_eq!(degraded.to_json()["reasons"], json!(["spool_in_use", "memory_critical"]));
+        world.state.conditions.clear(Condition::SpoolInUse);
+        world.state.pressure.set_level(Resource::Memory, Level::Normal);
+        assert_eq!(world.at(204).to_json()["reasons"], json!([]));
         // No beat from here on.
         *world.clock.0.lock().unwrap() = Now::new(Duration::from_secs(215), 0);
         let stuck = world.health.report(&Reading::default());

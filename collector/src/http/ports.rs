@@ -106,7 +106,7 @@ mod tests {
     fn a_taken_port_is_named_with_its_holder_and_the_option_to_change() {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let health = holder.local_addr().unwrap();
-        let config = HttpConfig { health, metrics: "127.0.0.1:0".parse().unwrap(), health_grace: Duration::ZERO };
+        let config = HttpConfig { health, metrics: "127.0.0.1:0".parse().unwrap(), health_grace: Duration::ZERO, token_file: None };
         let found = Listeners::bind(&config).unwrap_err();
         let exe = std::env::current_exe().unwrap();
         assert_eq!(found.len(), 1);

@@ -17,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::reserve::Reserve;
 use super::{Listeners, Pages};
-use crate::metrics::{Counter, Gauge, Registry, catalogue as names};
+use crate::metrics::{Bound, Counter, Gauge, Registry, Structure, catalogue as names};
 
 /// Connections served at once.
 const CONNECTIONS: usize = 64;
+/// About what one takes: hyper's read buffer begins at 8 KiB.
+const CONNECTION_BYTES: usize = 10 << 10;
 /// For a request head, and for an idle connection; longer than the usual scrape interval, so that connections are reused.
 const HEAD: Duration = Duration::from_secs(20);
 /// At the end, for answers on their way.
@@ -30,10 +32,13 @@ const LAST: Duration = Duration::from_millis(500);
 struct Server {
     pages: Arc<Pages>,
     reserve: Arc<Mutex<Reserve>>,
+    /// Cancelled, and replaced, when connections without a request under way are to go.
+    idle: CancellationToken,
     tasks: JoinSet<()>,
     /// Oldest first.
     order: VecDeque<AbortHandle>,
-    open: Gauge,
+    open: Structure,
+    shown: Gauge,
     evicted: Counter,
     exhausted: Counter,
     other: Counter,
@@ -46,12 +51,15 @@ struct Server {
 pub async fn serve(listeners: Listeners, pages: Pages, registry: &Registry, stop: CancellationToken) -> io::Result<()> {
     let (health, metrics) = (adopt(listeners.health)?, adopt(listeners.metrics)?);
     let reserve = Arc::new(Mutex::new(Reserve::new(registry.gauge(&names::HTTP_RESERVE, &[]))));
+    let state = pages.state();
     let mut server = Server {
         pages: Arc::new(pages),
         reserve,
+        idle: CancellationToken::new(),
         tasks: JoinSet::new(),
         order: VecDeque::with_capacity(CONNECTIONS),
-        open: registry.gauge(&names::HTTP_CONNECTIONS, &[]),
+        open: Structure::register(registry, "http_connections", Bound::Entries(CONNECTIONS)),
+        shown: registry.gauge(&names::HTTP_CONNECTIONS, &[]),
         evicted: registry.counter(&names::HTTP_EVICTED, &[]),
         exhausted: registry.counter(&names::HTTP_ACCEPT_ERRORS, &["descriptors_exhausted"]),
         other: registry.counter(&names::HTTP_ACCEPT_ERRORS, &["other"]),
@@ -62,6 +70,7 @@ pub async fn serve(listeners: Listeners, pages: Pages, registry: &Registry, stop
             accepted = health.accept() => server.accepted(accepted.map(|(stream, _)| stream)).await,
             accepted = metrics.accept() => server.accepted(accepted.map(|(stream, _)| stream)).await,
             Some(_ended) = server.tasks.join_next() => server.ended(),
+            () = state.pressure.idle_close_asked() => server.close_idle(),
         }
     }
     let all_done = async { while server.tasks.join_next().await.is_some() {} };
@@ -95,7 +104,7 @@ impl Server {
         if self.order.len() >= CONNECTIONS {
             self.evict_oldest();
         }
-        let (pages, reserve) = (Arc::clone(&self.pages), Arc::clone(&self.reserve));
+        let (pages, reserve, idle) = (Arc::clone(&self.pages), Arc::clone(&self.reserve), self.idle.clone());
         let handle = self.tasks.spawn(async move {
             let service = service_fn(move |request| {
                 let answer = pages.answer(request, &mut || borrow_descriptor(&reserve));
@@ -103,16 +112,38 @@ impl Server {
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(16 << 10);
+            let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+            let ended = tokio::select! {
+                ended = &mut connection => Some(ended),
+                () = idle.cancelled() => None,
+            };
             // A client that breaks off is no trouble of ours.
-            let _client_gone = builder.serve_connection(TokioIo::new(stream), service).await;
+            let _client_gone = match ended {
+                Some(ended) => ended,
+                None => {
+                    // The answer under way is finished first.
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
         });
         self.order.push_back(handle);
-        self.open.set_count(self.order.len());
+        self.show();
+    }
+
+    /// Closes connections that wait for another request.
+    fn close_idle(&mut self) {
+        std::mem::take(&mut self.idle).cancel();
+    }
+
+    fn show(&self) {
+        self.shown.set_count(self.order.len());
+        self.open.set(self.order.len(), self.order.len() * CONNECTION_BYTES);
     }
 
     fn ended(&mut self) {
         self.order.retain(|handle| !handle.is_finished());
-        self.open.set_count(self.order.len());
+        self.show();
         lock(&self.reserve).restore();
     }
 

@@ -74,7 +74,34 @@ catalogue! {
     TCP_CONNECTIONS_COUNT = Gauge, "marketprism_tcp_connections_count" ["state"] "TCP sockets this process holds, by state (kernel names with underscore).";
     PROC_READ_FAILURES = Counter, "collector_proc_read_failures_total" [] "Readings of /proc/self that failed; the process_* values are then the last good ones.";
     TASK_PANICS = Counter, "collector_task_panics_total" ["exchange", "market_type"] "Loops of a venue that ended by a panic and were begun again.";
-    METRIC_SERIES_REFUSED = Counter, "collector_metric_series_refused_total" [] "Series that were not shown because their family had reached its bound (2000).";
+    METRIC_SERIES_REFUSED = Counter, "collector_metric_series_refused_total" ["family"] "Series that were not shown because their family had reached its bound (2000).";
+
+    MEMORY_PEAK = Gauge, "memory_peak_rss_bytes" [] "The most resident memory this process ever had, in bytes (VmHWM).";
+    MEMORY_GROWTH = Gauge, "memory_growth_rate_mb_per_minute" [] "Slope of resident memory over the last ten minutes, MB (1,000,000 bytes) a minute; 0 during the first five minutes.";
+    MEMORY_PERCENT = Gauge, "marketprism_memory_usage_percent" [] "Resident memory as a share of the machine's, percent (old name).";
+    CPU_PERCENT = Gauge, "marketprism_cpu_usage_percent" [] "CPU time used during the last second, percent of one core (old name).";
+    TASKS = Gauge, "collector_tasks" ["runtime"] "Tasks alive on the runtime of a thread; returns to its base after every trouble.";
+
+    // Pressure: how near the budget is, and what is done about it.
+    PRESSURE_LEVEL = Gauge, "collector_pressure_level" ["resource"] "0 normal, 1 elevated (over the soft limit), 2 critical (over the hard limit), by resource: memory, descriptors, sockets.";
+    PRESSURE_USED = Gauge, "collector_pressure_used" ["resource"] "What the budget is about, looked at every second: resident bytes, open descriptors, those that are sockets.";
+    PRESSURE_LIMIT = Gauge, "collector_pressure_limit" ["resource", "limit", "origin"] "The budget's limits (soft, hard), and where they come from: config, cgroup, rlimit, host, built_in.";
+    PRESSURE_TRANSITIONS = Counter, "collector_pressure_transitions_total" ["resource", "to", "reason"] "Changes of a level, by named reason: over_soft, over_hard, recovered.";
+    PRESSURE_STEPS = Counter, "collector_pressure_steps_total" ["step"] "Steps taken: shed_preview, widen_conflation, pause_low_priority (begun), close_idle, purge (done).";
+    PRESSURE_STEP_ACTIVE = Gauge, "collector_pressure_step_active" ["step"] "1 while a step stands.";
+    PRESSURE_EVENTS = Counter, "collector_pressure_events_total" ["event", "resource"] "Named events: still_too_high_after_purge, rapidly_increasing.";
+    MEMORY_WARNINGS = Counter, "marketprism_memory_warnings_count" [] "Times the memory level became elevated (old name).";
+    MEMORY_CRITICALS = Counter, "marketprism_memory_criticals_count" [] "Times the memory level became critical (old name).";
+    CLEANUPS = Counter, "marketprism_total_cleanups_count" [] "Requests to the owners of connections and buffers to give back what they do not use (old name).";
+    FORCED_GC = Counter, "marketprism_forced_gc_count" [] "Purges of the allocator that pressure asked for (old name).";
+    ALLOCATOR_INFO = Gauge, "collector_allocator_info" ["allocator"] "1, with the allocator of this build as a label: jemalloc, system.";
+    ALLOCATOR_BYTES = Gauge, "collector_allocator_bytes" ["kind"] "What jemalloc holds: allocated, active, metadata, resident, mapped, retained; absent with the system's allocator, which does not tell.";
+    ALLOCATOR_OPTION = Gauge, "collector_allocator_option_info" ["option", "value", "as_built"] "1, with an option of jemalloc as it is in force, and whether it is as built (yes, no).";
+    ALLOCATOR_PURGES = Counter, "collector_allocator_purges_total" ["reason"] "Purges of the allocator's free pages, by reason: over_soft, over_hard, interval; unsupported with the system's allocator.";
+    STRUCTURE_LENGTH = Gauge, "collector_structure_length" ["structure"] "Entries of one of the collector's own structures.";
+    STRUCTURE_BYTES = Gauge, "collector_structure_bytes" ["structure"] "Bytes of one of the collector's own structures, as far as its owner knows them.";
+    STRUCTURE_BOUND = Gauge, "collector_structure_bound" ["structure", "unit"] "What a structure may hold, in its unit: entries, bytes.";
+    LEAK_SUSPECTS = Gauge, "marketprism_memory_leak_suspects" [] "Own structures that rose at each of the last six looks (one every 30 s), or stand over their bound; /debug/memory names them.";
 
     // The data loop, as the HTTP thread sees it.
     LOOP_STALL = Gauge, "collector_loop_stall_seconds" [] "For how long the data loop is overdue now; 0 while it keeps its pace. Reported by the HTTP thread, also while the loop is stuck.";
@@ -102,6 +129,8 @@ catalogue! {
 
     // Sockets and REST.
     WEBSOCKET_CONNECTED = Gauge, "marketprism_websocket_connected" ["exchange", "market_type"] "WebSocket connections that are up.";
+    ACTIVE_CONNECTIONS = Gauge, "active_connections" [] "WebSocket connections that are up, of all venues together.";
+    ACTIVE_SYMBOLS = Gauge, "marketprism_active_symbols_count" [] "Configured books with a record within the last minute (old name).";
     WEBSOCKET_CONNECTIONS = Counter, "marketprism_websocket_connections_total" ["exchange", "market_type"] "WebSocket connections opened.";
     WEBSOCKET_RECONNECTIONS = Counter, "marketprism_websocket_reconnections_total" ["exchange", "market_type"] "WebSocket connections opened after the first.";
     WEBSOCKET_CONNECT_FAILURES = Counter, "collector_websocket_connect_failures_total" ["exchange", "market_type", "hop", "reason"] "Failed attempts to open a WebSocket, by the hop that failed (url, dns, tcp, proxy, tls, handshake) and why (refused, timed_out, certificate_expired, …; docs/collector.md lists them).";

@@ -100,6 +100,11 @@ impl Histogram {
             .collect()
     }
 
+    /// Heap bytes behind the handle.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Buckets>() + 16 + self.0.counts.len() * size_of::<AtomicU64>()
+    }
+
     pub(super) fn sum(&self) -> f64 {
         f64::from_bits(self.0.sum.load(Ordering::Relaxed))
     }

@@ -5,11 +5,14 @@
 
 pub mod catalogue;
 mod cells;
+pub mod old_names;
 pub mod process;
 mod registry;
+mod structure;
 mod text;
 
 pub use catalogue::{Kind, Spec};
 pub use cells::{Counter, Gauge, Histogram};
 pub use registry::{MAX_SERIES_PER_FAMILY, Registry};
+pub use structure::{Bound, Size, Structure};
 pub use text::CONTENT_TYPE;

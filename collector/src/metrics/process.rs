@@ -26,6 +26,10 @@ pub struct Reading {
     pub open_fds: usize,
     /// TCP sockets by kernel state name.
     pub tcp: BTreeMap<&'static str, usize>,
+    /// The most resident bytes there ever were (VmHWM of `/proc/self/status`).
+    pub peak_resident: u64,
+    /// Bytes of memory in the machine.
+    pub host_memory: u64,
 }
 
 /// The handles of the families, and what turns ticks and pages into seconds and bytes.
@@ -60,6 +64,8 @@ impl ProcessMetrics {
                 (gauge(&names::PROCESS_RESIDENT), resident),
                 (gauge(&names::PROCESS_RSS), resident),
                 (gauge(&names::MARKETPRISM_RSS), resident),
+                (gauge(&names::MEMORY_PEAK), |r| r.peak_resident as f64),
+                (gauge(&names::MEMORY_PERCENT), |r| r.resident as f64 / r.host_memory as f64 * 100.0),
                 (gauge(&names::PROCESS_VIRTUAL), |r| r.virtual_size as f64),
                 (gauge(&names::PROCESS_CPU), |r| r.cpu_seconds),
                 (gauge(&names::PROCESS_START), |r| r.start_seconds),
@@ -102,6 +108,8 @@ impl Reading {
         if reading.start_seconds == 0.0 {
             reading.start_seconds = start_seconds(&stat, &fs::read_to_string("/proc/stat")?).unwrap_or(0.0);
         }
+        reading.peak_resident = peak(&fs::read_to_string("/proc/self/status")?).unwrap_or(reading.resident);
+        reading.host_memory = host_memory();
         let sockets = count_descriptors(&mut reading)?;
         for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
             // A kernel without IPv6 has no tcp6.
@@ -113,6 +121,17 @@ impl Reading {
     }
 }
 
+fn host_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::try_from(info.totalram).unwrap_or(u64::MAX).saturating_mul(u64::from(info.mem_unit))
+}
+
+/// `VmHWM:     1234 kB`, in bytes (proc_pid_status(5)).
+fn peak(status: &str) -> Option<u64> {
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?;
+    kibibytes.trim().parse::<u64>().ok()?.checked_mul(1_024)
+}
+
 fn max_fds() -> f64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.map_or(f64::INFINITY, |limit| limit as f64)
 }
@@ -122,7 +141,8 @@ fn stat_fields(stat: &str) -> Option<Vec<&str>> {
     Some(stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect())
 }
 
-fn parse_stat(stat: &str) -> Option<Reading> {
+/// The figures of `/proc/self/stat`.
+pub(crate) fn parse_stat(stat: &str) -> Option<Reading> {
     let fields = stat_fields(stat)?;
     // Field numbers of proc_pid_stat(5), less 3: the first field here is number 3, the state.
     let number = |nth: usize| fields.get(nth - 3).and_then(|field| field.parse::<u64>().ok());
@@ -186,6 +206,12 @@ mod tests {
     }
 
     #[test]
+    fn the_peak_is_read_in_bytes() {
+        assert_eq!(peak("Name:\tx\nVmPeak:\t  99 kB\nVmHWM:\t    1200 kB\n"), Some(1_228_800));
+        assert_eq!(peak("Name:\tx\n"), None);
+    }
+
+    #[test]
     fn only_own_sockets_are_counted_by_state() {
         let table = "  sl  local rem st tx rx tr tm retr uid timeout inode\n\
             0: 0100007F:1F97 00000000:0000 0A 0:0 00:0 0 0 0 11 1 x\n\
@@ -205,6 +231,7 @@ mod tests {
         let reading = metrics.refresh().clone();
         assert!(reading.resident > 100_000 && reading.open_fds >= 3 && reading.threads >= 1, "{reading:?}");
         assert!(reading.start_seconds > 1.6e9, "{reading:?}");
+        assert!(reading.peak_resident >= reading.resident / 2 && reading.host_memory > reading.resident, "{reading:?}");
         assert!(reading.tcp.get("LISTEN").is_some_and(|n| *n >= 1), "{reading:?}");
     }
 }

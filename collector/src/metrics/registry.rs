@@ -1,7 +1,8 @@
 //! All series of the process, readable without a lock.
 //!
 //! Registration copies the family's list and swaps it in (rare: at start, and for a reason seen for the first time), so the page is rendered
-//! from an immutable list even while the data path is stuck.
+//! from an immutable list even while the data path is stuck. Removal, when an instrument is gone, does the same; a handle that is still held
+//! then counts into a cell that no page shows.
 
 use std::sync::Arc;
 
@@ -11,14 +12,16 @@ use super::catalogue::{self, Kind, Spec};
 use super::cells::{Counter, Gauge, Histogram};
 use super::text;
 
-/// Series a family may have; further ones are counted in `collector_metric_series_refused_total` and not shown.
+/// Series a family may have; further ones are counted in `collector_metric_series_refused_total`, by family, and not shown.
 pub const MAX_SERIES_PER_FAMILY: usize = 2_000;
+
+/// A series itself, its shared handle's counts, and its place in the list.
+const SERIES_BYTES: usize = size_of::<Series>() + 16 + size_of::<usize>();
 
 /// The catalogue's families with their series.
 #[derive(Debug)]
 pub struct Registry {
     families: Vec<Family>,
-    refused: Counter,
 }
 
 #[derive(Debug)]
@@ -53,9 +56,7 @@ impl Registry {
     /// Every family of the catalogue, without series.
     pub fn new() -> Self {
         let families = catalogue::ALL.iter().map(|spec| Family { spec, series: ArcSwap::default() }).collect();
-        let registry = Self { families, refused: Counter::default() };
-        registry.register(&catalogue::METRIC_SERIES_REFUSED, &[], || Cell::Counter(registry.refused.clone()));
-        registry
+        Self { families }
     }
 
     /// The counter `spec` with these label values, in the order of the catalogue; made if it is new.
@@ -84,6 +85,45 @@ impl Registry {
             Cell::Histogram(histogram) => histogram,
             Cell::Counter(_) | Cell::Gauge(_) => Histogram::new(bounds),
         }
+    }
+
+    /// Drops every series that carries all of these labels; returns how many. For an instrument that is gone: its exchange, market type and
+    /// symbol, and once more its subjects.
+    pub fn remove(&self, labels: &[(&str, &str)]) -> usize {
+        if labels.is_empty() {
+            return 0;
+        }
+        let pairs: Vec<String> = labels.iter().map(|(name, value)| text::labels(&[name], &[value])).collect();
+        let with_all = |family: &&Family| labels.iter().all(|(name, _)| family.spec.labels.contains(name));
+        self.families.iter().filter(with_all).map(|family| family.remove(&pairs)).sum()
+    }
+
+    /// Label values, in the order of the catalogue, and value of every series of the counter or gauge `spec`.
+    pub fn values(&self, spec: &Spec) -> Vec<(Vec<String>, f64)> {
+        let Some(family) = self.families.iter().find(|family| family.spec.name == spec.name) else { return Vec::new() };
+        let value = |series: &Arc<Series>| {
+            let value = match &series.cell {
+                Cell::Counter(counter) => counter.get() as f64,
+                Cell::Gauge(gauge) => gauge.get(),
+                Cell::Histogram(_) => return None,
+            };
+            Some((text::values(&series.labels), value))
+        };
+        family.series.load().iter().filter_map(value).collect()
+    }
+
+    /// How many series there are, and about how many bytes they take.
+    pub fn size(&self) -> (usize, usize) {
+        let lists = self.families.iter().map(|family| family.series.load());
+        lists.fold((0, 0), |(count, bytes), list| {
+            let of_list: usize = list.iter().map(|series| SERIES_BYTES + series.labels.capacity() + series.cell.bytes()).sum();
+            (count + list.len(), bytes + of_list)
+        })
+    }
+
+    /// How many series there may be in all.
+    pub fn bound(&self) -> usize {
+        self.families.len() * MAX_SERIES_PER_FAMILY
     }
 
     /// The page in text format 0.0.4: HELP and TYPE of every family of the catalogue, then its series.
@@ -117,10 +157,51 @@ impl Registry {
             longer.push(Arc::clone(&series));
             Arc::new(longer)
         });
+        // The family of refusals itself has one series a family at most, and so never gets here.
         if full {
-            self.refused.inc();
+            self.counter(&catalogue::METRIC_SERIES_REFUSED, &[spec.name]).inc();
         }
         outcome
+    }
+}
+
+// === impl Family ===
+
+impl Family {
+    /// Drops the series that carry all of these rendered pairs.
+    fn remove(&self, pairs: &[String]) -> usize {
+        let mut gone = 0;
+        self.series.rcu(|list| {
+            let kept: Vec<Arc<Series>> = list.iter().filter(|series| !pairs.iter().all(|pair| series.has(pair))).map(Arc::clone).collect();
+            gone = list.len() - kept.len();
+            if gone == 0 { Arc::clone(list) } else { Arc::new(kept) }
+        });
+        gone
+    }
+}
+
+// === impl Series ===
+
+impl Series {
+    /// Whether the rendered pair is one of the labels. A quote inside a value is escaped, so `",` stands only between pairs.
+    fn has(&self, pair: &str) -> bool {
+        self.labels.match_indices(pair).any(|(at, _)| {
+            let before = self.labels.get(..at).unwrap_or_default();
+            let after = self.labels.get(at + pair.len()..).unwrap_or_default();
+            (before.is_empty() || before.ends_with("\",")) && (after.is_empty() || after.starts_with(','))
+        })
+    }
+}
+
+// === impl Cell ===
+
+impl Cell {
+    /// Heap bytes behind the handle.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Counter(_) | Self::Gauge(_) => 24,
+            Self::Histogram(histogram) => histogram.bytes(),
+        }
     }
 }
 
@@ -144,6 +225,29 @@ mod tests {
         }
         let page = registry.render();
         assert_eq!(page.matches("\nmarketprism_nats_messages_published_total{").count(), MAX_SERIES_PER_FAMILY);
-        assert!(page.contains("\ncollector_metric_series_refused_total 5\n"));
+        assert!(page.contains("\ncollector_metric_series_refused_total{family=\"marketprism_nats_messages_published_total\"} 5\n"));
+        assert!(registry.size().0 <= registry.bound() && registry.size().1 > MAX_SERIES_PER_FAMILY * 50);
+    }
+
+    #[test]
+    fn the_series_of_an_instrument_that_is_gone_go_and_no_others() {
+        let registry = Registry::new();
+        for symbol in ["A-B", "A-B2", "X,symbol=\\\"A-B\\\""] {
+            for market in ["spot", "perpetual"] {
+                registry.gauge(&catalogue::BOOK_LEVELS, &["binance", market, symbol]).set(1.0);
+                registry.counter(&catalogue::RESYNCS, &["binance", market, symbol, "gap"]).inc();
+            }
+        }
+        registry.counter(&catalogue::NATS_MESSAGES_PUBLISHED, &["trade.binance.spot.A-B"]).inc();
+        let before = registry.size().0;
+        assert_eq!(registry.remove(&[("exchange", "binance"), ("market_type", "spot"), ("symbol", "A-B")]), 2);
+        assert_eq!(registry.remove(&[("exchange", "binance"), ("market_type", "spot"), ("symbol", "A-B")]), 0);
+        assert_eq!(registry.remove(&[("subject", "trade.binance.spot.A-B")]), 1);
+        assert_eq!((registry.remove(&[]), registry.size().0), (0, before - 3));
+        let left = registry.values(&catalogue::BOOK_LEVELS);
+        assert!(left.iter().all(|(labels, _)| labels[1..] != ["spot", "A-B"]) && left.len() == 5, "{left:?}");
+        // What comes back begins anew.
+        registry.counter(&catalogue::NATS_MESSAGES_PUBLISHED, &["trade.binance.spot.A-B"]).inc();
+        assert_eq!(registry.values(&catalogue::NATS_MESSAGES_PUBLISHED), [(vec!["trade.binance.spot.A-B".to_owned()], 1.0)]);
     }
 }

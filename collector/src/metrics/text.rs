@@ -46,6 +46,26 @@ pub(super) fn labels(names: &[&str], values: &[&str]) -> String {
     out
 }
 
+/// The values of label pairs that [`labels`] has made.
+pub(super) fn values(labels: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    let mut rest = labels;
+    while let Some((_, after)) = rest.split_once("=\"") {
+        let mut value = String::new();
+        let mut chars = after.chars();
+        while let Some(c) = chars.next().filter(|c| *c != '"') {
+            match if c == '\\' { chars.next() } else { Some(c) } {
+                Some('n') if c == '\\' => value.push('\n'),
+                Some(plain) => value.push(plain),
+                None => {}
+            }
+        }
+        values.push(value);
+        rest = chars.as_str();
+    }
+    values
+}
+
 fn head(page: &mut String, spec: &Spec) {
     let help = spec.help.replace('\\', "\\\\").replace('\n', "\\n");
     put(page, format_args!("# HELP {} {help}\n# TYPE {} {}\n", spec.name, spec.name, spec.kind.as_str()));
@@ -91,7 +111,11 @@ mod tests {
 
     #[test]
     fn label_values_are_escaped() {
-        assert_eq!(labels(&["a", "b"], &["x\"y", "c\\\n"]), "a=\"x\\\"y\",b=\"c\\\\\\n\"");
+        let awkward = ["x\"y", "c\\\n", ",d=\"e\""];
+        let written = labels(&["a", "b", "c"], &awkward);
+        assert_eq!(written, "a=\"x\\\"y\",b=\"c\\\\\\n\",c=\",d=\\\"e\\\"\"");
+        assert_eq!(values(&written), awkward);
+        assert!(values("").is_empty());
     }
 
     #[test]

@@ -21,6 +21,7 @@ impl Reader<'_> {
             health: self.listener(written.health, "http.health", SocketAddr::from(([127, 0, 0, 1], 8087))),
             metrics: self.listener(written.metrics, "http.metrics", SocketAddr::from(([127, 0, 0, 1], 9092))),
             health_grace: self.duration(written.health_grace, Duration::from_mins(2), (Duration::ZERO, Duration::from_hours(1))),
+            token_file: written.token_file.map(|file| file.value).filter(|file| !file.is_empty()).map(Into::into),
         };
         if let Some((variable, value)) = self.environment.setting("http.health_grace") {
             match value.parse::<u64>() {

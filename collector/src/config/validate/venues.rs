@@ -88,7 +88,10 @@ impl Reader<'_> {
             self.error(place_of(&written), Diagnostic::error("E501", message).expected(Text::same(format!("`none` / {list}"))));
         } else if written.value.contains('@') {
             let message = Text::new("the login of a proxy does not belong into this file", "代理的登录不应写在此文件中");
-            let hint = Text::new("proxy_auth: {file: PATH} or {env: NAME}, of user:password", "请用 proxy_auth: {file: 路径} 或 {env: 变量名}，内容为 user:password");
+            let hint = Text::new(
+                "proxy_auth: {file: PATH} or {env: NAME}, of user:password",
+                "请用 proxy_auth: {file: 路径} 或 {env: 变量名}，内容为 user:password",
+            );
             self.error(place_of(&written), Diagnostic::error("E501", message).hint(hint));
         }
         ProxyConfig::all(&written.value, login)
