@@ -170,14 +170,7 @@ mod tests {
     fn the_subject_is_the_one_the_core_writes() {
         let stream = Stream::new((Exchange::Binance, MarketType::Perpetual), "BTC-USDT", RecordKind::Trade);
         let scale = Scale::new(8);
-        let instrument = Instrument {
-            exchange: stream.exchange,
-            market_type: stream.market_type,
-            raw: "BTCUSDT".into(),
-            symbol: "BTC-USDT".into(),
-            price: scale,
-            quantity: scale,
-        };
+        let instrument = Instrument::new(stream.exchange, stream.market_type, ("BTCUSDT", "BTC-USDT"), (scale, scale));
         let mut subject = Vec::new();
         message::subject(RecordKind::Trade, &instrument, &mut subject);
         assert_eq!(subject, stream.subject.as_bytes());

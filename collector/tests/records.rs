@@ -20,7 +20,7 @@ const NOW: Now = Now::new(Duration::from_secs(1), 1_723_161_256_012);
 
 fn instrument() -> Instrument {
     let (exchange, market_type) = (Exchange::Binance, MarketType::Spot);
-    Instrument { exchange, market_type, raw: "BTCUSDT".into(), symbol: "BTC-USDT".into(), price: Scale::new(2), quantity: Scale::new(5) }
+    Instrument::new(exchange, market_type, ("BTCUSDT", "BTC-USDT"), (Scale::new(2), Scale::new(5)))
 }
 
 fn level(price: i64, quantity: i64) -> Level {
@@ -38,6 +38,7 @@ const STAMP: Stamp = Stamp {
 const TRADE: Trade = Trade {
     instrument: InstrumentId(0),
     id: 3_735_683_259,
+    covers: 1,
     price: Price(6_183_764),
     quantity: Quantity(250_000),
     taker: Side::Bid,

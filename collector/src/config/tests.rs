@@ -100,7 +100,7 @@ fn nothing_to_collect_and_nowhere_to_put_it_are_errors() {
     assert_eq!(codes(""), ["E505"]);
     assert_eq!(codes("venues: []\n"), ["E505"]);
     assert_eq!(codes(&format!("{SMALL}recorder: {{enabled: false}}\n")), ["E505"]);
-    assert_eq!(codes("venues: [{name: okx, market: spot, symbols: [A-B]}]"), ["E503"]);
+    assert_eq!(codes("venues: [{name: deribit, market: spot, symbols: [A-B]}]"), ["E503"]);
     assert_eq!(codes(&SMALL.replace("}]", "}, {name: binance, market: spot, symbols: [A-B]}]")), ["E504"]);
 }
 

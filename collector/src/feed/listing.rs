@@ -132,15 +132,8 @@ mod tests {
     use super::*;
 
     fn listing(symbol: &str, trading: bool) -> Listing {
-        let (price, quantity) = (Scale::new(8), Scale::new(8));
-        let instrument = Instrument {
-            exchange: Exchange::Binance,
-            market_type: MarketType::Spot,
-            raw: symbol.replace('-', "").into(),
-            symbol: symbol.into(),
-            price,
-            quantity,
-        };
+        let names = (&*symbol.replace('-', ""), symbol);
+        let instrument = Instrument::new(Exchange::Binance, MarketType::Spot, names, (Scale::new(8), Scale::new(8)));
         Listing { instrument, trading }
     }
 

@@ -89,6 +89,14 @@ impl Book {
         self.ladder(side).levels.last().copied()
     }
 
+    /// Whether a level is held at this price; `None` beyond what is known.
+    pub fn holds(&self, side: Side, price: Price) -> Option<bool> {
+        let ladder = self.ladder(side);
+        let place = rank(side, price);
+        let known = ladder.horizon.is_none_or(|horizon| place >= rank(side, horizon));
+        known.then(|| ladder.levels.binary_search_by_key(&place, |held| rank(side, held.price)).is_ok())
+    }
+
     /// Levels held on a side; all of them are the venue's.
     pub fn held(&self, side: Side) -> usize {
         self.ladder(side).levels.len()

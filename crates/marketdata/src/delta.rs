@@ -150,7 +150,7 @@ mod tests {
     fn instrument() -> Instrument {
         let scale = Scale::new(2);
         let (exchange, market_type) = (Exchange::Binance, MarketType::Spot);
-        Instrument { exchange, market_type, raw: "AB".into(), symbol: "A-B".into(), price: scale, quantity: scale }
+        Instrument::new(exchange, market_type, ("AB", "A-B"), (scale, scale))
     }
 
     fn level(price: i64, quantity: i64) -> Level {

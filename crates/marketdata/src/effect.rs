@@ -152,6 +152,17 @@ pub enum EventKind {
     SnapshotRetry(SnapshotTrouble),
     /// A deeper snapshot is fetched beside the running book, because few levels are left that the venue vouched for.
     Refresh,
+    /// The venue counts its updates anew (OKX, after a maintenance): the chain is unbroken, and a lower sequence follows a higher one.
+    SequenceReset {
+        /// The last id of the old count.
+        from: u64,
+        /// The first of the new one.
+        to: u64,
+    },
+    /// The venue changed or removed levels that the book does not hold. Absolute quantities make it right again, but it should not be.
+    UnknownLevel,
+    /// A silent stream is subscribed anew, before its connection is replaced.
+    Renewed(StreamKind),
     /// Trades are missing, both ends included.
     TradeGap {
         /// First missing id.
@@ -225,6 +236,10 @@ pub enum Reason {
     AgeLimit,
     /// The collector is short of something; see [`Pressure`].
     Pressure,
+    /// The venue ends the connection because we asked too much.
+    RateLimited,
+    /// Nothing is collected over it any more.
+    Unused,
 }
 
 /// Why a snapshot could not be used.
@@ -272,6 +287,9 @@ impl EventKind {
             EventKind::Resync(_) => "resync",
             EventKind::SnapshotRetry(_) => "snapshot_retry",
             EventKind::Refresh => "refresh",
+            EventKind::SequenceReset { .. } => "sequence_reset",
+            EventKind::UnknownLevel => "unknown_level",
+            EventKind::Renewed(_) => "renewed",
             EventKind::TradeGap { .. } => "trade_gap",
             EventKind::NoFirstData(_) => "no_first_data",
             EventKind::Stale(_) => "stale",
@@ -299,7 +317,11 @@ impl EventKind {
             | EventKind::Resumed(reason) => reason.as_str(),
             EventKind::Pressure(level) => level.as_str(),
             EventKind::SnapshotRetry(trouble) => trouble.as_str(),
-            EventKind::NoFirstData(kind) | EventKind::Stale(kind) | EventKind::Fresh(kind) | EventKind::Refused(kind) => kind.as_str(),
+            EventKind::NoFirstData(kind)
+            | EventKind::Stale(kind)
+            | EventKind::Fresh(kind)
+            | EventKind::Refused(kind)
+            | EventKind::Renewed(kind) => kind.as_str(),
             _ => "",
         }
     }
@@ -310,6 +332,7 @@ impl fmt::Display for EventKind {
         f.write_str(self.as_str())?;
         match self {
             EventKind::TradeGap { from, to } => write!(f, " {from}-{to}"),
+            EventKind::SequenceReset { from, to } => write!(f, " {from} to {to}"),
             EventKind::RestLimited(wait) => write!(f, " {} s", wait.as_secs()),
             _ if self.reason().is_empty() => Ok(()),
             _ => write!(f, " {}", self.reason()),
@@ -341,7 +364,7 @@ impl StreamKind {
 
 impl Reason {
     /// All, in the order of [`index`](Self::index).
-    pub const ALL: [Reason; 13] = [
+    pub const ALL: [Reason; 15] = [
         Reason::Gap,
         Reason::Crossed,
         Reason::Malformed,
@@ -355,6 +378,8 @@ impl Reason {
         Reason::ServerShutdown,
         Reason::AgeLimit,
         Reason::Pressure,
+        Reason::RateLimited,
+        Reason::Unused,
     ];
 
     /// The word, the same everywhere.
@@ -373,6 +398,8 @@ impl Reason {
             Reason::ServerShutdown => "server_shutdown",
             Reason::AgeLimit => "age_limit",
             Reason::Pressure => "pressure",
+            Reason::RateLimited => "rate_limited",
+            Reason::Unused => "unused",
         }
     }
 
@@ -437,6 +464,7 @@ mod tests {
     fn an_event_reads_as_a_log_line() {
         assert_eq!(EventKind::Resync(Reason::Gap).to_string(), "resync gap");
         assert_eq!(EventKind::TradeGap { from: 5, to: 9 }.to_string(), "trade_gap 5-9");
+        assert_eq!(EventKind::SequenceReset { from: 15, to: 3 }.to_string(), "sequence_reset 15 to 3");
         assert_eq!(EventKind::Stale(StreamKind::Trade).to_string(), "stale trade");
         assert_eq!(EventKind::Synced.to_string(), "synced");
     }

@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 use thiserror::Error;
 
 use crate::book::Side;
+use crate::effect::StreamKind;
 use crate::feed::cursor::Cursor;
 use crate::sequence::UpdateIds;
 
@@ -21,27 +22,67 @@ pub struct Malformed {
     pub at: usize,
 }
 
-/// One message of a venue.
+/// One record of a venue's message; a message may hold several.
 #[derive(Clone, Copy, Debug)]
 pub enum Frame<'a> {
     /// Changes of a book.
     Delta(DeltaFrame<'a>),
+    /// A whole book that came with its stream: what follows it continues it.
+    Snapshot {
+        /// The venue's symbol.
+        symbol: &'a str,
+        /// The book.
+        book: SnapshotFrame<'a>,
+    },
     /// A trade.
     Trade(TradeFrame<'a>),
-    /// A request was accepted.
+    /// One stream of a request was subscribed.
+    Subscribed {
+        /// The request's id, where the venue repeats it.
+        id: Option<u64>,
+        /// The venue's symbol.
+        symbol: &'a str,
+        /// Which of its streams.
+        kind: StreamKind,
+    },
+    /// One stream of a request was unsubscribed.
+    Unsubscribed {
+        /// The venue's symbol.
+        symbol: &'a str,
+        /// Which of its streams.
+        kind: StreamKind,
+    },
+    /// A request was carried out: all of it, or at venues that name the streams ([`Frame::Subscribed`]) those that were named before.
     Ack {
         /// The request's id.
         id: u64,
     },
-    /// A request was refused.
+    /// A request was not carried out.
     Refused {
         /// The request's id, where the venue repeats it.
         id: Option<u64>,
+        /// Whether it may be tried again.
+        refusal: Refusal,
     },
+    /// The venue asks whether we are there, and wants an answer.
+    Challenge,
     /// The venue will close this connection soon.
     Shutdown,
+    /// A sign of life that says nothing else.
+    Alive,
     /// A kind that is not collected.
     Other,
+}
+
+/// What a refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Something in the request does not exist or is not allowed.
+    Never,
+    /// The venue cannot do it now.
+    Later,
+    /// We ask too much; the venue ends the connection.
+    TooMuch,
 }
 
 /// Changes of a book, absolute quantities.
@@ -53,9 +94,9 @@ pub struct DeltaFrame<'a> {
     pub ids: UpdateIds,
     /// The venue's event time, unix ms.
     pub event_ts_ms: Option<i64>,
-    /// `[price, quantity]` rows.
+    /// Rows.
     pub bids: Rows<'a>,
-    /// `[price, quantity]` rows.
+    /// Rows.
     pub asks: Rows<'a>,
 }
 
@@ -66,9 +107,9 @@ pub struct SnapshotFrame<'a> {
     pub id: u64,
     /// The venue's event time, unix ms; Binance spot gives none.
     pub event_ts_ms: Option<i64>,
-    /// `[price, quantity]` rows, best first.
+    /// Rows, best first.
     pub bids: Rows<'a>,
-    /// `[price, quantity]` rows, best first.
+    /// Rows, best first.
     pub asks: Rows<'a>,
 }
 
@@ -79,6 +120,8 @@ pub struct TradeFrame<'a> {
     pub symbol: &'a str,
     /// The venue's id.
     pub id: u64,
+    /// How many of the venue's ids it stands for, its own the last of them; 1 where fills are not merged.
+    pub covers: u32,
     /// Price as text.
     pub price: &'a str,
     /// Quantity as text.
@@ -93,28 +136,50 @@ pub struct TradeFrame<'a> {
 
 /// The text of an array of arrays of scalars, checked only when it is read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rows<'a>(&'a str);
+pub struct Rows<'a> {
+    text: &'a str,
+    with_actions: bool,
+}
+
+/// What a row says it does to its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sets the absolute quantity, 0 removes; all that most venues say.
+    Set,
+    /// The level was not there (Deribit `new`).
+    New,
+    /// The level was there (Deribit `change`).
+    Change,
+    /// The level was there and goes (Deribit `delete`); its quantity is read as 0.
+    Delete,
+}
 
 // === impl Rows ===
 
 impl<'a> Rows<'a> {
-    /// Wraps the text of an array, brackets included; an empty text is no rows.
+    /// `[[price, quantity, …], …]`: wraps the text of an array, brackets included; an empty text is no rows.
     pub const fn new(text: &'a str) -> Self {
-        Self(text)
+        Self { text, with_actions: false }
     }
 
-    /// Calls `each` with the first two scalars of every row (further ones are skipped), strings without their quotes.
-    pub fn each<E: From<Malformed>>(self, mut each: impl FnMut(&'a str, &'a str) -> Result<(), E>) -> Result<(), E> {
-        if self.0.is_empty() {
+    /// `[[action, price, quantity, …], …]`.
+    pub const fn with_actions(text: &'a str) -> Self {
+        Self { text, with_actions: true }
+    }
+
+    /// Calls `each` with action, price and quantity of every row (further scalars are skipped), strings without their quotes.
+    pub fn each<E: From<Malformed>>(self, mut each: impl FnMut(Action, &'a str, &'a str) -> Result<(), E>) -> Result<(), E> {
+        if self.text.is_empty() {
             return Ok(());
         }
-        let mut cursor = Cursor::new(self.0);
+        let mut cursor = Cursor::new(self.text);
         cursor.expect(b'[')?;
         if cursor.eat(b']') {
             return Ok(cursor.end()?);
         }
         loop {
             cursor.expect(b'[')?;
+            let action = if self.with_actions { Action::read(&mut cursor)? } else { Action::Set };
             let first = cursor.scalar()?;
             cursor.expect(b',')?;
             let second = cursor.scalar()?;
@@ -122,7 +187,7 @@ impl<'a> Rows<'a> {
                 cursor.scalar()?;
             }
             cursor.expect(b']')?;
-            each(first, second)?;
+            each(action, first, if action == Action::Delete { "0" } else { second })?;
             if !cursor.eat(b',') {
                 break;
             }
@@ -132,13 +197,29 @@ impl<'a> Rows<'a> {
     }
 }
 
+// === impl Action ===
+
+impl Action {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let action = match cursor.scalar()? {
+            "new" => Action::New,
+            "change" => Action::Change,
+            "delete" => Action::Delete,
+            _ => return Err(Malformed { what: "unknown action of a level", at: 0 }),
+        };
+        cursor.expect(b',')?;
+        Ok(action)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<(String, String)>, Malformed> {
         let mut rows = Vec::new();
-        Rows::new(text).each(|a, b| {
+        Rows::new(text).each(|action, a, b| {
+            assert_eq!(action, Action::Set);
             rows.push((a.to_owned(), b.to_owned()));
             Ok::<(), Malformed>(())
         })?;
@@ -154,6 +235,21 @@ mod tests {
         assert_eq!(read(r#"[["8476.98","415","0","13"]]"#).unwrap(), [pair("8476.98", "415")], "OKX rows have four");
         assert_eq!(read("[[42500.0,1e3]]").unwrap(), [pair("42500.0", "1e3")], "Deribit writes bare numbers");
         assert_eq!(read("[ [ \"1\" , \"2\" ] ]").unwrap(), [pair("1", "2")]);
+    }
+
+    #[test]
+    fn rows_with_actions_read() {
+        let mut rows = Vec::new();
+        Rows::with_actions(r#"[["new",42500.0,1000.0],["change",42499.5,9.5e2],["delete",42501.0,0.0]]"#)
+            .each(|action, price, quantity| {
+                rows.push((action, price, quantity));
+                Ok::<(), Malformed>(())
+            })
+            .unwrap();
+        assert_eq!(rows, [(Action::New, "42500.0", "1000.0"), (Action::Change, "42499.5", "9.5e2"), (Action::Delete, "42501.0", "0")]);
+        for text in [r#"[["gone",1.0,2.0]]"#, "[[1.0,2.0]]", r#"[["new",1.0]]"#] {
+            assert!(Rows::with_actions(text).each(|_, _, _| Ok::<(), Malformed>(())).is_err(), "{text}");
+        }
     }
 
     #[test]

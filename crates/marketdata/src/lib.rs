@@ -49,7 +49,7 @@ pub mod venue;
 pub use book::{Book, DepthBounds, Level, Side};
 pub use delta::{BookDelta, DeltaForm};
 pub use effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Reason, Response, SnapshotTrouble, StreamKind};
-pub use instrument::{Exchange, Instrument, InstrumentId, Listing, MarketType};
+pub use instrument::{Exchange, Instrument, InstrumentId, Listing, MarketType, Multiplier, Unit};
 pub use kind::{RecordKind, RecordKinds};
 pub use message::{BookView, Stamp, Trade};
 pub use preview::fusion::FusionConfig;

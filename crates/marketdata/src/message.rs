@@ -12,7 +12,7 @@ use clock::Now;
 
 use crate::book::{Book, Level, Side};
 use crate::delta::BookDelta;
-use crate::instrument::{Instrument, InstrumentId};
+use crate::instrument::{Instrument, InstrumentId, Unit};
 use crate::kind::RecordKind;
 use crate::message::json::{integer, key, number, optional, quoted_number, signed, text_field, yes_or_no};
 use crate::price::{Price, Quantity, Scale};
@@ -54,8 +54,10 @@ pub struct Stamp {
 pub struct Trade {
     /// Of which instrument.
     pub instrument: InstrumentId,
-    /// The venue's id; consecutive per instrument.
+    /// The venue's id; consecutive per instrument. Deribit: `trade_seq`.
     pub id: u64,
+    /// How many of the venue's ids it stands for, its own the last of them: OKX merges the fills of one order at one price. Elsewhere 1.
+    pub covers: u32,
     /// At what price, in the instrument's scale.
     pub price: Price,
     /// How much, in the instrument's scale.
@@ -176,6 +178,9 @@ pub(crate) fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mu
     text_field("symbol", &instrument.symbol, out);
     text_field("normalized_symbol", &instrument.symbol, out);
     text_field("venue_symbol", &instrument.raw, out);
+    if instrument.unit != Unit::Base {
+        text_field("quantity_unit", instrument.unit.as_str(), out);
+    }
     text_field("data_type", kind.as_str(), out);
     text_field("data_source", "tidemark", out);
     text_field("publisher", "collector", out);
@@ -224,7 +229,7 @@ mod tests {
     fn btc() -> Instrument {
         let scale = Scale::new(8);
         let (exchange, market_type) = (Exchange::Binance, MarketType::Spot);
-        Instrument { exchange, market_type, raw: "BTCUSDT".into(), symbol: "BTC-USDT".into(), price: scale, quantity: scale }
+        Instrument::new(exchange, market_type, ("BTCUSDT", "BTC-USDT"), (scale, scale))
     }
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -272,6 +277,7 @@ mod tests {
         let trade = Trade {
             instrument: InstrumentId(0),
             id: 3_735_683_259,
+            covers: 1,
             price: Price(instrument.price.parse("61837.63").unwrap()),
             quantity: Quantity(instrument.quantity.parse("0.02").unwrap()),
             taker: Side::Ask,

@@ -26,7 +26,7 @@ pub struct Scale {
 /// Why a text is not a number of a scale. Nothing is ever rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NumberError {
-    /// Not `-?digits[.digits]`.
+    /// Not a number as JSON writes them.
     #[error("not a decimal number")]
     NotADecimal,
     /// A digit other than zero past the held decimals.
@@ -120,6 +120,7 @@ impl Scale {
                     value = value.checked_mul(10).and_then(|v| v.checked_add(i64::from(byte - b'0'))).ok_or(NumberError::OutOfRange)?;
                 }
                 b'.' if fraction.is_none() && digits > 0 => fraction = Some(0),
+                b'e' | b'E' => return self.parse_scientific(text),
                 _ => return Err(NumberError::NotADecimal),
             }
         }
@@ -129,6 +130,29 @@ impl Scale {
         // `fraction` never passes `digits`, and `digits` never passes MAX_DIGITS, so the index is inside the table.
         let missing = usize::from(self.digits - fraction.unwrap_or(0));
         value.checked_mul(POWERS[missing]).ok_or(NumberError::OutOfRange)
+    }
+
+    /// Deribit's numbers are bare JSON and may have an exponent (`6.55e-6`): the point is moved in the text, so nothing is rounded on the way.
+    #[cold]
+    fn parse_scientific(self, text: &[u8]) -> Result<i64, NumberError> {
+        let text = std::str::from_utf8(text).map_err(|_| NumberError::NotADecimal)?;
+        let (mantissa, exponent) = text.split_once(['e', 'E']).ok_or(NumberError::NotADecimal)?;
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let exponent: i32 = exponent.parse().map_err(|_| NumberError::NotADecimal)?;
+        if !all_digits(whole) || !all_digits(fraction) {
+            return Err(NumberError::NotADecimal);
+        }
+        // Past this distance every number but zero is out of range or too precise, and the plain text says so by itself.
+        let shift = usize::try_from(exponent.unsigned_abs().min(64)).unwrap_or(64);
+        let zeros = "0".repeat(shift);
+        let (digits, point) = if exponent < 0 {
+            (format!("{zeros}{whole}{fraction}"), whole.len())
+        } else {
+            (format!("{whole}{fraction}{zeros}"), whole.len() + shift)
+        };
+        let (before, after) = digits.split_at(point);
+        self.parse_digits(format!("{before}.{after}").as_bytes())
     }
 
     /// Appends the exact decimal text of `value`.
@@ -194,7 +218,7 @@ fn decimals_written(text: &str) -> u8 {
     u8::try_from(fraction.len()).unwrap_or(u8::MAX)
 }
 
-fn decimals_needed(text: &str) -> u8 {
+pub(crate) fn decimals_needed(text: &str) -> u8 {
     let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction).trim_end_matches('0');
     u8::try_from(fraction.len()).unwrap_or(u8::MAX)
 }
@@ -230,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_never_rounded() {
-        let rows: [(u8, &str, NumberError); 14] = [
+        let rows: [(u8, &str, NumberError); 21] = [
             (2, "1.001", NumberError::TooPrecise),
             (8, "92233720368.54775808", NumberError::OutOfRange),
             (8, "1000000000000.0", NumberError::OutOfRange),
@@ -241,7 +265,14 @@ mod tests {
             (2, ".5", NumberError::NotADecimal),
             (2, "5.", NumberError::NotADecimal),
             (2, "1.2.3", NumberError::NotADecimal),
-            (2, "1e5", NumberError::NotADecimal),
+            (2, "1e-3", NumberError::TooPrecise),
+            (2, "1e-99999", NumberError::TooPrecise),
+            (2, "1e99999", NumberError::OutOfRange),
+            (2, "1e", NumberError::NotADecimal),
+            (2, "e5", NumberError::NotADecimal),
+            (2, "1.e5", NumberError::NotADecimal),
+            (2, "1e5e5", NumberError::NotADecimal),
+            (2, "1e99999999999", NumberError::NotADecimal),
             (2, "+1", NumberError::NotADecimal),
             (2, " 1", NumberError::NotADecimal),
             (2, "NaN", NumberError::NotADecimal),
@@ -250,6 +281,14 @@ mod tests {
             assert_eq!(Scale::new(digits).parse(text), Err(error), "{text} at {digits}");
         }
         assert_eq!(Scale::new(2).parse("1.000000"), Ok(100), "zeros past the scale are no digits lost");
+    }
+
+    #[test]
+    fn exponents_are_read_exactly() {
+        let rows = [("6.55e-6", 655), ("1e5", 10_000_000_000_000), ("-1.25E+1", -1_250_000_000), ("0e-400", 0), ("0.0e9999", 0), ("12e-8", 12)];
+        for (text, value) in rows {
+            assert_eq!(Scale::new(8).parse(text), Ok(value), "{text}");
+        }
     }
 
     #[test]

@@ -7,11 +7,16 @@ mod binance;
 mod binance_listing;
 mod binance_spot;
 mod binance_usdm;
-mod budget;
+pub(crate) mod budget;
 mod config;
+mod deribit;
+mod deribit_listing;
 pub(crate) mod dialect;
 mod fetches;
 mod links;
+mod members;
+mod okx;
+mod okx_listing;
 mod outlet;
 mod pressure;
 mod slot;
@@ -52,6 +57,8 @@ pub struct Venue {
     per_slot: usize,
     fetches: Fetches,
     connects: Budget,
+    /// No attempt to connect before this.
+    next_connect_at: Duration,
     outlets: Outlets,
     counters: Vec<Counters>,
     stats: VenueStats,
@@ -87,8 +94,9 @@ impl Venue {
             catalog,
             slots: slots.collect(),
             per_slot,
-            fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, tuning.weight_per_minute),
+            fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, tuning.weight),
             connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_mins(5)),
+            next_connect_at: Duration::ZERO,
             counters: vec![Counters::default(); count],
             stats: VenueStats::default(),
             malformed: VecDeque::new(),
@@ -103,7 +111,7 @@ impl Venue {
         &self.config
     }
 
-    /// The instruments, in the order of their ids.
+    /// The instruments, in the order of their ids; those that were retired too.
     pub fn instruments(&self) -> &[Instrument] {
         self.catalog.all()
     }
@@ -210,7 +218,7 @@ impl Venue {
         }
         let Some(ask) = self.fetches.done(fetch) else { return };
         let read = judged.map_err(|(trouble, _)| trouble);
-        match read.and_then(|()| (self.dialect.snapshot)(response.body).map_err(|_| SnapshotTrouble::Malformed)) {
+        match read.and_then(|()| (self.dialect.snapshots.read)(response.body).map_err(|_| SnapshotTrouble::Malformed)) {
             Ok(frame) => {
                 let Some(at) = self.find(ask.conn) else { return };
                 self.with_session(now, at, effects, |session, scene, steps| session.handle_snapshot(scene, ask.instrument, &frame, steps));
@@ -247,7 +255,7 @@ impl Venue {
         let weight = self.weight();
         while let Some((fetch, ask)) = self.fetches.next(now.mono, weight) {
             let raw = self.catalog.get(ask.instrument).map_or("", |instrument| &*instrument.raw);
-            let path = (self.dialect.snapshot_path)(raw, self.config.tuning.snapshot_limit);
+            let path = (self.dialect.snapshots.path)(raw, self.config.tuning.snapshot_limit);
             effects.push(Effect::Fetch { fetch, url: format!("{}{path}", self.config.rest_url.trim_end_matches('/')) });
         }
         for place in 0..self.slots.len() {
@@ -294,7 +302,7 @@ impl Venue {
     }
 
     fn weight(&self) -> u32 {
-        (self.dialect.snapshot_weight)(self.config.tuning.snapshot_limit)
+        (self.dialect.snapshots.weight)(self.config.tuning.snapshot_limit)
     }
 
     fn slot_of(&self, id: InstrumentId) -> Option<&Slot> {

@@ -109,6 +109,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The next value if it is a whole number that fits `T`, bare or in quotes (OKX writes its times so); any other value is skipped.
+    pub(crate) fn quoted_integer_or_skip<T: std::str::FromStr>(&mut self) -> Result<Option<T>, Malformed> {
+        match self.peek() {
+            Some(b'"') => Ok(self.string()?.parse().ok()),
+            _ => self.integer_or_skip(),
+        }
+    }
+
+    /// The next value if it is a string or a bare number or word; an array or object is skipped.
+    pub(crate) fn scalar_or_skip(&mut self) -> Result<Option<&'a str>, Malformed> {
+        match self.peek() {
+            Some(b'[' | b'{') => self.skip().map(|_| None),
+            _ => self.scalar().map(Some),
+        }
+    }
+
     /// The next value's text if it is an array of arrays (or empty); any other value is skipped.
     pub(crate) fn rows_or_skip(&mut self) -> Result<Option<&'a str>, Malformed> {
         if self.peek() != Some(b'[') {
@@ -163,6 +179,23 @@ impl<'a> Cursor<'a> {
     /// Enters an object.
     pub(crate) fn open_object(&mut self) -> Result<(), Malformed> {
         self.expect(b'{')
+    }
+
+    /// Enters an array.
+    pub(crate) fn open_array(&mut self) -> Result<(), Malformed> {
+        self.expect(b'[')
+    }
+
+    /// Whether the array entered has another element, now next; its end is taken. `index` counts the elements.
+    pub(crate) fn next_element(&mut self, index: &mut u32) -> Result<bool, Malformed> {
+        if self.eat(b']') {
+            return Ok(false);
+        }
+        if *index > 0 {
+            self.expect(b',')?;
+        }
+        *index += 1;
+        Ok(true)
     }
 
     /// The next key of the object entered, its colon taken; `None` at the object's end, which is taken too. `index` counts the keys.

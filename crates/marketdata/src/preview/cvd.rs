@@ -137,6 +137,7 @@ mod tests {
         Trade {
             instrument: InstrumentId(0),
             id: 1,
+            covers: 1,
             price: Price(1),
             quantity: Quantity(signed.abs()),
             taker: if signed > 0 { Side::Bid } else { Side::Ask },

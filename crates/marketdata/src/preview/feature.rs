@@ -86,7 +86,7 @@ mod tests {
         let mut book = Book::new(DepthBounds { most: 100, kept: 100 });
         book.load(&levels(bids), &levels(asks), 1_000);
         let (exchange, market_type, scale) = (Exchange::Binance, MarketType::Spot, Scale::new(2));
-        let instrument = Instrument { exchange, market_type, raw: "AB".into(), symbol: "A-B".into(), price: scale, quantity: scale };
+        let instrument = Instrument::new(exchange, market_type, ("AB", "A-B"), (scale, scale));
         BookFigures::of(&BookView { instrument: &instrument, book: &book, depth: 2, stamp: Stamp { sequence: 7, ..Stamp::default() }, confirmed: true })
     }
 

@@ -13,8 +13,30 @@ pub(crate) struct StreamHealth {
     subscribed_at: Option<Duration>,
     last: Option<Duration>,
     told: bool,
+    /// When it was subscribed anew because of the silence that is told.
+    renewed_at: Option<Duration>,
     refused: bool,
+    /// When a refused subscription is tried again.
+    try_again_at: Duration,
+    refusals: u32,
 }
+
+/// What is to be done about a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Subscribe it anew, by itself.
+    Renew,
+    /// That has not helped: replace its connection.
+    Replace,
+    /// It was refused, and may be tried again.
+    TryAgain,
+}
+
+/// A refused subscription is tried again after the first, doubled up to the second.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+
+/// Two connections of one stream bring the same record within this.
+const OVERLAP: Duration = Duration::from_secs(1);
 
 /// Bounds on silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +51,40 @@ pub struct SilenceBounds {
 
 impl StreamHealth {
     pub(super) const fn new(kind: StreamKind) -> Self {
-        Self { kind, subscribed_at: None, last: None, told: false, refused: false }
+        Self {
+            kind,
+            subscribed_at: None,
+            last: None,
+            told: false,
+            renewed_at: None,
+            refused: false,
+            try_again_at: Duration::ZERO,
+            refusals: 0,
+        }
     }
 
     pub(super) const fn subscribed(&mut self, now: Duration) {
         self.subscribed_at = Some(now);
+        self.refused = false;
     }
 
     /// The stream is listened to again after a pause: silence counts from now.
     pub(super) fn rearm(&mut self, now: Duration) {
         self.told = false;
         self.last = None;
+        self.renewed_at = None;
         self.subscribed_at = self.subscribed_at.map(|_| now);
     }
 
-    pub(super) const fn refuse(&mut self) {
+    pub(super) fn refuse(&mut self, now: Duration) {
         self.refused = true;
+        self.try_again_at = now.saturating_add(TRY_AGAIN.0.saturating_mul(1 << self.refusals.min(10)).min(TRY_AGAIN.1));
+        self.refusals += 1;
+    }
+
+    /// Whether it has been subscribed for so long that what an older connection still brings has been brought.
+    pub(crate) fn overlaps(&self, now: Duration) -> bool {
+        self.refused || self.subscribed_at.is_some_and(|since| now.saturating_sub(since) >= OVERLAP)
     }
 
     /// Whether the venue refused the subscription.
@@ -75,7 +115,28 @@ impl StreamHealth {
             return None;
         }
         self.told = false;
+        self.renewed_at = None;
         Some(EventKind::Fresh(self.kind))
+    }
+
+    /// What is to be done now, if anything: a silent stream is helped by itself first.
+    pub(super) fn remedy(&mut self, now: Duration, bounds: SilenceBounds) -> Option<Remedy> {
+        if self.refused {
+            let due = now >= self.try_again_at;
+            self.try_again_at = if due { Duration::MAX } else { self.try_again_at };
+            return due.then_some(Remedy::TryAgain);
+        }
+        if !self.told {
+            return None;
+        }
+        match self.renewed_at {
+            None => {
+                self.renewed_at = Some(now);
+                Some(Remedy::Renew)
+            }
+            Some(at) if now.saturating_sub(at) >= bounds.first_data.min(bounds.stale_after) => Some(Remedy::Replace),
+            Some(_) => None,
+        }
     }
 
     /// The event if silence has just passed its bound.
@@ -116,8 +177,38 @@ mod tests {
 
     #[test]
     fn a_refused_stream_is_not_awaited() {
+        let at = Duration::from_secs;
         let mut health = StreamHealth::new(StreamKind::Book);
-        health.refuse();
-        assert_eq!(health.look(Duration::from_secs(1_000), BOUNDS), None);
+        health.refuse(at(10));
+        assert_eq!(health.look(at(1_000), BOUNDS), None);
+    }
+
+    #[test]
+    fn a_refused_stream_is_tried_again_less_and_less_often() {
+        let at = Duration::from_secs;
+        let mut health = StreamHealth::new(StreamKind::Book);
+        let (mut now, mut waits) = (0, Vec::new());
+        for _ in 0..8 {
+            health.refuse(at(now));
+            let again = (now..).find(|second| health.remedy(at(*second), BOUNDS) == Some(Remedy::TryAgain)).unwrap();
+            assert_eq!(health.remedy(at(again), BOUNDS), None, "once");
+            waits.push(again - now);
+            now = again;
+        }
+        assert_eq!(waits, [60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+    }
+
+    #[test]
+    fn a_silent_stream_is_helped_by_itself_before_its_connection_is_replaced() {
+        let at = Duration::from_secs;
+        let mut health = StreamHealth::new(StreamKind::Book);
+        health.subscribed(at(0));
+        assert_eq!(health.remedy(at(29), BOUNDS), None);
+        assert!(health.look(at(30), BOUNDS).is_some());
+        assert_eq!(health.remedy(at(30), BOUNDS), Some(Remedy::Renew));
+        assert_eq!(health.remedy(at(59), BOUNDS), None);
+        assert_eq!(health.remedy(at(60), BOUNDS), Some(Remedy::Replace));
+        assert!(health.heard(at(61)).is_some());
+        assert_eq!(health.remedy(at(61), BOUNDS), None);
     }
 }

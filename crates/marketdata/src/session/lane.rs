@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use crate::book::Level;
-use crate::effect::{Event, EventKind, Reason, StreamKind};
-use crate::feed::{Malformed, Rows};
+use crate::effect::{Event, EventKind, StreamKind};
+use crate::feed::{Action, Malformed, Rows};
 use crate::instrument::{Instrument, InstrumentId};
-use crate::price::{NumberError, Price, Quantity};
-use crate::session::health::StreamHealth;
+use crate::price::{NumberError, Price};
+use crate::session::health::{Remedy, StreamHealth};
 use crate::session::{Scene, Step};
 use crate::sync::{BookSync, SyncState};
 
@@ -25,6 +25,8 @@ pub(crate) struct Lane {
     pub(crate) crossed: bool,
     /// Not followed for a while: its frames are passed over.
     pub(crate) paused: bool,
+    /// No longer collected; it keeps its place.
+    retired: bool,
 }
 
 /// Why the rows of a message could not become levels.
@@ -38,7 +40,8 @@ pub(super) enum LevelError {
 
 impl Lane {
     pub(crate) fn new(id: InstrumentId, sync: BookSync) -> Self {
-        Self { id, sync, book: StreamHealth::new(StreamKind::Book), trade: None, empty_side: false, crossed: false, paused: false }
+        let book = StreamHealth::new(StreamKind::Book);
+        Self { id, sync, book, trade: None, empty_side: false, crossed: false, paused: false, retired: false }
     }
 
     /// Also carries trades.
@@ -46,6 +49,16 @@ impl Lane {
     pub(crate) fn with_trades(mut self) -> Self {
         self.trade = Some(StreamHealth::new(StreamKind::Trade));
         self
+    }
+
+    /// Keeps its place and does nothing.
+    #[must_use]
+    pub(crate) fn retired(self) -> Self {
+        Self { trade: None, retired: true, ..self }
+    }
+
+    pub(crate) const fn is_retired(&self) -> bool {
+        self.retired
     }
 
     pub(crate) const fn health(&self, kind: StreamKind) -> Option<&StreamHealth> {
@@ -64,7 +77,8 @@ impl Lane {
 
     /// Its streams, to be subscribed.
     pub(super) fn streams(&self) -> impl Iterator<Item = (InstrumentId, StreamKind)> + '_ {
-        StreamKind::ALL.into_iter().filter(|kind| self.health(*kind).is_some()).map(|kind| (self.id, kind))
+        let carried = |kind: &StreamKind| !self.retired && self.health(*kind).is_some();
+        StreamKind::ALL.into_iter().filter(carried).map(|kind| (self.id, kind))
     }
 
     /// Stops following, or begins anew.
@@ -80,9 +94,10 @@ impl Lane {
         }
     }
 
-    /// Exact, or never going to be on this connection.
-    pub(super) fn ready(&self) -> bool {
-        self.sync.state() == SyncState::Synced || self.book.is_refused() || self.paused
+    /// May take over: its book is exact, or never going to be on this connection, and no trade can fall between this connection and an older one.
+    pub(super) fn ready(&self, now: Duration) -> bool {
+        let trades = self.trade.as_ref().is_none_or(|trade| trade.overlaps(now));
+        self.retired || self.paused || trades && (self.sync.state() == SyncState::Synced || self.book.is_refused())
     }
 
     /// The venue accepted the subscription.
@@ -97,9 +112,9 @@ impl Lane {
     }
 
     /// The venue refused the subscription.
-    pub(super) fn refused(&mut self, kind: StreamKind, steps: &mut Vec<Step>) {
+    pub(super) fn refused(&mut self, now: Duration, kind: StreamKind, steps: &mut Vec<Step>) {
         if let Some(health) = self.health_mut(kind) {
-            health.refuse();
+            health.refuse(now);
             steps.push(self.event(EventKind::Refused(kind)));
         }
     }
@@ -123,24 +138,26 @@ impl Lane {
         helped.into_iter().flatten()
     }
 
-    /// Time has passed.
-    pub(super) fn look(&mut self, scene: &Scene<'_>, steps: &mut Vec<Step>) {
+    /// Time has passed: says what has become silent. Wishes are taken by the session.
+    pub(super) fn look(&mut self, scene: &Scene<'_>, steps: &mut Vec<Step>) -> [Option<Remedy>; StreamKind::ALL.len()] {
         let now = scene.now.mono;
-        if self.paused {
-            return;
-        }
-        let bounds = [(StreamKind::Book, scene.tuning.book_silence), (StreamKind::Trade, scene.tuning.trade_silence)];
-        for (kind, bounds) in bounds {
-            let told = self.health_mut(kind).and_then(|health| health.look(now, bounds));
-            steps.extend(told.map(|kind| self.event(kind)));
-            if self.health(kind).is_some_and(StreamHealth::is_silent) {
-                steps.push(Step::Replace(Reason::NoData));
-            }
+        if self.retired || self.paused {
+            return [None; StreamKind::ALL.len()];
         }
         self.refresh_if_shallow(now, steps);
-        if self.sync.take_wish(now) {
-            steps.push(Step::Wish(self.id));
-        }
+        StreamKind::ALL.map(|kind| {
+            let bounds = match kind {
+                StreamKind::Book => scene.tuning.book_silence,
+                StreamKind::Trade => scene.tuning.trade_silence,
+            };
+            let told = self.health_mut(kind).and_then(|health| health.look(now, bounds));
+            steps.extend(told.map(|kind| self.event(kind)));
+            let remedy = self.health_mut(kind).and_then(|health| health.remedy(now, bounds));
+            if remedy == Some(Remedy::Renew) {
+                steps.push(self.event(EventKind::Renewed(kind)));
+            }
+            remedy
+        })
     }
 
     /// Asks for a deeper snapshot when few levels are left that the venue vouched for.
@@ -181,10 +198,17 @@ impl From<NumberError> for LevelError {
     }
 }
 
-/// Appends the rows as levels at the instrument's scales.
-pub(super) fn read_levels(rows: Rows<'_>, instrument: &Instrument, out: &mut Vec<Level>) -> Result<(), LevelError> {
-    rows.each(|price, quantity| {
-        out.push(Level { price: Price(instrument.price.parse(price)?), quantity: Quantity(instrument.quantity.parse(quantity)?) });
+/// Appends the rows as levels at the instrument's scales; `each` is told what every row says it does.
+pub(super) fn read_levels(
+    rows: Rows<'_>,
+    instrument: &Instrument,
+    out: &mut Vec<Level>,
+    mut each: impl FnMut(Action, Price),
+) -> Result<(), LevelError> {
+    rows.each(|action, price, quantity| {
+        let level = Level { price: Price(instrument.price.parse(price)?), quantity: instrument.parse_quantity(quantity)? };
+        out.push(level);
+        each(action, level.price);
         Ok(())
     })
 }

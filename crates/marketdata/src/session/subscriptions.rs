@@ -1,92 +1,226 @@
 //! Subscribing within the venue's pace, and reading its answers.
 //!
-//! Owns: the requests of one connection, their ids and deadlines; a refused request is split until the one stream the venue refuses is alone, so that it
-//! takes down no neighbour. Must not know: what a stream carries.
+//! Owns: the requests of one connection, their ids, deadlines and budget; a refused request is split until the one stream the venue refuses is alone,
+//! so that it takes down no neighbour; a renewal is an unsubscription whose answer brings the subscription. Must not know: what a stream carries.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::effect::StreamKind;
+use crate::feed::Refusal;
 use crate::instrument::InstrumentId;
 use crate::session::{Scene, Step};
+use crate::venue::Tuning;
+use crate::venue::budget::Budget;
+use crate::venue::dialect::{Answers, Dialect};
 
 type Stream = (InstrumentId, StreamKind);
 
 /// All requests of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Subscriptions {
-    /// Not sent yet; together at most the streams of one connection.
-    waiting: VecDeque<Vec<Stream>>,
-    sent: VecDeque<Request>,
+    /// Not sent yet; each stream at most once.
+    waiting: VecDeque<Request>,
+    sent: VecDeque<Sent>,
     last_id: u64,
     /// Earliest time of the next request, by the venue's limit on inbound messages.
     next_at: Duration,
+    /// Requests an hour.
+    budget: Budget,
 }
 
 #[derive(Debug)]
 struct Request {
-    id: u64,
+    op: Op,
     streams: Vec<Stream>,
+    not_before: Duration,
+}
+
+#[derive(Debug)]
+struct Sent {
+    id: u64,
+    request: Request,
     deadline: Duration,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    Subscribe,
+    Unsubscribe,
+    /// Unsubscribe, and subscribe again when that is answered.
+    Renew,
 }
 
 /// What the venue said to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Accepted,
-    Refused,
+    Refused(Refusal),
 }
+
+/// A stream whose subscription is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decided {
+    pub(super) instrument: InstrumentId,
+    pub(super) kind: StreamKind,
+    pub(super) accepted: bool,
+}
+
+/// A request that the venue could not carry out now is repeated after this.
+const LATER: Duration = Duration::from_secs(5);
 
 // === impl Subscriptions ===
 
 impl Subscriptions {
-    /// Queues everything, so many streams to a request.
-    pub(super) fn start(&mut self, streams: impl Iterator<Item = Stream>, per_request: usize) {
-        let all: Vec<Stream> = streams.collect();
-        self.waiting = all.chunks(per_request.max(1)).map(<[Stream]>::to_vec).collect();
-        self.sent.clear();
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        let budget = Budget::new(dialect.limits.requests_per_hour, Duration::from_hours(1));
+        Self { waiting: VecDeque::new(), sent: VecDeque::new(), last_id: 0, next_at: Duration::ZERO, budget }
     }
 
-    /// Sends what the pace allows.
+    /// Queues subscriptions, so many streams to a request.
+    pub(super) fn add(&mut self, streams: impl Iterator<Item = Stream>, tuning: &Tuning) {
+        let all: Vec<Stream> = streams.collect();
+        for streams in all.chunks(tuning.streams_per_request.max(1)) {
+            self.queue(Op::Subscribe, streams.to_vec());
+        }
+    }
+
+    /// Subscribes one stream, unless that is about to happen.
+    pub(super) fn subscribe(&mut self, stream: Stream) {
+        if !self.is_pending(stream) {
+            self.queue(Op::Subscribe, vec![stream]);
+        }
+    }
+
+    /// Unsubscribes one stream and subscribes it again, unless it is about to be subscribed.
+    pub(super) fn renew(&mut self, stream: Stream) {
+        if !self.is_pending(stream) {
+            self.queue(Op::Renew, vec![stream]);
+        }
+    }
+
+    /// Unsubscribes streams for good.
+    pub(super) fn remove(&mut self, streams: Vec<Stream>) {
+        for request in &mut self.waiting {
+            request.streams.retain(|stream| !streams.contains(stream));
+        }
+        self.waiting.retain(|request| !request.streams.is_empty());
+        self.queue(Op::Unsubscribe, streams);
+    }
+
+    /// An id for a request that is not about streams; its answer is nothing to wait for.
+    pub(super) const fn fresh_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Sends what pace and budget allow.
     pub(super) fn advance(&mut self, scene: &Scene<'_>, steps: &mut Vec<Step>) {
         let now = scene.now.mono;
         if now < self.next_at {
             return;
         }
-        let Some(streams) = self.waiting.pop_front() else { return };
-        self.last_id += 1;
+        let Some(place) = self.waiting.iter().position(|request| request.not_before <= now) else { return };
+        if !self.budget.take(now, 1) {
+            return;
+        }
+        let Some(mut request) = self.waiting.remove(place) else { return };
+        let wire = &scene.dialect.wire;
         let raw = |id: InstrumentId| scene.catalog.get(id).map_or("", |instrument| &*instrument.raw);
-        let names: Vec<String> = streams.iter().map(|&(id, kind)| (scene.dialect.stream)(raw(id), kind)).collect();
-        steps.push(Step::Send((scene.dialect.subscribe)(self.last_id, &names)));
-        self.sent.push_back(Request { id: self.last_id, streams, deadline: now.saturating_add(scene.tuning.subscribe_timeout) });
-        self.next_at = now + Duration::from_secs(1) / scene.dialect.messages_per_second.max(1);
+        let id = self.fresh_id();
+        let text = loop {
+            let names: Vec<String> = request.streams.iter().map(|&(id, kind)| (wire.stream)(raw(id), kind)).collect();
+            let text = if request.op == Op::Subscribe { (wire.subscribe)(id, &names) } else { (wire.unsubscribe)(id, &names) };
+            if text.len() <= scene.dialect.limits.request_bytes || request.streams.len() < 2 {
+                break text;
+            }
+            let rest = request.streams.split_off(request.streams.len() / 2);
+            self.waiting.push_front(Request { op: request.op, streams: rest, not_before: now });
+        };
+        steps.push(Step::Send(text));
+        self.sent.push_back(Sent { id, request, deadline: now.saturating_add(scene.tuning.subscribe_timeout) });
+        self.next_at = now + Duration::from_secs(1) / scene.dialect.limits.messages_per_second.max(1);
     }
 
-    /// An answer: which streams are now settled, and whether each was refused. One without an id is taken for the oldest request's.
-    pub(super) fn answered(&mut self, id: Option<u64>, answer: Answer) -> Vec<(InstrumentId, StreamKind, bool)> {
+    /// An answer to a whole request: calls `decided` with what it decides. One without an id is taken for the oldest request's.
+    pub(super) fn answered(&mut self, scene: &Scene<'_>, id: Option<u64>, answer: Answer, mut decided: impl FnMut(Decided)) {
         let place = match id {
-            Some(id) => self.sent.iter().position(|request| request.id == id),
-            None => Some(0),
+            Some(id) => self.sent.iter().position(|sent| sent.id == id),
+            None => (!self.sent.is_empty()).then_some(0),
         };
-        let Some(mut request) = place.and_then(|place| self.sent.remove(place)) else { return Vec::new() };
-        if answer == Answer::Refused && request.streams.len() > 1 {
-            let second = request.streams.split_off(request.streams.len() / 2);
-            self.waiting.push_back(request.streams);
-            self.waiting.push_back(second);
-            return Vec::new();
+        let Some(Sent { mut request, .. }) = place.and_then(|place| self.sent.remove(place)) else { return };
+        // Streams that are acknowledged by name have left the request when they were named.
+        let accepted = answer == Answer::Accepted && scene.dialect.wire.answers != Answers::Listed;
+        match (request.op, answer) {
+            (Op::Unsubscribe, _) => {}
+            (Op::Renew, _) => self.queue_first(Op::Subscribe, request.streams),
+            (Op::Subscribe, Answer::Refused(Refusal::Later)) => {
+                request.not_before = scene.now.mono.saturating_add(LATER);
+                self.waiting.push_back(request);
+            }
+            (Op::Subscribe, Answer::Refused(_)) if request.streams.len() > 1 => {
+                let second = request.streams.split_off(request.streams.len() / 2);
+                self.queue(Op::Subscribe, request.streams);
+                self.queue(Op::Subscribe, second);
+            }
+            (Op::Subscribe, _) => request.streams.into_iter().for_each(|(instrument, kind)| decided(Decided { instrument, kind, accepted })),
         }
-        let refused = answer == Answer::Refused;
-        request.streams.into_iter().map(|(id, kind)| (id, kind, refused)).collect()
+    }
+
+    /// One stream was acknowledged by name: whether as a subscription that was awaited, be it one of a request that was refused for another's sake.
+    pub(super) fn subscribed(&mut self, id: Option<u64>, stream: Stream) -> bool {
+        // Deribit lists what it has unsubscribed in the same form.
+        if self.sent.iter().any(|sent| Some(sent.id) == id && sent.request.op != Op::Subscribe) {
+            return false;
+        }
+        let take = |request: &mut Request| {
+            let place = request.streams.iter().position(|other| request.op == Op::Subscribe && *other == stream)?;
+            Some(request.streams.swap_remove(place))
+        };
+        let found = self.sent.iter_mut().map(|sent| &mut sent.request).chain(&mut self.waiting).any(|request| take(request).is_some());
+        self.waiting.retain(|request| !request.streams.is_empty());
+        found
+    }
+
+    /// One stream was acknowledged as unsubscribed.
+    pub(super) fn unsubscribed(&mut self, stream: Stream) {
+        let of = |sent: &&mut Sent| sent.request.op != Op::Subscribe && sent.request.streams.contains(&stream);
+        let Some(sent) = self.sent.iter_mut().find(of) else { return };
+        sent.request.streams.retain(|other| *other != stream);
+        if sent.request.op == Op::Renew {
+            self.queue_first(Op::Subscribe, vec![stream]);
+        }
+    }
+
+    /// Forgets requests whose streams have all been acknowledged one by one, where nothing else ends them.
+    pub(super) fn forget_done(&mut self, dialect: &Dialect) {
+        if dialect.wire.answers == Answers::Each {
+            self.sent.retain(|sent| !sent.request.streams.is_empty());
+        }
     }
 
     /// A request has had no answer in time.
     pub(super) fn overdue(&self, now: Duration) -> bool {
-        self.sent.iter().any(|request| now >= request.deadline)
+        self.sent.iter().any(|sent| now >= sent.deadline)
     }
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        let send = (!self.waiting.is_empty()).then_some(self.next_at);
-        let answer = self.sent.iter().map(|request| request.deadline).min();
+        let ready = self.waiting.iter().map(|request| request.not_before).min();
+        let send = ready.map(|at| at.max(self.next_at).max(self.budget.available_at(1)));
+        let answer = self.sent.iter().map(|sent| sent.deadline).min();
         send.into_iter().chain(answer).min()
+    }
+
+    fn is_pending(&self, stream: Stream) -> bool {
+        self.sent.iter().map(|sent| &sent.request).chain(&self.waiting).any(|request| request.op != Op::Unsubscribe && request.streams.contains(&stream))
+    }
+
+    fn queue(&mut self, op: Op, streams: Vec<Stream>) {
+        self.waiting.push_back(Request { op, streams, not_before: Duration::ZERO });
+    }
+
+    fn queue_first(&mut self, op: Op, streams: Vec<Stream>) {
+        self.waiting.push_front(Request { op, streams, not_before: Duration::ZERO });
     }
 }

@@ -15,6 +15,8 @@ use crate::sync::{BufferBounds, Delta};
 pub(super) struct Rebuild {
     /// When a snapshot is to be asked for; `None` while one is under way.
     pub(super) ask_at: Option<Duration>,
+    /// The venue has begun to count anew since the snapshot under way was asked for: its id may be of either count.
+    void: bool,
     deltas: Vec<Buffered>,
     /// The levels of all deltas one after the other.
     levels: Vec<Level>,
@@ -43,7 +45,7 @@ pub(super) enum Join {
 
 impl Rebuild {
     pub(super) const fn new(ask_at: Duration) -> Self {
-        Self { ask_at: Some(ask_at), deltas: Vec::new(), levels: Vec::new() }
+        Self { ask_at: Some(ask_at), void: false, deltas: Vec::new(), levels: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -55,12 +57,26 @@ impl Rebuild {
         self.levels.clear();
     }
 
+    /// The ids restart with this delta: what was gathered is of no use, and neither is a snapshot of before. The next is asked for at `ask_at`.
+    pub(super) fn restart(&mut self, ask_at: Duration) {
+        self.clear();
+        match &mut self.ask_at {
+            Some(at) => *at = ask_at.max(*at),
+            None => self.void = true,
+        }
+    }
+
+    /// Whether the snapshot that has just come must not be used; said once.
+    pub(super) const fn take_void(&mut self) -> bool {
+        std::mem::replace(&mut self.void, false)
+    }
+
     /// Appends to the chain. An old delta is ignored; one that breaks the chain or passes a bound is an error and is not appended.
     pub(super) fn push(&mut self, rule: Rule, bounds: BufferBounds, delta: &Delta<'_>) -> Result<(), Reason> {
         if let Some(last) = self.deltas.last() {
-            match rule.next(last.ids.last, delta.ids) {
+            match rule.next(last.ids, delta.ids) {
                 Verdict::Joins => {}
-                Verdict::Old => return Ok(()),
+                Verdict::Old | Verdict::Alive => return Ok(()),
                 Verdict::Gap => return Err(Reason::Gap),
             }
         }
@@ -81,7 +97,7 @@ impl Rebuild {
         for (index, delta) in self.deltas.iter().enumerate() {
             match rule.after_snapshot(snapshot, delta.ids) {
                 Verdict::Old => {}
-                Verdict::Joins => return Join::At(index),
+                Verdict::Joins | Verdict::Alive => return Join::At(index),
                 Verdict::Gap => return Join::TooOld,
             }
         }

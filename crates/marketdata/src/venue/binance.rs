@@ -6,8 +6,9 @@
 use crate::book::Side;
 use crate::effect::StreamKind;
 use crate::feed::cursor::{Cursor, string_field};
-use crate::feed::{DeltaFrame, Frame, Malformed, Rows, SnapshotFrame, TradeFrame};
+use crate::feed::{DeltaFrame, Frame, Malformed, Refusal, Rows, SnapshotFrame, TradeFrame};
 use crate::sequence::UpdateIds;
+use crate::venue::dialect::{Answers, Wire};
 
 /// The `e` of a diff depth event.
 const DEPTH_EVENT: &str = "depthUpdate";
@@ -36,13 +37,23 @@ struct Fields<'a> {
     refused: bool,
 }
 
+pub(super) const WIRE: Wire =
+    Wire { stream, subscribe, unsubscribe, answers: Answers::Whole, greeting: None, ping: None, challenged: None };
+
+/// No bound is published; far above a request of 100 streams.
+pub(super) const REQUEST_BYTES: usize = 16_000;
+
 /// `{"method":"SUBSCRIBE","params":[…],"id":N}`. Names come from the venue's own list; they hold nothing JSON escapes.
-pub(super) fn subscribe(id: u64, streams: &[String]) -> String {
+fn subscribe(id: u64, streams: &[String]) -> String {
     format!(r#"{{"method":"SUBSCRIBE","params":["{}"],"id":{id}}}"#, streams.join("\",\""))
 }
 
+fn unsubscribe(id: u64, streams: &[String]) -> String {
+    format!(r#"{{"method":"UNSUBSCRIBE","params":["{}"],"id":{id}}}"#, streams.join("\",\""))
+}
+
 /// `btcusdt@depth@100ms`, `btcusdt@trade`; stream names are lower case.
-pub(super) fn stream(raw: &str, kind: StreamKind) -> String {
+fn stream(raw: &str, kind: StreamKind) -> String {
     let channel = match kind {
         StreamKind::Book => "depth@100ms",
         StreamKind::Trade => TRADE_EVENT,
@@ -50,8 +61,13 @@ pub(super) fn stream(raw: &str, kind: StreamKind) -> String {
     format!("{}@{channel}", raw.to_lowercase())
 }
 
-/// Reads one frame in raw or combined (`{"stream":…,"data":{…}}`) form.
-pub(super) fn decode(text: &str) -> Result<Frame<'_>, Malformed> {
+/// Reads one frame in raw or combined (`{"stream":…,"data":{…}}`) form; it holds one record.
+pub(super) fn decode<'a>(text: &'a str, each: &mut dyn FnMut(Frame<'a>)) -> Result<(), Malformed> {
+    each(read(text)?);
+    Ok(())
+}
+
+fn read(text: &str) -> Result<Frame<'_>, Malformed> {
     let mut cursor = Cursor::new(text);
     let mut fields = Fields::default();
     cursor.open_object()?;
@@ -146,6 +162,7 @@ impl<'a> Fields<'a> {
             Some(TRADE_EVENT) => Some(Frame::Trade(TradeFrame {
                 symbol: self.symbol?,
                 id: self.trade?,
+                covers: 1,
                 price: self.price?,
                 quantity: self.quantity?,
                 // The buyer was the maker, so the seller took.
@@ -154,7 +171,7 @@ impl<'a> Fields<'a> {
                 event_ts_ms: self.event_ts?,
             })),
             Some(SHUTDOWN_EVENT) => Some(Frame::Shutdown),
-            None if self.refused => Some(Frame::Refused { id: self.request }),
+            None if self.refused => Some(Frame::Refused { id: self.request, refusal: Refusal::Never }),
             None if self.answered => Some(self.request.map_or(Frame::Other, |id| Frame::Ack { id })),
             _ => Some(Frame::Other),
         }

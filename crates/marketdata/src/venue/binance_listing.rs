@@ -63,14 +63,10 @@ pub(super) fn parse(body: &str, market_type: MarketType, wanted: fn(&Symbol<'_>)
 
 fn listing(symbol: &Symbol<'_>, market_type: MarketType) -> Option<Listing> {
     let (base, quote) = (symbol.base_asset.as_deref()?, symbol.quote_asset.as_deref()?);
-    let instrument = Instrument {
-        exchange: Exchange::Binance,
-        market_type,
-        raw: symbol.symbol.as_ref().into(),
-        symbol: format!("{base}-{quote}").into(),
-        price: symbol.scale("PRICE_FILTER", symbol.price_precision).ok()?,
-        quantity: symbol.scale("LOT_SIZE", symbol.quantity_precision).ok()?,
-    };
+    let price = symbol.scale("PRICE_FILTER", symbol.price_precision).ok()?;
+    let quantity = symbol.scale("LOT_SIZE", symbol.quantity_precision).ok()?;
+    let names = (symbol.symbol.as_ref(), &*format!("{base}-{quote}"));
+    let instrument = Instrument::new(Exchange::Binance, market_type, names, (price, quantity));
     Some(Listing { instrument, trading: symbol.status == "TRADING" })
 }
 

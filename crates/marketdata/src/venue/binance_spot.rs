@@ -9,7 +9,7 @@ use crate::instrument::{Exchange, Listing, MarketType};
 use crate::sequence::Rule;
 use crate::venue::binance;
 use crate::venue::binance_listing::{self, Symbol};
-use crate::venue::dialect::Dialect;
+use crate::venue::dialect::{Dialect, Limits, SnapshotSource, Snapshots};
 
 pub(super) static DIALECT: Dialect = Dialect {
     exchange: Exchange::Binance,
@@ -18,22 +18,32 @@ pub(super) static DIALECT: Dialect = Dialect {
     ws_path: "/stream",
     rest_url: "https://api.binance.com",
     rule: Rule::Range,
-    // The server pings every 20 s and drops us without a pong within 60 s.
-    idle: Duration::from_mins(1),
-    // 5 a second, pongs included; passing it disconnects, repeating it bans the address.
-    messages_per_second: 3,
-    streams_per_connection: 1_024,
-    // 300 attempts in 5 minutes per address.
-    connects_per_5_minutes: 150,
-    // REQUEST_WEIGHT 6,000 a minute per address; others may share it.
-    weight_per_minute: 4_000,
-    stream: binance::stream,
-    subscribe: binance::subscribe,
+    limits: Limits {
+        // The server pings every 20 s and drops us without a pong within 60 s.
+        idle: Duration::from_mins(1),
+        stale_after: Duration::from_mins(1),
+        // 5 a second, pongs included; passing it disconnects, repeating it bans the address.
+        messages_per_second: 3,
+        requests_per_hour: u32::MAX,
+        request_bytes: binance::REQUEST_BYTES,
+        streams_per_connection: 1_024,
+        // 300 attempts in 5 minutes per address.
+        connects_per_5_minutes: 150,
+        connect_spacing: Duration::ZERO,
+        // REQUEST_WEIGHT 6,000 a minute per address; others may share it.
+        weight: (4_000, Duration::from_mins(1)),
+    },
+    snapshots: Snapshots {
+        source: SnapshotSource::Rest,
+        limit: 1_000,
+        windowed: false,
+        path: snapshot_path,
+        weight: snapshot_weight,
+        read: binance::snapshot,
+    },
+    wire: binance::WIRE,
     decode: binance::decode,
     lost: binance::lost,
-    snapshot_path,
-    snapshot_weight,
-    snapshot: binance::snapshot,
     listing_path,
     listing,
 };

@@ -10,7 +10,7 @@ use crate::instrument::{Exchange, Listing, MarketType};
 use crate::sequence::Rule;
 use crate::venue::binance;
 use crate::venue::binance_listing::{self, Symbol};
-use crate::venue::dialect::Dialect;
+use crate::venue::dialect::{Dialect, Limits, SnapshotSource, Snapshots};
 
 pub(super) static DIALECT: Dialect = Dialect {
     exchange: Exchange::Binance,
@@ -19,23 +19,33 @@ pub(super) static DIALECT: Dialect = Dialect {
     ws_path: "/public/stream",
     rest_url: "https://fapi.binance.com",
     rule: Rule::Previous,
-    // The server pings every 3 minutes and drops us without a pong within 10.
-    idle: Duration::from_mins(7),
-    // 10 a second.
-    messages_per_second: 5,
-    // The page says 1,024; an older copy 200, which other collectors keep to.
-    streams_per_connection: 200,
-    // No number is published for futures; spot's is 300.
-    connects_per_5_minutes: 100,
-    // 2,400 a minute per address; others may share it.
-    weight_per_minute: 1_600,
-    stream: binance::stream,
-    subscribe: binance::subscribe,
+    limits: Limits {
+        // The server pings every 3 minutes and drops us without a pong within 10.
+        idle: Duration::from_mins(7),
+        stale_after: Duration::from_mins(1),
+        // 10 a second.
+        messages_per_second: 5,
+        requests_per_hour: u32::MAX,
+        request_bytes: binance::REQUEST_BYTES,
+        // The page says 1,024; an older copy 200, which other collectors keep to.
+        streams_per_connection: 200,
+        // No number is published for futures; spot's is 300.
+        connects_per_5_minutes: 100,
+        connect_spacing: Duration::ZERO,
+        // 2,400 a minute per address; others may share it.
+        weight: (1_600, Duration::from_mins(1)),
+    },
+    snapshots: Snapshots {
+        source: SnapshotSource::Rest,
+        limit: 1_000,
+        windowed: false,
+        path: snapshot_path,
+        weight: snapshot_weight,
+        read: binance::snapshot,
+    },
+    wire: binance::WIRE,
     decode: binance::decode,
     lost: binance::lost,
-    snapshot_path,
-    snapshot_weight,
-    snapshot: binance::snapshot,
     listing_path,
     listing,
 };

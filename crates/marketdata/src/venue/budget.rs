@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// `most` units in `period`.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     most: u64,
     period_ms: u64,
     /// Units times `period_ms`, so that every millisecond adds exactly `most`.
@@ -17,7 +17,7 @@ pub(super) struct Budget {
 // === impl Budget ===
 
 impl Budget {
-    pub(super) const fn new(most: u32, period: Duration) -> Self {
+    pub(crate) const fn new(most: u32, period: Duration) -> Self {
         let period_ms = period.as_secs() * 1_000;
         Self { most: most as u64, period_ms, level: most as u64 * period_ms, at: Duration::ZERO }
     }
@@ -37,7 +37,7 @@ impl Budget {
     }
 
     /// Spends `cost` if it is there.
-    pub(super) fn take(&mut self, now: Duration, cost: u32) -> bool {
+    pub(crate) fn take(&mut self, now: Duration, cost: u32) -> bool {
         self.refill(now);
         let price = self.price(cost);
         let affordable = price <= self.level;
@@ -48,19 +48,19 @@ impl Budget {
     }
 
     /// When `cost` will be there.
-    pub(super) fn available_at(&self, cost: u32) -> Duration {
+    pub(crate) fn available_at(&self, cost: u32) -> Duration {
         let missing = self.price(cost).saturating_sub(self.level);
         self.at + Duration::from_millis(missing.div_ceil(self.most))
     }
 
     /// The other side counts too and says how much is used: never believe there is more left than that.
-    pub(super) fn used(&mut self, now: Duration, used: u32) {
+    pub(crate) fn used(&mut self, now: Duration, used: u32) {
         self.refill(now);
         self.level = self.level.min(self.most.saturating_sub(u64::from(used)) * self.period_ms);
     }
 
     /// Units left.
-    pub(super) const fn left(&self) -> u64 {
+    pub(crate) const fn left(&self) -> u64 {
         self.level / self.period_ms
     }
 }

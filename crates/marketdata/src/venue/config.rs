@@ -13,8 +13,8 @@ use crate::kind::{RecordKind, RecordKinds};
 use crate::preview::fusion::FusionConfig;
 use crate::session::SilenceBounds;
 use crate::sync::BufferBounds;
-use crate::venue::dialect::Dialect;
-use crate::venue::{binance_spot, binance_usdm};
+use crate::venue::dialect::{Dialect, SnapshotSource};
+use crate::venue::{binance_spot, binance_usdm, deribit, okx};
 
 /// The venues that are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,12 @@ pub enum VenueKind {
     BinanceSpot,
     /// Binance USDⓈ-M futures, perpetual contracts.
     BinanceUsdm,
+    /// OKX, spot.
+    OkxSpot,
+    /// OKX, perpetual swaps.
+    OkxSwap,
+    /// Deribit, perpetual contracts.
+    Deribit,
 }
 
 /// One venue as the operator wants it.
@@ -123,10 +129,12 @@ pub struct Tuning {
     pub replace_backoff: (Duration, Duration),
     /// Snapshots under way at once.
     pub fetches_in_flight: usize,
-    /// REST weight spent in a minute; below the venue's limit.
-    pub weight_per_minute: u32,
+    /// REST weight that may be spent in a period; below the venue's limit.
+    pub weight: (u32, Duration),
     /// Connections opened in five minutes; below the venue's limit.
     pub connects_per_5_minutes: u32,
+    /// Between two attempts to connect.
+    pub connect_spacing: Duration,
     /// Spreads the waits of several collectors: waits are stretched by a factor of ½ to 1 that follows from it. The shell draws it once.
     pub jitter_seed: u64,
 }
@@ -163,13 +171,17 @@ pub enum VenueError {
 
 impl VenueKind {
     /// All venues.
-    pub const ALL: [VenueKind; 2] = [VenueKind::BinanceSpot, VenueKind::BinanceUsdm];
+    pub const ALL: [VenueKind; 5] =
+        [VenueKind::BinanceSpot, VenueKind::BinanceUsdm, VenueKind::OkxSpot, VenueKind::OkxSwap, VenueKind::Deribit];
 
     /// The word in configuration and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             VenueKind::BinanceSpot => "binance_spot",
             VenueKind::BinanceUsdm => "binance_usdm",
+            VenueKind::OkxSpot => "okx_spot",
+            VenueKind::OkxSwap => "okx_swap",
+            VenueKind::Deribit => "deribit",
         }
     }
 
@@ -177,6 +189,9 @@ impl VenueKind {
         match self {
             VenueKind::BinanceSpot => &binance_spot::DIALECT,
             VenueKind::BinanceUsdm => &binance_usdm::DIALECT,
+            VenueKind::OkxSpot => &okx::SPOT,
+            VenueKind::OkxSwap => &okx::SWAP,
+            VenueKind::Deribit => &deribit::PERPETUAL,
         }
     }
 
@@ -188,6 +203,12 @@ impl VenueKind {
     /// Kind of market.
     pub const fn market_type(self) -> MarketType {
         self.dialect().market_type
+    }
+
+    /// Most levels a side that can be published.
+    pub const fn deepest(self) -> usize {
+        let tuning = Tuning::of(self);
+        if tuning.snapshot_limit < tuning.levels.kept { tuning.snapshot_limit } else { tuning.levels.kept }
     }
 
     /// The venue's public WebSocket base.
@@ -269,7 +290,8 @@ impl VenueConfig {
             ("levels.kept", tuning.levels.kept),
             ("buffer.deltas", tuning.buffer.deltas),
             ("fetches_in_flight", tuning.fetches_in_flight),
-            ("weight_per_minute", tuning.weight_per_minute as usize),
+            ("weight", tuning.weight.0 as usize),
+            ("weight period", usize::try_from(tuning.weight.1.as_secs()).unwrap_or(usize::MAX)),
             ("connects_per_5_minutes", tuning.connects_per_5_minutes as usize),
         ];
         if let Some((name, _)) = bounds.into_iter().find(|&(_, bound)| bound == 0) {
@@ -285,21 +307,26 @@ impl VenueConfig {
 impl Tuning {
     /// The defaults of a venue.
     pub const fn of(kind: VenueKind) -> Self {
-        let dialect = kind.dialect();
+        let (limits, snapshots) = (&kind.dialect().limits, &kind.dialect().snapshots);
         let seconds = Duration::from_secs;
+        // A snapshot that comes with the stream may have any number of levels; what it brought is kept as far as it is of use.
+        let levels = match snapshots.source {
+            SnapshotSource::Rest => DepthBounds { most: 1_500, kept: 1_000 },
+            SnapshotSource::Stream => DepthBounds { most: 4_000, kept: 3_000 },
+        };
         Self {
             connect_timeout: seconds(10),
             subscribe_timeout: seconds(10),
             fetch_timeout: seconds(10),
-            idle: dialect.idle,
+            idle: limits.idle,
             max_age: seconds(23 * 3_600),
             hand_over_timeout: seconds(60),
-            book_silence: SilenceBounds { first_data: seconds(30), stale_after: seconds(60) },
+            book_silence: SilenceBounds { first_data: seconds(30), stale_after: limits.stale_after },
             trade_silence: SilenceBounds { first_data: seconds(300), stale_after: seconds(300) },
             streams_per_request: 100,
-            streams_per_connection: dialect.streams_per_connection,
-            snapshot_limit: 1_000,
-            levels: DepthBounds { most: 1_500, kept: 1_000 },
+            streams_per_connection: limits.streams_per_connection,
+            snapshot_limit: snapshots.limit,
+            levels,
             buffer: BufferBounds { deltas: 4_096, levels: 131_072 },
             refresh_every: seconds(5),
             quiet: seconds(2),
@@ -307,8 +334,9 @@ impl Tuning {
             connect_backoff: (Duration::from_millis(500), seconds(60)),
             replace_backoff: (seconds(60), seconds(1_800)),
             fetches_in_flight: 4,
-            weight_per_minute: dialect.weight_per_minute,
-            connects_per_5_minutes: dialect.connects_per_5_minutes,
+            weight: limits.weight,
+            connects_per_5_minutes: limits.connects_per_5_minutes,
+            connect_spacing: limits.connect_spacing,
             jitter_seed: 0,
         }
     }

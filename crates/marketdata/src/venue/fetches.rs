@@ -28,8 +28,6 @@ pub(super) struct Ask {
     pub(super) instrument: InstrumentId,
 }
 
-/// The venue's minute.
-const MINUTE: Duration = Duration::from_mins(1);
 /// Pauses when the venue names none: 429 asks to slow down, 418 is a ban of at least two minutes, 403 the firewall.
 const PAUSE_LIMITED: Duration = Duration::from_mins(1);
 const PAUSE_BANNED: Duration = Duration::from_mins(3);
@@ -37,8 +35,8 @@ const PAUSE_BANNED: Duration = Duration::from_mins(3);
 // === impl Fetches ===
 
 impl Fetches {
-    pub(super) fn new(most: usize, timeout: Duration, weight_per_minute: u32) -> Self {
-        let budget = Budget::new(weight_per_minute, MINUTE);
+    pub(super) fn new(most: usize, timeout: Duration, (weight, period): (u32, Duration)) -> Self {
+        let budget = Budget::new(weight, period);
         Self { waiting: VecDeque::new(), under_way: Vec::new(), most, timeout, budget, paused_until: Duration::ZERO, last: 0 }
     }
 

@@ -9,7 +9,7 @@ use clock::Now;
 use crate::effect::{ConnId, Effect, Event, EventKind, Reason, StreamKind};
 use crate::instrument::InstrumentId;
 use crate::session::{Lane, Scene, Session, Step};
-use crate::sync::{BookRules, BookSync, SyncState};
+use crate::sync::{BookRules, BookSync, Mark, SyncState};
 use crate::venue::Venue;
 use crate::venue::fetches::Ask;
 use crate::venue::slot::{Link, Role, Slot};
@@ -74,6 +74,8 @@ impl Venue {
         if let Some(id) = event.instrument {
             match event.kind {
                 EventKind::Resync(reason) => self.invalidated(id, reason),
+                // A lower sequence follows a higher one, and is newer all the same.
+                EventKind::SequenceReset { .. } => self.outlets.invalidated(id),
                 EventKind::SnapshotRetry(trouble) => self.count(id, |counters| bump(&mut counters.snapshot_troubles, trouble.index())),
                 _ => {}
             }
@@ -93,27 +95,32 @@ impl Venue {
     }
 
     pub(super) fn slot_timeout(&self, slot: &Slot) -> Duration {
-        let due = slot.next_timeout();
+        let idle = slot.active.is_none() && !slot.ids().any(|id| self.catalog.is_collected(id));
+        let due = if idle { Duration::MAX } else { slot.next_timeout() };
         // A connection that is due but over budget waits for the budget.
-        if slot.active.is_none() { due.max(self.connects.available_at(1)) } else { due }
+        if slot.active.is_none() { due.max(self.connects.available_at(1)).max(self.next_connect_at) } else { due }
+    }
+
+    /// Spends one connection of the address's budget, if it is there.
+    fn may_connect(&mut self, now: Duration) -> bool {
+        let may = now >= self.next_connect_at && self.connects.take(now, 1);
+        if may {
+            self.next_connect_at = now.saturating_add(self.config.tuning.connect_spacing);
+        }
+        may
     }
 
     pub(super) fn connect_if_due(&mut self, now: Now, place: usize, effects: &mut Vec<Effect>) {
         let due = self.slots.get(place).is_some_and(|slot| slot.active.is_none() && now.mono >= slot.next_connect_at);
-        if due && self.connects.take(now.mono, 1) {
+        if due && self.is_used(place) && self.may_connect(now.mono) {
             self.open(now, (place, Role::Active), effects);
         }
     }
 
     fn open(&mut self, now: Now, (place, role): At, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get(place) else { return };
-        let rules = self.book_rules();
-        let lane = |id: InstrumentId| {
-            let mut lane = Lane::new(id, BookSync::new(rules, self.floor(id)));
-            lane.paused = self.is_paused(id);
-            if self.config.trades { lane.with_trades() } else { lane }
-        };
-        let session = Session::new(now.mono, slot.ids().map(lane).collect(), &self.config.tuning);
+        let lanes = slot.ids().map(|id| self.new_lane(id)).collect();
+        let session = Session::new(now.mono, lanes, (&self.config.tuning, self.dialect));
         self.last_conn += 1;
         self.stats.connects += 1;
         let conn = ConnId(self.last_conn);
@@ -128,10 +135,21 @@ impl Venue {
         }
     }
 
-    /// The newest sequence any connection has had of a book.
-    fn floor(&self, id: InstrumentId) -> u64 {
+    /// A lane for this instrument as it begins, or for one that is not collected.
+    pub(super) fn new_lane(&self, id: InstrumentId) -> Lane {
+        let mut lane = Lane::new(id, BookSync::new(self.book_rules(), self.floor(id)));
+        lane.paused = self.is_paused(id);
+        match (self.catalog.is_collected(id), self.config.trades) {
+            (false, _) => lane.retired(),
+            (true, true) => lane.with_trades(),
+            (true, false) => lane,
+        }
+    }
+
+    /// The newest state any connection has had of a book.
+    fn floor(&self, id: InstrumentId) -> Mark {
         let running = self.slot_of(id).and_then(|slot| slot.active.as_ref()?.session.lane(id));
-        let before = self.counters.get(id.index()).map_or(0, |counters| counters.floor);
+        let before = self.counters.get(id.index()).map_or(Mark::default(), |counters| counters.floor);
         running.map_or(before, |lane| lane.sync.floor().max(before))
     }
 
@@ -139,6 +157,7 @@ impl Venue {
         let tuning = &self.config.tuning;
         BookRules {
             rule: self.dialect.rule,
+            source: self.dialect.snapshots.source,
             bounds: tuning.levels,
             snapshot_limit: tuning.snapshot_limit,
             depth: self.config.depth,
@@ -163,7 +182,7 @@ impl Venue {
     }
 
     /// We end a connection.
-    fn end(&mut self, now: Now, conn: ConnId, reason: Reason, effects: &mut Vec<Effect>) {
+    pub(super) fn end(&mut self, now: Now, conn: ConnId, reason: Reason, effects: &mut Vec<Effect>) {
         effects.push(Effect::Close { conn, reason });
         self.finish(now, conn, reason, effects);
     }
@@ -184,7 +203,7 @@ impl Venue {
             return;
         }
         let Some(old) = slot.active.take() else { return };
-        slot.ended(now.mono, &old, &self.config.tuning);
+        slot.ended(now.mono, (&old, reason), &self.config.tuning);
         slot.active = slot.standby.take();
         self.succeed(now, (place, old), reason, effects);
     }
@@ -215,6 +234,11 @@ impl Venue {
                 }
             });
             let goes_on = self.inherit(place, lane, effects);
+            let new = self.slot_of(id).and_then(|slot| slot.active.as_ref()?.session.lane(id));
+            if goes_on && new.is_some_and(|new| new.sync.stamp().sequence < lane.sync.stamp().sequence) {
+                // It has seen the ids restart: a lower sequence, and newer all the same.
+                self.outlets.invalidated(id);
+            }
             if lane.sync.state() == SyncState::Synced && !goes_on {
                 self.invalidated(id, reason);
                 effects.push(Event::of(id, EventKind::Resync(reason)));
@@ -245,7 +269,7 @@ impl Venue {
 
     pub(super) fn replace(&mut self, now: Now, (place, role): At, reason: Reason, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(place) else { return };
-        if role == Role::Active && slot.may_replace(now.mono, reason, &self.config.tuning) && self.connects.take(now.mono, 1) {
+        if role == Role::Active && now.mono >= self.next_connect_at && slot.may_replace(now.mono, reason, &self.config.tuning) && self.may_connect(now.mono) {
             effects.push(Event::venue(EventKind::HandOverStarted(reason)));
             self.open(now, (place, Role::Standby), effects);
         }

@@ -95,6 +95,19 @@ impl Outlets {
         Self { due: BinaryHeap::with_capacity(outlets.len() * 2), outlets, seconds, pressure: Pressure::Normal }
     }
 
+    /// One instrument more, or one that comes back as it is listed now.
+    pub(super) fn put(&mut self, id: InstrumentId, instrument: &Instrument, config: &VenueConfig) {
+        let fresh = Outlet::new(instrument, config);
+        if fresh.previews.is_some() {
+            self.seconds.get_or_insert_default();
+        }
+        match self.outlets.get_mut(id.index()) {
+            // What left of its trades is still known.
+            Some(outlet) => *outlet = Outlet { trade: outlet.trade, counts: outlet.counts, ..fresh },
+            None => self.outlets.push(fresh),
+        }
+    }
+
     /// A book changed: what leaves now; the rest waits for its time.
     pub(super) fn changed(&mut self, now: Duration, instrument: InstrumentId, sequence: u64, effects: &mut Vec<Effect>) {
         let Some(outlet) = self.outlets.get_mut(instrument.index()) else { return };
@@ -289,11 +302,12 @@ impl Outlet {
                 self.counts.duplicates += 1;
                 return;
             }
-            Some(last) if trade.id > last && trade.id - last > 1 => {
-                missing = trade.id - last - 1;
+            Some(last) if trade.id > last && trade.id - last > u64::from(trade.covers) => {
+                let (from, to) = (last + 1, trade.id - u64::from(trade.covers));
+                missing = to - last;
                 self.counts.gaps += 1;
                 self.counts.missing = self.counts.missing.saturating_add(missing);
-                effects.push(Event::of(trade.instrument, EventKind::TradeGap { from: last + 1, to: trade.id - 1 }));
+                effects.push(Event::of(trade.instrument, EventKind::TradeGap { from, to }));
             }
             _ => {}
         }

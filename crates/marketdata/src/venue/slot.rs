@@ -46,6 +46,8 @@ pub(super) enum Role {
 
 /// A connection that held this long earned a fresh back-off.
 const HELD: Duration = Duration::from_secs(30);
+/// A venue that said we ask too much is left alone for so long.
+const PAUSE_LIMITED: Duration = Duration::from_secs(30);
 
 // === impl Slot ===
 
@@ -87,11 +89,12 @@ impl Slot {
     }
 
     /// The active connection ended at `now`: when the next may be tried.
-    pub(super) fn ended(&mut self, now: Duration, link: &Link, tuning: &Tuning) {
+    pub(super) fn ended(&mut self, now: Duration, (link, reason): (&Link, Reason), tuning: &Tuning) {
         let held = link.session.open_since().is_some_and(|since| now.saturating_sub(since) >= HELD);
         self.failures = if held { 1 } else { self.failures.saturating_add(1) };
         let salt = u64::from(self.instruments.start);
-        self.next_connect_at = now + backoff::wait(self.failures, tuning.connect_backoff, tuning.jitter_seed, salt);
+        let least = if reason == Reason::RateLimited { PAUSE_LIMITED } else { Duration::ZERO };
+        self.next_connect_at = now + backoff::wait(self.failures, tuning.connect_backoff, tuning.jitter_seed, salt).max(least);
         self.farewell = false;
     }
 
@@ -143,8 +146,8 @@ impl Slot {
         if standby.session.open_since().is_none() {
             return false;
         }
-        let level = |lane: &Lane| active.session.lane(lane.id).is_none_or(|old| lane.sync.stamp().sequence >= old.sync.floor());
-        now >= self.hand_over.1 || (standby.session.all_synced() && standby.session.lanes().iter().all(level))
+        let level = |lane: &Lane| lane.is_retired() || active.session.lane(lane.id).is_none_or(|old| lane.sync.has_reached(&old.sync));
+        now >= self.hand_over.1 || (standby.session.is_ready(now) && standby.session.lanes().iter().all(level))
     }
 
     pub(super) fn next_timeout(&self) -> Duration {

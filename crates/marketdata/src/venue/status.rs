@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::book::Side;
 use crate::effect::{Reason, SnapshotTrouble, StreamKind};
 use crate::session::{Lane, StreamHealth};
-use crate::sync::{BookSync, SyncState};
+use crate::sync::{BookSync, Mark, SyncState};
 use crate::venue::outlet::TradeCounts;
 
 /// One instrument, now.
@@ -85,7 +85,7 @@ pub struct VenueStats {
     pub fetches_waiting: usize,
     /// Snapshot requests under way now, at most [`Tuning::fetches_in_flight`](crate::Tuning::fetches_in_flight).
     pub fetches_under_way: usize,
-    /// REST weight left of [`Tuning::weight_per_minute`](crate::Tuning::weight_per_minute).
+    /// REST weight left of [`Tuning::weight`](crate::Tuning::weight).
     pub weight_left: u64,
     /// Books waiting for their conflation time, at most one an instrument.
     pub books_waiting: usize,
@@ -127,7 +127,7 @@ impl BookCondition {
 /// Counters of one instrument that outlive connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
-    pub(super) floor: u64,
+    pub(super) floor: Mark,
     pub(super) deltas: u64,
     pub(super) snapshots: u64,
     pub(super) last_data: [Option<Duration>; 2],

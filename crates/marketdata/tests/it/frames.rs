@@ -9,14 +9,7 @@ use proptest::prelude::*;
 fn venue(kind: VenueKind) -> (Venue, Now) {
     let mut config = VenueConfig::new(kind);
     config.output.book = marketdata::Publication::EveryUpdate;
-    let btc = Instrument {
-        exchange: kind.exchange(),
-        market_type: kind.market_type(),
-        raw: "BTCUSDT".into(),
-        symbol: "BTC-USDT".into(),
-        price: Scale::new(2),
-        quantity: Scale::new(3),
-    };
+    let btc = Instrument::new(kind.exchange(), kind.market_type(), ("BTCUSDT", "BTC-USDT"), (Scale::new(2), Scale::new(3)));
     let mut venue = Venue::new(config, vec![btc]).unwrap();
     let now = Now::new(Duration::from_secs(1), 1_700_000_000_000);
     let mut effects = Vec::new();

@@ -17,3 +17,5 @@ mod recordings;
 mod scenarios;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod wire;

@@ -5,7 +5,7 @@ use marketdata::{EventKind, SyncState, VenueKind};
 use crate::market::Dice;
 use crate::simulation::{Faults, Simulation, config};
 
-const SCRIPTS: u64 = 150;
+const SCRIPTS: u64 = 80;
 
 /// A script: each fault is off in most, rare in many, frequent in some.
 fn script(dice: &mut Dice) -> Faults {
@@ -31,6 +31,8 @@ fn script(dice: &mut Dice) -> Faults {
         rest_limited: chance(30),
         rest_silence: chance(40),
         malformed_snapshot: chance(60),
+        restart: chance(4),
+        no_snapshot: chance(100),
     }
 }
 
@@ -48,10 +50,10 @@ fn run(kind: VenueKind, seed: u64) -> (u64, u64, usize) {
     for id in [0, 1, 2].map(marketdata::InstrumentId) {
         let status = simulation.venue.status(id).unwrap();
         assert_eq!(status.state, SyncState::Synced, "{id:?}: {status:?}");
-        let told = simulation.markets[id.index()].told();
         let last = simulation.last_book(id).unwrap();
+        let behind = simulation.markets[id.index()].behind(last);
         // The last frame may still be on the wire.
-        assert!(told - last.min(told) <= 200, "{id:?}: the venue is at {told}, published {last}");
+        assert!(behind <= 6, "{id:?}: published {last}, {behind} states behind the venue");
         trades_add_up(&simulation, id);
         resyncs_are_counted(&simulation, id);
     }
@@ -64,7 +66,7 @@ fn trades_add_up(simulation: &Simulation, id: marketdata::InstrumentId) {
     let counts = simulation.venue.status(id).unwrap().trades;
     let market = &simulation.markets[id.index()];
     let last = simulation.last_trade(id).unwrap();
-    assert!(market.last_trade - last <= 2, "{id:?}: trade {last} of {}", market.last_trade);
+    assert!(market.last_trade - last <= 6, "{id:?}: trade {last} of {}", market.last_trade);
     assert!(counts.published + counts.missing <= last - market.first_trade + 1, "{counts:?}");
     let told: u64 = simulation
         .events
@@ -91,7 +93,7 @@ fn run_all(kind: VenueKind) {
         resyncs += r;
     }
     println!("{}: {SCRIPTS} scripts, {books} books and {trades} trades checked, {resyncs} resyncs", kind.as_str());
-    assert!(resyncs > 500, "the scripts hardly hurt");
+    assert!(resyncs > 300, "the scripts hardly hurt");
 }
 
 #[test]
@@ -102,4 +104,19 @@ fn whatever_happens_a_spot_book_is_right_or_not_published() {
 #[test]
 fn whatever_happens_a_futures_book_is_right_or_not_published() {
     run_all(VenueKind::BinanceUsdm);
+}
+
+#[test]
+fn whatever_happens_an_okx_spot_book_is_right_or_not_published() {
+    run_all(VenueKind::OkxSpot);
+}
+
+#[test]
+fn whatever_happens_an_okx_swap_book_is_right_or_not_published() {
+    run_all(VenueKind::OkxSwap);
+}
+
+#[test]
+fn whatever_happens_a_deribit_book_is_right_or_not_published() {
+    run_all(VenueKind::Deribit);
 }

@@ -128,14 +128,8 @@ impl Replay {
         config.output.book = Publication::EveryUpdate;
         config.output.delta = Some(Publication::EveryUpdate);
         config.output.previews = RecordKinds::NONE.with(RecordKind::Ofi).with(RecordKind::Feature);
-        let btc = Instrument {
-            exchange: kind.exchange(),
-            market_type: kind.market_type(),
-            raw: "BTCUSDT".into(),
-            symbol: "BTC-USDT".into(),
-            price: Scale::new(decimals.0),
-            quantity: Scale::new(decimals.1),
-        };
+        let scales = (Scale::new(decimals.0), Scale::new(decimals.1));
+        let btc = Instrument::new(kind.exchange(), kind.market_type(), ("BTCUSDT", "BTC-USDT"), scales);
         let venue = Venue::new(config, vec![btc]).unwrap();
         Self { venue, tickers: tickers(text), count: Count::default(), to_do: Vec::new(), follower: Follower::default(), fetch: None }
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use clock::Now;
 use marketdata::{
     BufferBounds, ConnId, DepthBounds, Effect, Event, EventKind, FetchId, Input, Instrument, InstrumentId, Pressure, Publication, RecordKind,
-    RecordKinds, Response, Scale, Side,
-    SilenceBounds, SnapshotTrouble, Venue, VenueConfig, VenueKind,
+    RecordKinds, Response, Scale, Side, SilenceBounds, SnapshotTrouble, StreamKind, Venue, VenueConfig, VenueKind,
 };
 
 use crate::follower::Follower;
-use crate::market::{Dice, Market};
+use crate::market::{Dice, Market, Whole};
+use crate::wire::{Key, Request, Wire};
 
 /// Chances in 1,000, of every frame or request, while faults are on.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,10 @@ pub(crate) struct Faults {
     pub(crate) rest_limited: u64,
     pub(crate) rest_silence: u64,
     pub(crate) malformed_snapshot: u64,
+    /// The venue counts its updates anew (OKX).
+    pub(crate) restart: u64,
+    /// A subscription brings no snapshot (OKX may end them).
+    pub(crate) no_snapshot: u64,
 }
 
 enum Delivery {
@@ -48,10 +52,12 @@ enum Delivery {
 struct Conn {
     open: bool,
     half_open: bool,
-    streams: BTreeSet<String>,
-    muted: BTreeSet<String>,
+    streams: BTreeSet<Key>,
+    muted: BTreeSet<Key>,
     /// Frames held back to arrive after the next one of their stream.
-    late: BTreeMap<String, String>,
+    late: BTreeMap<Key, String>,
+    /// Challenges not answered.
+    challenges: u32,
 }
 
 pub(crate) struct Simulation {
@@ -76,16 +82,20 @@ pub(crate) struct Simulation {
     pub(crate) fetches: u64,
     /// Markets stand still.
     pub(crate) frozen: bool,
+    pub(crate) wire_form: Wire,
+    /// Subscribing a mute stream anew gives it its voice back.
+    pub(crate) renewal_helps: bool,
+    /// Streams subscribed and unsubscribed so far.
+    pub(crate) requests: (u64, u64),
     swallow: Option<InstrumentId>,
-    refused: Option<String>,
+    refused: Option<Key>,
     /// An old snapshot of each market, to be served as a stale one.
     old_snapshots: Vec<String>,
 }
 
 pub(crate) const DEPTH: usize = 10;
-const LIMIT: usize = 30;
+pub(crate) const LIMIT: usize = 30;
 const TURN_MS: u64 = 200;
-const NAMES: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
 
 /// Bounds small enough that a minute reaches them all.
 pub(crate) fn config(kind: VenueKind) -> VenueConfig {
@@ -116,17 +126,10 @@ impl Simulation {
         let kind = config.kind;
         let sees_part = config.output.book != Publication::EveryUpdate;
         let mut dice = Dice(seed);
-        let instruments = NAMES.iter().map(|raw| Instrument {
-            exchange: kind.exchange(),
-            market_type: kind.market_type(),
-            raw: (*raw).into(),
-            symbol: raw.replace("USDT", "-USDT").into(),
-            price: Scale::new(2),
-            quantity: Scale::new(3),
-        });
-        let venue = Venue::new(config, instruments.collect()).unwrap();
-        let mut markets: Vec<Market> = NAMES.iter().map(|raw| Market::new(kind, raw, &mut dice)).collect();
-        let old_snapshots = markets.iter_mut().map(|market| market.snapshot(LIMIT)).collect();
+        let wire_form = Wire(kind);
+        let venue = Venue::new(config, (0..3).map(|place| instrument(wire_form, place)).collect()).unwrap();
+        let mut markets: Vec<Market> = (0..3).map(|_| Market::new(kind, &mut dice)).collect();
+        let old_snapshots = markets.iter_mut().map(|market| wire_form.rest_snapshot(&market.snapshot(LIMIT), 0)).collect();
         Self {
             venue,
             markets,
@@ -134,7 +137,7 @@ impl Simulation {
             dice,
             events: Vec::new(),
             published: (0, 0),
-            followers: NAMES.iter().map(|_| Follower::seeing_part(sees_part)).collect(),
+            followers: (0..3).map(|_| Follower::seeing_part(sees_part)).collect(),
             last_book: BTreeMap::new(),
             last_trade: BTreeMap::new(),
             conns: BTreeMap::new(),
@@ -144,6 +147,9 @@ impl Simulation {
             timeouts: 0,
             fetches: 0,
             frozen: false,
+            wire_form,
+            renewal_helps: false,
+            requests: (0, 0),
             swallow: None,
             refused: None,
             old_snapshots,
@@ -186,31 +192,54 @@ impl Simulation {
     fn turn(&mut self) {
         for place in 0..self.markets.len() {
             let wall = self.now().wall_ms;
-            let Self { markets, dice, .. } = self;
+            let Self { markets, dice, faults, wire_form, .. } = self;
             let market = &mut markets[place];
             market.turn(dice);
             let mut frames = Vec::new();
+            let chained = wire_form.nothing_new(place, 0, 0).is_some();
+            if chained && dice.chance(faults.restart) {
+                market.restart();
+            }
             if !dice.chance(100) {
-                frames.extend(market.delta(wall).map(|text| (format!("{}@depth@100ms", NAMES[place].to_lowercase()), text)));
+                match market.delta() {
+                    Some(change) => frames.push((StreamKind::Book, wire_form.delta(place, &change, wall))),
+                    None => frames.extend(wire_form.nothing_new(place, market.told(), wall).map(|text| (StreamKind::Book, text))),
+                }
             }
             if dice.chance(200) {
-                frames.push((format!("{}@trade", NAMES[place].to_lowercase()), market.trade(wall, dice)));
+                let deal = market.trade(dice);
+                frames.push((StreamKind::Trade, wire_form.trade(place, &deal, wall)));
             }
-            for (stream, text) in frames {
-                if stream.contains("depth") && self.swallow == Some(InstrumentId(u16::try_from(place).unwrap())) {
+            for (kind, text) in frames {
+                if kind == StreamKind::Book && self.swallow == Some(InstrumentId(u16::try_from(place).unwrap())) && text.contains("[[") {
                     self.swallow = None;
                     continue;
                 }
-                self.broadcast(&stream, &text);
+                self.broadcast((place, kind), &text);
             }
         }
     }
 
+    /// Signs of life: Binance's pings, Deribit's challenges; OKX leaves it to us.
     fn ping(&mut self) {
-        if self.now_ms.is_multiple_of(20_000) {
-            let alive: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| conn.open && !conn.half_open).map(|(id, _)| *id).collect();
-            for conn in alive {
-                self.send(conn, 1, Delivery::Activity);
+        if !self.now_ms.is_multiple_of(20_000) {
+            return;
+        }
+        let alive: Vec<ConnId> = self.conns.iter().filter(|(_, conn)| conn.open && !conn.half_open).map(|(id, _)| *id).collect();
+        for id in alive {
+            match self.wire_form.0 {
+                VenueKind::BinanceSpot | VenueKind::BinanceUsdm => self.send(id, 1, Delivery::Activity),
+                VenueKind::OkxSpot | VenueKind::OkxSwap => {}
+                VenueKind::Deribit => {
+                    if let Some(conn) = self.conns.get_mut(&id) {
+                        assert!(conn.challenges == 0, "a test_request was not answered");
+                        conn.challenges += 1;
+                    }
+                    for kind in ["heartbeat", "test_request"] {
+                        let text = format!(r#"{{"jsonrpc":"2.0","method":"heartbeat","params":{{"type":"{kind}"}}}}"#);
+                        self.send(id, 1, Delivery::Frame(text));
+                    }
+                }
             }
         }
     }
@@ -222,18 +251,18 @@ impl Simulation {
     }
 
     /// One frame to everyone who subscribed, through the faults.
-    fn broadcast(&mut self, stream: &str, text: &str) {
+    fn broadcast(&mut self, stream: Key, text: &str) {
         let ids: Vec<ConnId> = self.conns.keys().copied().collect();
         for id in ids {
-            let Self { conns, dice, faults, .. } = self;
+            let Self { conns, dice, faults, wire_form, .. } = self;
             let Some(conn) = conns.get_mut(&id) else { continue };
             if dice.chance(faults.half_open) {
                 conn.half_open = true;
             }
             if dice.chance(faults.mute_stream) {
-                conn.muted.insert(stream.to_owned());
+                conn.muted.insert(stream);
             }
-            if !conn.open || conn.half_open || !conn.streams.contains(stream) || conn.muted.contains(stream) || dice.chance(faults.drop) {
+            if !conn.open || conn.half_open || !conn.streams.contains(&stream) || conn.muted.contains(&stream) || dice.chance(faults.drop) {
                 continue;
             }
             let mut frames = vec![text.to_owned()];
@@ -248,11 +277,11 @@ impl Simulation {
                 frames = vec![text.replacen("[\"", "[\"x", 1)];
             }
             if dice.chance(faults.shutdown) {
-                frames.push(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#.to_owned());
+                frames.extend(wire_form.farewell());
             }
-            match conn.late.remove(stream) {
+            match conn.late.remove(&stream) {
                 None if dice.chance(faults.reorder) => {
-                    conn.late.extend(frames.pop().map(|frame| (stream.to_owned(), frame)));
+                    conn.late.extend(frames.pop().map(|frame| (stream, frame)));
                 }
                 late => frames.extend(late),
             }
@@ -280,15 +309,33 @@ impl Simulation {
     }
 
     /// This stream dies on the connections there are.
-    pub(crate) fn mute(&mut self, stream: &str) {
+    pub(crate) fn mute(&mut self, stream: Key) {
         for conn in self.conns.values_mut() {
-            conn.muted.insert(stream.to_owned());
+            conn.muted.insert(stream);
         }
     }
 
     /// Requests with this stream in them are refused.
-    pub(crate) fn refuse(&mut self, stream: &str) {
-        self.refused = Some(stream.to_owned());
+    pub(crate) fn refuse(&mut self, stream: Key) {
+        self.refused = Some(stream);
+    }
+
+    /// Is collected no longer.
+    pub(crate) fn retire(&mut self, id: InstrumentId) {
+        let mut effects = Vec::new();
+        let now = self.now();
+        self.venue.retire(now, id, &mut effects);
+        effects.into_iter().for_each(|effect| self.perform(effect));
+    }
+
+    /// Is collected again.
+    pub(crate) fn adopt(&mut self, place: usize) -> InstrumentId {
+        let mut effects = Vec::new();
+        let now = self.now();
+        let id = self.venue.adopt(now, instrument(self.wire_form, place), &mut effects).unwrap();
+        self.followers[place] = Follower::seeing_part(false); // what is counted begins anew
+        effects.into_iter().for_each(|effect| self.perform(effect));
+        id
     }
 
     pub(crate) fn open_conns(&self) -> Vec<ConnId> {
@@ -342,7 +389,7 @@ impl Simulation {
                 let refused = self.dice.chance(self.faults.refuse_connect);
                 self.send(conn, 20, if refused { Delivery::Closed } else { Delivery::Connected });
             }
-            Effect::Send { conn, text } => self.subscribe(conn, &text),
+            Effect::Send { conn, text } => self.asked(conn, &text),
             Effect::Close { conn, .. } => drop(self.conns.remove(&conn)),
             Effect::Fetch { fetch, url } => self.fetch(fetch, &url),
             Effect::Book { instrument } => self.check_book(instrument),
@@ -362,25 +409,81 @@ impl Simulation {
         }
     }
 
-    fn subscribe(&mut self, conn: ConnId, text: &str) {
-        let request: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!(request["method"], "SUBSCRIBE");
-        let names: Vec<String> = request["params"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
-        let id = &request["id"];
-        if self.refused.as_ref().is_some_and(|refused| names.contains(refused)) {
-            return self.send(conn, 10, Delivery::Frame(format!(r#"{{"code":2,"msg":"Invalid request: unknown stream","id":{id}}}"#)));
-        }
+    fn asked(&mut self, conn: ConnId, text: &str) {
+        let wire = self.wire_form;
         let Some(state) = self.conns.get_mut(&conn) else { return };
-        state.streams.extend(names);
-        self.send(conn, 10, Delivery::Frame(format!(r#"{{"result":null,"id":{id}}}"#)));
+        match wire.read(text) {
+            Request::Subscribe(id, keys) => {
+                if self.refused.is_some_and(|refused| keys.contains(&refused)) {
+                    return self.send(conn, 10, Delivery::Frame(wire.refused(id)));
+                }
+                state.streams.extend(&keys);
+                if self.renewal_helps {
+                    state.muted.retain(|key| !keys.contains(key));
+                }
+                self.requests.0 += 1;
+                let half_open = state.half_open;
+                if half_open {
+                    return;
+                }
+                for frame in wire.accepted(id, &keys, "subscribe") {
+                    self.send(conn, latency(conn), Delivery::Frame(frame));
+                }
+                for key in keys {
+                    self.first_data(conn, key);
+                }
+            }
+            Request::Unsubscribe(id, keys) => {
+                state.streams.retain(|key| !keys.contains(key));
+                self.requests.1 += 1;
+                if !state.half_open {
+                    for frame in wire.accepted(id, &keys, "unsubscribe") {
+                        self.send(conn, latency(conn), Delivery::Frame(frame));
+                    }
+                }
+            }
+            Request::Other(id, method) => {
+                state.challenges -= u32::from(method == "public/test");
+                let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"ok"}}"#);
+                self.send(conn, 10, Delivery::Frame(text));
+            }
+            Request::Ping => {
+                if !state.half_open {
+                    self.send(conn, 10, Delivery::Frame("pong".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// What a new subscription brings at once: the book, the last trade.
+    fn first_data(&mut self, conn: ConnId, (place, kind): Key) {
+        let wall = self.now().wall_ms;
+        let Self { dice, faults, markets, wire_form, conns, .. } = self;
+        let muted = conns.get(&conn).is_some_and(|state| state.muted.contains(&(place, kind)));
+        if kind == StreamKind::Trade || muted || !Market::streams_books(wire_form.0) || dice.chance(faults.no_snapshot) {
+            return;
+        }
+        let mut text = wire_form.stream_snapshot(place, &markets[place].told_snapshot(), wall);
+        if dice.chance(faults.malformed_snapshot) {
+            text.truncate(usize::try_from(dice.below(text.len() as u64)).unwrap());
+        }
+        self.send(conn, latency(conn), Delivery::Frame(text));
     }
 
     fn fetch(&mut self, fetch: FetchId, url: &str) {
         self.fetches += 1;
-        let place = NAMES.iter().position(|name| url.contains(name)).unwrap();
-        assert!(url.contains(&format!("limit={LIMIT}")), "{url}");
+        let wall = self.now().wall_ms;
+        let wire = self.wire_form;
+        let place = wire.names().iter().position(|name| url.contains(name)).unwrap();
+        let levels = match wire.0 {
+            VenueKind::BinanceSpot | VenueKind::BinanceUsdm => format!("limit={LIMIT}"),
+            VenueKind::OkxSpot | VenueKind::OkxSwap => format!("sz={LIMIT}&"),
+            VenueKind::Deribit => "depth=50".to_owned(),
+        };
+        assert!(url.contains(&levels), "{url}");
         let Self { dice, faults, markets, old_snapshots, .. } = self;
-        let mut body = markets[place].snapshot(LIMIT);
+        let served: Whole = markets[place].snapshot(if wire.0 == VenueKind::Deribit { 50 } else { LIMIT });
+        let mut body = wire.rest_snapshot(&served, wall);
         if dice.chance(faults.stale_snapshot) {
             body.clone_from(&old_snapshots[place]);
         } else if dice.chance(300) {
@@ -417,7 +520,8 @@ impl Simulation {
         }
         self.followers[id.index()].book(1_700_000_000_000 + i64::try_from(self.now_ms).unwrap(), &view);
         let last = self.last_book.insert(id, sequence);
-        assert!(last.is_none_or(|last| sequence >= last), "{id:?}: {sequence} published after {last:?}");
+        let order = |sequence| market.truth_at(sequence).map(|truth| truth.order);
+        assert!(last.is_none_or(|last| order(sequence) >= order(last)), "{id:?}: {sequence} published after {last:?}");
         self.published.0 += 1;
     }
 
@@ -474,6 +578,13 @@ impl Simulation {
     pub(crate) fn venue_events(&self) -> Vec<String> {
         self.events.iter().filter(|(who, _)| who.is_none()).map(|(_, kind)| kind.to_string()).collect()
     }
+}
+
+pub(crate) fn instrument(wire: Wire, place: usize) -> Instrument {
+    let raw = wire.names()[place];
+    let symbol = format!("{}-USDT", &raw[..3]);
+    let scales = (Scale::new(2), Scale::new(3));
+    Instrument { multiplier: wire.multiplier(), ..Instrument::new(wire.0.exchange(), wire.0.market_type(), (raw, &symbol), scales) }
 }
 
 /// Every other connection is slow, so that of two that carry the same streams one is behind.
