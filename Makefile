@@ -5,7 +5,7 @@ CARGO ?= cargo
 LEAN := target/lean
 TOOLS := target/tools/bin
 
-.PHONY: demo demo-build demo-check build test check check-full lint tools bench bench-peers release
+.PHONY: demo demo-build demo-check build test check check-full lint tools bench bench-peers release soak
 
 # The main job on this machine, offline, until Ctrl-C. Open http://127.0.0.1:9099 while it runs.
 demo: demo-build
@@ -57,3 +57,9 @@ bench-peers:
 	target/peers/cryptofeed/bin/pip install --quiet cryptofeed==2.4.1
 	$(CARGO) build --release --manifest-path bench/peers/barter/Cargo.toml --target-dir target/peers/build
 	cp target/peers/build/release/barter-books target/peers/barter-books
+
+# The collector between faults: storms, instruments that come and go, NATS restarts. SOAK_MINUTES=60 make soak; SOAK_BUILD=lean is quick to compile.
+SOAK_MINUTES ?= 10
+SOAK_BUILD ?= release
+soak: $(if $(filter lean,$(SOAK_BUILD)),demo-build,release) $(if $(SKIP_TOOLS),,tools)
+	$(CARGO) run --profile $(SOAK_BUILD) --locked -p bench -- soak --bin-dir target/$(SOAK_BUILD) --minutes $(SOAK_MINUTES)

@@ -1,6 +1,7 @@
 //! Measurements of both programs, side by side with a peer in the same run on the same machine.
 //!
 //! `make bench` builds the release binaries and runs all of it; a name runs one: `cargo run --release -p bench -- watchdog`.
+//! `make soak` keeps the collector between faults for as long as is wanted.
 //! Figures are what /proc says of the processes; what counts are ratios within one run.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "figures are printed")]
@@ -11,6 +12,7 @@ mod nats;
 mod page;
 mod pipeline;
 mod process;
+mod soak;
 mod venue;
 mod watchdog;
 
@@ -33,7 +35,9 @@ enum Subject {
     Rules,
     /// RSS and CPU of the watchdog beside a real Prometheus.
     Watchdog,
-    /// Everything.
+    /// Minutes or hours of storms, faults and restarts around the collector; fails when it does not come back to its base.
+    Soak,
+    /// All measurements; not the soak.
     All,
 }
 
@@ -58,12 +62,22 @@ struct Args {
     /// Seconds of each measurement, after the warm-up
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Minutes of the soak
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// Exchanges of the soak
+    #[arg(long, value_delimiter = ',', default_value = "binance")]
+    exchanges: Vec<String>,
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
     let bin_dir = args.bin_dir.canonicalize()?;
     let length = Duration::from_secs(args.seconds);
+    if args.subject == Subject::Soak {
+        let length = Duration::from_secs(args.minutes * 60);
+        return soak::run(&soak::Plan { bin_dir: &bin_dir, tools: &args.tools, length, exchanges: &args.exchanges });
+    }
     if matches!(args.subject, Subject::Collector | Subject::All) {
         collector::run(&bin_dir, length)?;
     }

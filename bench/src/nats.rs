@@ -18,21 +18,34 @@ use crate::venue::unix_ns;
 pub(crate) struct Server {
     /// `HOST:PORT` of clients.
     pub(crate) address: String,
-    _program: Program,
+    program: Program,
 }
 
 /// What a subscriber has seen: the `sequence` of a body, and when it was read, unix nanoseconds.
 pub(crate) type Arrivals = Arc<Mutex<Vec<(u64, u64)>>>;
 
-/// Starts it with its files in `dir`.
+/// Starts it on a free port with its files in `dir`.
 pub(crate) fn start(tools: &Path, dir: &Path) -> Result<Server> {
-    let address = free_address()?;
+    start_at(tools, dir, free_address()?)
+}
+
+/// Starts it at an address, with what a server before it may have left in `dir`.
+pub(crate) fn start_at(tools: &Path, dir: &Path, address: String) -> Result<Server> {
     let (host, port) = address.rsplit_once(':').context("an address has a port")?;
     let mut command = Command::new(tools.join("nats-server"));
     command.args(["-a", host, "-p", port, "-js", "-sd"]).arg(dir.join("jetstream"));
     let program = Program::start("nats-server", dir, &mut command).context("run `make tools` for the real nats-server")?;
     wait_until("nats-server listens", Duration::from_secs(10), || TcpStream::connect(&address).is_ok())?;
-    Ok(Server { address, _program: program })
+    Ok(Server { address, program })
+}
+
+// === impl Server ===
+
+impl Server {
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.pid()
+    }
 }
 
 /// Subscribes on a thread of its own.

@@ -43,6 +43,20 @@ impl Program {
         self.child.id()
     }
 
+    /// Waits for its end; the exit code, `None` when it did not come or was a signal's.
+    pub(crate) fn ended_within(&mut self, patience: Duration) -> Result<Option<i32>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            if Instant::now() > deadline {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Its figures now.
     pub(crate) fn look(&self) -> Result<Look> {
         look(self.pid()).with_context(|| format!("{} is gone; see its log", self.name))
@@ -91,6 +105,29 @@ pub(crate) fn fresh_dir(name: &str) -> Result<std::path::PathBuf> {
     let dir = std::env::temp_dir().join(format!("tidemark-bench-{name}-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
     Ok(dir)
+}
+
+/// Sends a signal by its name; the shell's own `kill` needs no unsafe code and no crate.
+pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status()?;
+    if !status.success() {
+        bail!("cannot send {name} to {pid}");
+    }
+    Ok(())
+}
+
+/// A plain POST; an error when it is not answered with 200.
+pub(crate) fn post(address: &str, path: &str, body: &str) -> Result<()> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply)?;
+    if reply.split(' ').nth(1) != Some("200") {
+        bail!("POST {path}: {}", reply.lines().next().unwrap_or("no answer"));
+    }
+    Ok(())
 }
 
 /// The body of a plain GET, empty when it fails.
