@@ -1,7 +1,7 @@
 //! What the threads share besides metrics: streams, the pulse of the data loop, the phase of life, pressure, conditions. Atomics only; the one
 //! lock, around the list of runtimes, is taken when a thread starts and when a page is made, never by the data loop at work.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +35,13 @@ pub struct State {
     phase: AtomicU8,
     reach: Reach,
     runtimes: Mutex<Vec<(&'static str, Handle)>>,
+    /// Loops of the data thread that are alive: a runtime does not count the tasks that stay on one thread.
+    loops: AtomicUsize,
 }
+
+/// A loop of the data thread, for as long as it lives.
+#[derive(Debug)]
+pub struct AliveLoop<'a>(&'a AtomicUsize);
 
 /// Why each venue could not be reached at the last attempt, in the order of the configuration.
 #[derive(Debug)]
@@ -69,6 +75,7 @@ impl State {
             phase: AtomicU8::new(Phase::Starting as u8),
             reach,
             runtimes: Mutex::default(),
+            loops: AtomicUsize::new(0),
         })
     }
 
@@ -102,10 +109,17 @@ impl State {
         self.runtimes.lock().unwrap_or_else(PoisonError::into_inner).push((name, runtime));
     }
 
-    /// Tasks alive now, by runtime.
+    /// Counts a loop of the data thread until the result is dropped.
+    pub fn loop_begins(&self) -> AliveLoop<'_> {
+        self.loops.fetch_add(1, Ordering::Relaxed);
+        AliveLoop(&self.loops)
+    }
+
+    /// Tasks alive now: the data thread's loops, and what each runtime has besides.
     pub fn tasks(&self) -> Vec<(&'static str, usize)> {
         let runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
-        runtimes.iter().map(|(name, runtime)| (*name, runtime.metrics().num_alive_tasks())).collect()
+        let alive = runtimes.iter().map(|(name, runtime)| (*name, runtime.metrics().num_alive_tasks()));
+        [("loops", self.loops.load(Ordering::Relaxed))].into_iter().chain(alive).collect()
     }
 
     /// Enters a phase.
@@ -125,6 +139,14 @@ impl State {
 impl Reach {
     fn of(&self, venue: (Exchange, MarketType)) -> Option<&AtomicU16> {
         self.0.iter().find(|(known, _)| *known == venue).map(|(_, stored)| stored)
+    }
+}
+
+// === impl AliveLoop ===
+
+impl Drop for AliveLoop<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -133,6 +133,8 @@ fn levels_rise_and_fall_steps_take_effect_and_the_pages_tell() {
     }
     assert!(collector.metric("collector_pressure_steps_total{step=\"close_idle\"}") >= 2.0);
 
+    assert_eq!(collector.metric("collector_tasks{runtime=\"loops\"}"), 2.0, "one venue, and the pulse");
+
     // The pages behind the token.
     for (token, status) in [(None, 401), (Some("another-token-of-some-length"), 401), (Some(TOKEN), 200)] {
         assert_eq!(collector.get("/debug/memory", token).0, status, "{token:?}");

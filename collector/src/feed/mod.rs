@@ -165,6 +165,7 @@ async fn collect(venues: Vec<(VenueConfig, Shared)>, (state, registry): (Arc<Sta
 async fn supervised(venue: VenueConfig, shared: Shared) {
     let labels = [venue.exchange.as_str(), venue.market_type.as_str()];
     loop {
+        let _alive = shared.state.loop_begins();
         let attempt = AssertUnwindSafe(venue_loop::run(venue.clone(), shared.clone())).catch_unwind();
         if attempt.await.is_ok() {
             return;
@@ -180,6 +181,7 @@ async fn supervised(venue: VenueConfig, shared: Shared) {
 
 /// The loop's sign of life, how late it was each time, and whether the wall clock was set meanwhile.
 async fn pulse(state: Arc<State>, registry: Arc<Registry>) {
+    let _alive = state.loop_begins();
     let lateness = registry.histogram(&names::LOOP_STALL_DURATION, &[]);
     let jumps = registry.counter(&names::WALL_CLOCK_JUMPS, &[]);
     let mut before = state.clock.now();

@@ -113,14 +113,10 @@ impl Server {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(16 << 10);
             let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-            let ended = tokio::select! {
-                ended = &mut connection => Some(ended),
-                () = idle.cancelled() => None,
-            };
             // A client that breaks off is no trouble of ours.
-            let _client_gone = match ended {
-                Some(ended) => ended,
-                None => {
+            let _client_gone = tokio::select! {
+                ended = &mut connection => ended,
+                () = idle.cancelled() => {
                     // The answer under way is finished first.
                     connection.as_mut().graceful_shutdown();
                     connection.await

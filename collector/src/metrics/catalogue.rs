@@ -80,7 +80,7 @@ catalogue! {
     MEMORY_GROWTH = Gauge, "memory_growth_rate_mb_per_minute" [] "Slope of resident memory over the last ten minutes, MB (1,000,000 bytes) a minute; 0 during the first five minutes.";
     MEMORY_PERCENT = Gauge, "marketprism_memory_usage_percent" [] "Resident memory as a share of the machine's, percent (old name).";
     CPU_PERCENT = Gauge, "marketprism_cpu_usage_percent" [] "CPU time used during the last second, percent of one core (old name).";
-    TASKS = Gauge, "collector_tasks" ["runtime"] "Tasks alive on the runtime of a thread; returns to its base after every trouble.";
+    TASKS = Gauge, "collector_tasks" ["runtime"] "Tasks alive: loops (one a venue, and the pulse), and what the runtime of each thread has besides; returns to its base after every trouble. REST connections: collector_rest_connections.";
 
     // Pressure: how near the budget is, and what is done about it.
     PRESSURE_LEVEL = Gauge, "collector_pressure_level" ["resource"] "0 normal, 1 elevated (over the soft limit), 2 critical (over the hard limit), by resource: memory, descriptors, sockets.";

@@ -123,7 +123,7 @@ impl Reading {
 
 fn host_memory() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::try_from(info.totalram).unwrap_or(u64::MAX).saturating_mul(u64::from(info.mem_unit))
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
 /// `VmHWM:     1234 kB`, in bytes (proc_pid_status(5)).

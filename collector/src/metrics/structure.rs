@@ -57,7 +57,6 @@ impl Structure {
     pub fn all(registry: &Registry) -> Vec<Size> {
         let bytes = registry.values(&names::STRUCTURE_BYTES);
         let bounds = registry.values(&names::STRUCTURE_BOUND);
-        let whole = |value: f64| value.clamp(0.0, u64::MAX as f64) as u64;
         let bound_of = |name: &str| {
             let of_unit = |unit| find(&bounds, &[name, unit]).map(|most| usize::try_from(whole(most)).unwrap_or(usize::MAX));
             of_unit(ENTRIES).map(Bound::Entries).or_else(|| of_unit(BYTES).map(Bound::Bytes)).unwrap_or(Bound::Open)
@@ -80,6 +79,16 @@ impl Structure {
 const ENTRIES: &str = "entries";
 /// Unit of a bound: bytes.
 const BYTES: &str = "bytes";
+
+/// A gauge that was set from a count, as the count.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates, and a count is neither negative nor broken"
+)]
+const fn whole(value: f64) -> u64 {
+    value as u64
+}
 
 fn find(series: &[(Vec<String>, f64)], labels: &[&str]) -> Option<f64> {
     series.iter().find(|(known, _)| known == labels).map(|(_, value)| *value)

@@ -128,11 +128,11 @@ impl Surroundings {
     pub fn read() -> Self {
         use rustix::process::{Resource as Rlimit, getrlimit};
         let info = rustix::system::sysinfo();
-        let host_memory = u64::try_from(info.totalram).ok().map(|units| units.saturating_mul(u64::from(info.mem_unit)));
+        let host_memory = info.totalram.saturating_mul(u64::from(info.mem_unit));
         Self {
             cgroup_memory: cgroup_memory(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default(), Path::new("/sys/fs/cgroup")),
             address_space: getrlimit(Rlimit::As).current,
-            host_memory: host_memory.filter(|bytes| *bytes > 0),
+            host_memory: (host_memory > 0).then_some(host_memory),
             descriptors: getrlimit(Rlimit::Nofile).current,
         }
     }

@@ -129,8 +129,8 @@ struct Meter {
     quiet_until: Duration,
 }
 
-/// Looks a second apart, over which a rise is judged.
-const RISE_POINTS: usize = 60;
+/// Looks, a second apart, over which a rise is judged. The shell's timer may be a little early: what keeps them apart is less than a second.
+const RISE: (Duration, usize) = (Duration::from_millis(500), 60);
 
 // === impl Pace ===
 
@@ -250,7 +250,7 @@ impl Meter {
             calm_since: None,
             act_at: None,
             persists: false,
-            rise: Trend::new(Duration::from_secs(1), RISE_POINTS),
+            rise: Trend::new(RISE.0, RISE.1),
             quiet_until: Duration::ZERO,
         }
     }

@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::allocator;
-use super::budget::{Budget, Surroundings};
+use super::budget::{Allowance, Budget, Surroundings};
 use super::level::{Level, Reason, Resource, Step};
 use super::look::Looker;
 use super::machine::{Decision, Figures, Holds, Machine, NamedEvent, Pace};
@@ -183,13 +183,9 @@ impl Watch {
         }
         let (name, from, word, why) = (resource.as_str(), from.as_str(), to.as_str(), reason.as_str());
         match to {
-            Level::Critical => {
-                tracing::error!(event = "pressure", resource = name, from, to = word, reason = why, used, "pressure on {name} is {word}")
-            }
-            Level::Elevated => {
-                tracing::warn!(event = "pressure", resource = name, from, to = word, reason = why, used, "pressure on {name} is {word}")
-            }
-            Level::Normal => tracing::info!(event = "pressure", resource = name, from, to = word, reason = why, used, "pressure on {name} is {word}"),
+            Level::Critical => tracing::error!(event = "pressure", resource = name, from, to = word, reason = why, used, "{name}: {word}"),
+            Level::Elevated => tracing::warn!(event = "pressure", resource = name, from, to = word, reason = why, used, "{name}: {word}"),
+            Level::Normal => tracing::info!(event = "pressure", resource = name, from, to = word, reason = why, used, "{name}: {word}"),
         }
     }
 
@@ -302,15 +298,13 @@ fn missed(stall: Duration, since: Duration) -> impl Iterator<Item = Duration> {
 fn tell_budget(budget: &Budget, registry: &Registry) {
     for resource in Resource::ALL {
         let name = resource.as_str();
-        match budget.of_resource(resource) {
-            Some(allowance) => {
-                let (limits, origin) = (allowance.limits, allowance.origin.as_str());
-                registry.gauge(&names::PRESSURE_LIMIT, &[name, "soft", origin]).set(limits.soft as f64);
-                registry.gauge(&names::PRESSURE_LIMIT, &[name, "hard", origin]).set(limits.hard as f64);
-                tracing::info!(resource = name, soft = limits.soft, hard = limits.hard, origin, "budget of {name}");
-            }
-            None => tracing::warn!(resource = name, "no budget of {name} is known: set pressure.{name}"),
-        }
+        let Some(Allowance { limits, origin }) = budget.of_resource(resource) else {
+            tracing::warn!(resource = name, "no budget of {name} is known: set pressure.{name}");
+            continue;
+        };
+        registry.gauge(&names::PRESSURE_LIMIT, &[name, "soft", origin.as_str()]).set(limits.soft as f64);
+        registry.gauge(&names::PRESSURE_LIMIT, &[name, "hard", origin.as_str()]).set(limits.hard as f64);
+        tracing::info!(resource = name, soft = limits.soft, hard = limits.hard, origin = origin.as_str(), "budget of {name}");
     }
 }
 

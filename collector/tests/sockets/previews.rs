@@ -53,7 +53,11 @@ impl Consumer {
         for (side, name) in self.sides.iter_mut().zip(["bids", "asks"]) {
             for level in record[name].as_array().unwrap() {
                 let (price, quantity) = (trimmed(&level[0]), trimmed(&level[1]));
-                if quantity == "0" { side.remove(&price) } else { side.insert(price, quantity) };
+                if quantity == "0" {
+                    side.remove(&price)
+                } else {
+                    side.insert(price, quantity)
+                };
             }
         }
     }
@@ -84,7 +88,10 @@ async fn wait(capture: &Capture, what: &str, enough: impl Fn(&[Value]) -> bool) 
 }
 
 fn events(records: &[Value], event: &str, reason: &str) -> usize {
-    of_kind(records, "event", "BTC-USDT").iter().filter(|record| record["event"] == event && (reason.is_empty() || record["reason"] == reason)).count()
+    of_kind(records, "event", "BTC-USDT")
+        .iter()
+        .filter(|record| record["event"] == event && (reason.is_empty() || record["reason"] == reason))
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
