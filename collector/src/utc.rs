@@ -6,6 +6,25 @@ pub(crate) fn stamp(unix_ms: i64) -> String {
     format!("{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z", date.0, date.1, date.2, time.0, time.1, time.2, time.3)
 }
 
+/// `2026-01-02`, of days since 1970-01-01.
+pub(crate) fn day(days: i64) -> String {
+    let (year, month, day) = date(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Unix milliseconds of a [`stamp`].
+pub(crate) fn of_stamp(text: &str) -> Option<i64> {
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
+    let shape = text.len() == 20 && text.get(8..9) == Some("T") && text.ends_with('Z');
+    let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
+    // Years begin in March, so that the leap day is the last; the inverse of [`date`].
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = year.div_euclid(400) * 146_097 + year.rem_euclid(400) * 365 + year.rem_euclid(400) / 4 - year.rem_euclid(400) / 100 + of_year - 719_468;
+    let ms = ((number(9..11)? * 60 + number(11..13)?) * 60 + number(13..15)?) * 1_000 + number(16..19)?;
+    shape.then_some(days * 86_400_000 + ms)
+}
+
 /// `2026-01-02T03:04:05.678Z` (RFC 3339).
 pub(crate) fn rfc3339(unix_ms: i64) -> String {
     let (date, time) = split(unix_ms);
@@ -46,7 +65,10 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(rfc3339(ms), text);
+            assert_eq!(day(ms.div_euclid(86_400_000)), text[..10]);
+            assert_eq!(of_stamp(&stamp(ms)), Some(ms));
         }
+        assert_eq!(of_stamp("20240229T235959.999"), None);
         assert_eq!(stamp(1_709_251_199_999), "20240229T235959.999Z");
     }
 }

@@ -2,9 +2,9 @@
 // Always true here; it tells clippy that helper functions are test code too.
 #![cfg(test)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -110,13 +110,24 @@ impl Drop for Sim {
     }
 }
 
-/// All complete lines of the recorder's files.
+/// All records of the recorder's files, as far as they are whole; in order within a stream.
 fn recorded(dir: &Path) -> Vec<serde_json::Value> {
-    let Ok(entries) = std::fs::read_dir(dir.join("data/collector")) else { return Vec::new() };
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+    let mut files = Vec::new();
+    gather(&dir.join("data/collector"), &mut files);
     files.sort();
-    let lines = files.iter().flat_map(|file| std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>());
-    lines.map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    let mut all = Vec::new();
+    for file in files {
+        let mut text = String::new();
+        let _as_far_as_it_is_whole = flate2::read::MultiGzDecoder::new(std::fs::File::open(file).unwrap()).read_to_string(&mut text);
+        all.extend(text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))));
+    }
+    all
+}
+
+fn gather(dir: &Path, files: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { gather(&path, files) } else if path.extension().is_some_and(|ending| ending == "gz") { files.push(path) }
+    }
 }
 
 #[test]
@@ -166,7 +177,7 @@ fn a_taken_port_ends_with_69_and_names_its_holder_and_the_option() {
 #[test]
 fn a_stop_signal_drains_and_ends_with_0_and_nothing_accepted_is_lost() {
     let (dir, sim) = (tempfile::tempdir().unwrap(), Sim::start());
-    write(dir.path(), &sim.config(""));
+    write(dir.path(), &sim.config("recorder: {flush: 50ms}"));
     let mut collector = Running::start(dir.path());
     until("records are on disk", || recorded(dir.path()).len() > 50);
     collector.signal(Signal::TERM);
@@ -175,9 +186,25 @@ fn a_stop_signal_drains_and_ends_with_0_and_nothing_accepted_is_lost() {
     assert!(took < Duration::from_secs(5), "{took:?}");
     let records = recorded(dir.path());
     let trades: Vec<u64> =
-        records.iter().filter(|record| record["data"]["data_type"] == "trade").map(|record| record["data"]["sequence"].as_u64().unwrap()).collect();
+        records.iter().filter(|record| record["data_type"] == "trade").map(|record| record["sequence"].as_u64().unwrap()).collect();
     assert!(trades.windows(2).all(|pair| pair[1] == pair[0] + 1), "{trades:?}");
     println!("{} records, {} trades, stopped in {took:?}", records.len(), trades.len());
+}
+
+#[test]
+fn after_sigkill_everything_up_to_the_last_flush_can_be_read_and_the_next_start_goes_on() {
+    let (dir, sim) = (tempfile::tempdir().unwrap(), Sim::start());
+    write(dir.path(), &sim.config("recorder: {flush: 50ms}"));
+    let mut before = 0;
+    for round in 0..2 {
+        let mut collector = Running::start(dir.path());
+        until("records are on disk", || recorded(dir.path()).len() > before + 50);
+        collector.signal(Signal::KILL);
+        assert_eq!(collector.wait().0, None);
+        let records = recorded(dir.path());
+        println!("round {round}: {} records after SIGKILL", records.len());
+        before = records.len();
+    }
 }
 
 #[test]

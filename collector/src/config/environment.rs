@@ -61,6 +61,7 @@ pub const TABLE: &[Variable] = &[
     Variable { name: "MARKETPRISM_LOG_LEVEL", fate: Fate::Sets("log.level") },
     Variable { name: "LOG_LEVEL", fate: Fate::Sets("log.level") },
     Variable { name: "MARKETPRISM_LOG_JSON", fate: Fate::Sets("log.format") },
+    Variable { name: "SAVE_CONCURRENCY", fate: Fate::Sets("recorder.save_concurrency") },
     Variable { name: "COLLECTOR_ENABLE_HTTP", fate: Fate::Gone { en: "the HTTP pages are always on", zh: "HTTP 页面始终开启" } },
     Variable {
         name: "MARKETPRISM_LOG_FILE",

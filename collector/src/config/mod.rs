@@ -120,8 +120,16 @@ pub struct RecorderConfig {
     pub dir: PathBuf,
     /// Bytes all its files may take.
     pub max_total: u64,
-    /// Bytes after which a new file is begun.
+    /// Bytes after which a stream begins a new file.
     pub rotate: u64,
+    /// Time after which it does.
+    pub rotate_after: Duration,
+    /// Lines wait this long for others before they are packed and written.
+    pub flush: Duration,
+    /// Bytes of lines that may wait.
+    pub buffer: usize,
+    /// Threads that pack and write.
+    pub save_concurrency: u32,
     /// Bounds of the queue in front of it.
     pub queue: QueueConfig,
 }

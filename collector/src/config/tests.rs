@@ -107,7 +107,7 @@ fn nothing_to_collect_and_nowhere_to_put_it_are_errors() {
 #[test]
 fn an_unknown_key_is_an_error() {
     let loaded = load_with("venue: []\n", &[]);
-    assert_eq!((loaded.config, loaded.findings[0].code), (None, "E002"));
+    assert!(loaded.config.is_none() && loaded.findings.iter().any(|finding| finding.code == "E002"));
 }
 
 #[test]
@@ -161,6 +161,7 @@ fn every_variable_that_sets_a_key_has_an_effect() {
             "nats.url" => "nats://n:4222",
             "log.level" => "debug",
             "log.format" => "1",
+            "recorder.save_concurrency" => "3",
             _ => "77",
         };
         assert_ne!(sound(SMALL, &[(row.name, value)]), plain, "{}", row.name);

@@ -102,6 +102,10 @@ pub(super) struct Recorder {
     pub(super) dir: Option<Spanned<String>>,
     pub(super) max_total: Option<Spanned<String>>,
     pub(super) rotate: Option<Spanned<String>>,
+    pub(super) rotate_after: Option<Spanned<String>>,
+    pub(super) flush: Option<Spanned<String>>,
+    pub(super) buffer: Option<Spanned<String>>,
+    pub(super) save_concurrency: Option<Spanned<u32>>,
     #[serde(default)]
     pub(super) queue: Queue,
 }

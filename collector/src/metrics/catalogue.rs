@@ -159,6 +159,15 @@ catalogue! {
     NATS_MESSAGES_LABELED = Counter, "marketprism_nats_messages_published_labeled_total" ["exchange", "market_type", "data_type"] "Messages published to NATS.";
     NATS_PUBLISH_ERRORS = Counter, "marketprism_nats_publish_errors_total" ["subject", "error_type"] "Messages that could not be published to NATS, by reason.";
     NATS_PUBLISH_DURATION = Histogram(FAST), "marketprism_nats_publish_duration_seconds" ["subject"] "From acceptance to the hand-over to the NATS connection, in seconds.";
+    RECORDER_BUFFERED = Gauge, "collector_recorder_buffered_bytes" [] "Bytes of lines that wait to be packed and written, or are under way.";
+    RECORDER_BUFFER_LIMIT = Gauge, "collector_recorder_buffer_limit_bytes" [] "Bytes of lines that may wait; beyond it records are dropped with reason buffer_full, and those of one stream beyond a quarter with stream_full.";
+    RECORDER_LINE_BYTES = Counter, "collector_recorder_line_bytes_total" [] "Bytes of lines written, before packing.";
+    RECORDER_PACKED_BYTES = Counter, "collector_recorder_packed_bytes_total" [] "Bytes written to disk, after packing.";
+    RECORDER_WRITE_DURATION = Histogram(FAST), "collector_recorder_write_duration_seconds" [] "Packing and writing of one chunk of a stream, in seconds.";
+    RECORDER_ROTATION_DURATION = Histogram(FAST), "collector_recorder_rotation_duration_seconds" [] "The same where it finished a file (fsync) and began another, in seconds.";
+    RECORDER_TROUBLED = Gauge, "collector_recorder_troubled_streams" [] "Streams whose last write failed; their records are dropped until the next attempt (after 1 to 30 s).";
+    RECORDER_RECENT_ERRORS = Gauge, "collector_recorder_recent_errors" [] "Failed writes, each counting half after a minute.";
+    RECORDER_TORN = Counter, "collector_recorder_torn_tails_total" [] "Files whose end a crash had torn and the next start has cut off.";
     RECORDER_BYTES = Gauge, "collector_recorder_bytes" [] "Bytes of the recorder's files on disk.";
     RECORDER_BYTES_LIMIT = Gauge, "collector_recorder_bytes_limit" [] "Bytes the recorder's files may take; then the oldest is removed.";
     RECORDER_FILES = Gauge, "collector_recorder_files" [] "Files of the recorder on disk.";

@@ -1,181 +1,240 @@
-//! The built-in recorder: JSON lines in files of one directory, rotated, the oldest removed when all together would pass the limit.
+//! The built-in recorder: every record as a line of packed files, by kind, venue, symbol and day; the oldest removed when all would pass the limit.
 //!
-//! Owns: its directory (locked against a second process), its files `records-<UTC>-<n>.jsonl`. Must not know: what a payload says.
-//! A line is `{"subject":"…","data":{…}}`. A new file is begun at every start and after every write error, so a torn last line stays a last line.
+//! Owns: its directory (locked against a second process), the threads that gather and write. Must not know: what a payload says.
+//!
+//! One thread gathers records into lines per stream ([`shelf`]); a few threads (`save_concurrency`) take what is due under the lock, and pack and
+//! write it outside ([`segment`], [`archive`]). What a disk refuses is counted and gone; it never comes back into memory.
 
-use std::collections::VecDeque;
+mod archive;
+mod segment;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{ByKind, Outlet, Record, Started, Streams, Worker, queue};
+use archive::{Archive, Bounds, Destination, Disk, RealDisk};
+use segment::Packer;
+use shelf::{Chunk, Limits, Shelf};
+
+use super::{Outlet, Record, Started, Streams, Worker, queue};
 use crate::clocks::SharedClock;
 use crate::config::RecorderConfig;
-use crate::metrics::{Counter, Gauge, Registry, catalogue as names};
-use crate::utc;
+use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
 
 const NAME: &str = "recorder";
-/// Records written in one go.
+/// Records taken from the queue in one go.
 const BATCH: usize = 1_024;
-/// Records are collected for this long before they are written, while the queue is less than half full.
+/// Records are collected for this long before they are taken, while the queue is less than half full.
 const GATHER: Duration = Duration::from_millis(100);
-/// After a write error, at least this long until the next attempt.
-const RETRY: Duration = Duration::from_secs(1);
+/// Writers look again after this, when nobody has woken them.
+const LOOK: Duration = Duration::from_millis(250);
+/// After this, a failure counts half.
+const HALF_LIFE: Duration = Duration::from_mins(1);
+const DAY_MS: i64 = 86_400_000;
 
-/// The thread's state.
-struct Recorder {
-    config: RecorderConfig,
+/// What the gatherer and the writers share.
+struct Shared<D> {
+    shelf: Mutex<Shelf>,
+    due: Condvar,
+    archive: Archive<D>,
     streams: Streams,
+    /// By stream: its directory below the recorder's.
+    dirs: Vec<String>,
     clock: SharedClock,
-    /// Ours on disk, oldest first, with their sizes; the open one is the last.
-    files: VecDeque<(PathBuf, u64)>,
-    open: Option<BufWriter<File>>,
-    /// Numbers the files of this run.
-    running: u64,
-    retry_at: Option<Instant>,
     metrics: Metrics,
-    /// Held for its lock.
-    _lock: File,
+    closing: std::sync::atomic::AtomicBool,
 }
 
 struct Metrics {
     registry: Arc<Registry>,
-    written: ByKind,
     up: Gauge,
+    buffered: Gauge,
     bytes: Gauge,
     files: Gauge,
+    troubled: Gauge,
     rotations: Counter,
     removed: Counter,
+    lines: Counter,
+    packed: Counter,
+    writing: Histogram,
+    rotating: Histogram,
+    failures: Mutex<Fading>,
+    recent: Gauge,
 }
 
-/// Opens the directory and starts the thread.
+/// A count that halves with time.
+#[derive(Debug)]
+struct Fading {
+    value: f64,
+    at: Instant,
+}
+
+/// Opens the directory and starts the threads.
 ///
 /// # Errors
-/// When the directory cannot be made, or another process records into it.
+/// When the directory cannot be used, or another process records into it.
 pub fn start(config: &RecorderConfig, streams: &Streams, registry: &Arc<Registry>, clock: SharedClock) -> io::Result<Started> {
+    start_on(RealDisk, config, streams, (registry, clock))
+}
+
+fn start_on<D: Disk + 'static>(disk: D, config: &RecorderConfig, streams: &Streams, (registry, clock): (&Arc<Registry>, SharedClock)) -> io::Result<Started> {
+    fs::create_dir_all(&config.dir)?;
+    let lock = lock(&config.dir)?;
+    let metrics = Metrics::new(registry);
+    let bounds = Bounds { total: config.max_total, file: config.rotate, age_ms: i64::try_from(config.rotate_after.as_millis()).unwrap_or(i64::MAX) };
+    let (archive, recovered) = Archive::open(disk, config.dir.clone(), bounds, streams.len())?;
+    metrics.start(config, registry);
+    if recovered.torn > 0 {
+        registry.counter(&names::RECORDER_TORN, &[]).add(recovered.torn);
+        tracing::warn!(sink = NAME, event = "torn_tail", files = recovered.torn, bytes = recovered.bytes, "what a crash left at the end of files was cut off");
+    }
+    let limits = Limits { bytes: config.buffer, chunk: (config.buffer / 16).min(256 << 10), flush: config.flush };
+    let dirs = streams.iter().map(|stream| stream.labels()).map(|[exchange, market, symbol, kind]| format!("{kind}/{exchange}.{market}/{symbol}"));
+    let shared = Arc::new(Shared {
+        shelf: Mutex::new(Shelf::new(limits, streams.len())),
+        due: Condvar::new(),
+        archive,
+        dirs: dirs.collect(),
+        streams: Arc::clone(streams),
+        clock,
+        metrics,
+        closing: std::sync::atomic::AtomicBool::new(false),
+    });
+    shared.show(shared.archive.tidy());
     let (inlet, outlet) = queue(NAME, config.queue, registry, None);
-    let mut recorder = Recorder::open(config.clone(), Arc::clone(streams), registry, clock)?;
-    let worker = Worker::spawn(NAME, move || recorder.run(outlet))?;
+    let writers = (1..=config.save_concurrency).map(|n| {
+        let shared = Arc::clone(&shared);
+        std::thread::Builder::new().name(format!("save-{n}")).spawn(move || shared.write_all())
+    });
+    let writers = writers.collect::<io::Result<Vec<_>>>()?;
+    let worker = Worker::spawn(NAME, move || {
+        shared.gather(outlet);
+        shared.finish(writers);
+        drop(lock);
+    })?;
     Ok(Started { sink: Box::new(inlet), worker: Some(worker) })
 }
 
-// === impl Recorder ===
+// === impl Shared ===
 
-impl Recorder {
-    fn open(config: RecorderConfig, streams: Streams, registry: &Arc<Registry>, clock: SharedClock) -> io::Result<Self> {
-        fs::create_dir_all(&config.dir)?;
-        let lock = lock(&config.dir)?;
-        let files = existing(&config.dir)?;
-        registry.gauge(&names::RECORDER_BYTES_LIMIT, &[]).set(config.max_total as f64);
-        let metrics = Metrics::new(registry);
-        let mut recorder = Self { config, streams, clock, files, open: None, running: 0, retry_at: None, metrics, _lock: lock };
-        recorder.make_room(0);
-        recorder.metrics.up.set(1.0);
-        recorder.metrics.show(&recorder.files);
-        Ok(recorder)
-    }
-
-    fn run(&mut self, mut outlet: Outlet) {
+impl<D: Disk> Shared<D> {
+    fn gather(&self, mut outlet: Outlet) {
         let mut batch = Vec::with_capacity(BATCH);
         while outlet.take_blocking(&mut batch, BATCH) {
-            self.write(&batch);
+            self.put(&batch);
             batch.clear();
+            self.due.notify_one();
             if outlet.has_room() && !outlet.is_closed() {
                 std::thread::sleep(GATHER);
             }
         }
-        if let Err(error) = self.finish_file() {
-            self.trouble(&error, &[]);
+    }
+
+    fn put(&self, batch: &[Record]) {
+        let now = self.clock.now();
+        let day = now.wall_ms.div_euclid(DAY_MS);
+        let mut shelf = self.lock();
+        for record in batch {
+            if let Err(refused) = shelf.put((record.stream, day), now.mono, &record.payload) {
+                self.metrics.dropped((1, record.kind.as_str()), refused.as_str());
+            }
+        }
+        self.metrics.buffered.set_count(shelf.bytes());
+    }
+
+    /// A writer's life.
+    fn write_all(&self) {
+        let mut packer = Packer::new();
+        while let Some(chunk) = self.next_chunk() {
+            let written = self.write(&mut packer, &chunk);
+            let mut shelf = self.lock();
+            shelf.done(chunk.stream, self.clock.now().mono, (chunk.lines.len(), written));
+            let (troubled, all) = shelf.troubled();
+            self.metrics.buffered.set_count(shelf.bytes());
+            drop(shelf);
+            self.metrics.troubled.set_count(troubled);
+            self.metrics.up.set(if all { 0.0 } else { 1.0 });
         }
     }
 
-    /// Writes the records, or counts them as dropped with the reason.
-    fn write(&mut self, batch: &[Record]) {
-        if self.retry_at.is_some_and(|at| Instant::now() < at) {
-            self.metrics.dropped(batch, "unavailable");
-            return;
+    /// What is due next, waited for; `None`: everything is written and nothing will come.
+    fn next_chunk(&self) -> Option<Chunk> {
+        let mut shelf = self.lock();
+        loop {
+            let last = self.closing.load(std::sync::atomic::Ordering::Acquire);
+            if let Some(chunk) = shelf.take(self.clock.now().mono, last) {
+                return Some(chunk);
+            }
+            if last && shelf.is_empty() {
+                return None;
+            }
+            (shelf, _) = self.due.wait_timeout(shelf, LOOK).unwrap_or_else(PoisonError::into_inner);
+            self.metrics.fade();
         }
-        let written = batch.iter().try_for_each(|record| self.append(record)).and_then(|()| self.open.as_mut().map_or(Ok(()), Write::flush));
-        match written {
-            Ok(()) => {
-                self.retry_at = None;
-                self.metrics.up.set(1.0);
-                for record in batch {
-                    self.metrics.written.inc(record.kind);
+    }
+
+    /// Packs and writes a chunk; counts what came of it.
+    fn write(&self, packer: &mut Packer, chunk: &Chunk) -> bool {
+        let begun = Instant::now();
+        let dir = self.dirs.get(chunk.stream).map_or("", String::as_str);
+        let to = Destination { stream: chunk.stream, dir, day: chunk.day, now_ms: self.clock.now().wall_ms };
+        let packed = packer.member(&chunk.lines);
+        let outcome = packed.and_then(|member| Ok((self.archive.write(to, &member)?, member.len())));
+        self.metrics.writing.observe_duration(begun.elapsed());
+        let kind = self.streams.get(chunk.stream).map_or("", |stream| stream.kind.as_str());
+        match outcome {
+            Ok((turnover, packed)) => {
+                if turnover.rotated {
+                    self.metrics.rotating.observe_duration(begun.elapsed());
                 }
+                self.metrics.registry.counter(&names::SINK_WRITTEN, &[NAME, kind]).add(chunk.records);
+                self.metrics.lines.add(chunk.lines.len() as u64);
+                self.metrics.packed.add(packed as u64);
+                self.show(turnover);
+                true
             }
-            // What of the batch has reached the disk is not known, so all of it counts as dropped.
-            Err(error) => self.trouble(&error, batch),
-        }
-        self.metrics.show(&self.files);
-    }
-
-    fn append(&mut self, record: &Record) -> io::Result<()> {
-        let (head, middle, tail) = (b"{\"subject\":\"", b"\",\"data\":", b"}\n");
-        let subject_len = self.streams.get(record.stream).map_or(0, |stream| stream.subject.len());
-        let size = (head.len() + subject_len + middle.len() + record.payload.len() + tail.len()) as u64;
-        let full = self.files.back().is_some_and(|(_, bytes)| *bytes > 0 && bytes + size > self.config.rotate);
-        if self.open.is_none() || full {
-            self.begin_file(size)?;
-        } else {
-            self.make_room(size);
-        }
-        let subject = self.streams.get(record.stream).map_or("", |stream| stream.subject.as_str());
-        let Some(file) = self.open.as_mut() else { return Err(io::ErrorKind::NotFound.into()) };
-        for part in [head.as_slice(), subject.as_bytes(), middle, &record.payload, tail] {
-            file.write_all(part)?;
-        }
-        if let Some((_, bytes)) = self.files.back_mut() {
-            *bytes += size;
-        }
-        Ok(())
-    }
-
-    fn begin_file(&mut self, size: u64) -> io::Result<()> {
-        if self.open.is_some() {
-            self.finish_file()?;
-            self.metrics.rotations.inc();
-        }
-        self.make_room(size);
-        self.running += 1;
-        let name = format!("records-{}-{:06}.jsonl", utc::stamp(self.clock.now().wall_ms), self.running);
-        let path = self.config.dir.join(name);
-        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-        self.files.push_back((path, 0));
-        self.open = Some(BufWriter::with_capacity(64 << 10, file));
-        Ok(())
-    }
-
-    fn finish_file(&mut self) -> io::Result<()> {
-        let Some(mut file) = self.open.take() else { return Ok(()) };
-        file.flush()?;
-        file.get_ref().sync_data()
-    }
-
-    /// Removes the oldest files until `size` more bytes fit; never the one that is open.
-    fn make_room(&mut self, size: u64) {
-        let keep = usize::from(self.open.is_some());
-        let mut total: u64 = self.files.iter().map(|(_, bytes)| bytes).sum();
-        while total + size > self.config.max_total && self.files.len() > keep {
-            let Some((path, bytes)) = self.files.pop_front() else { return };
-            total -= bytes;
-            match fs::remove_file(&path) {
-                Ok(()) => self.metrics.removed.inc(),
-                Err(error) => self.metrics.error(&error),
+            Err(error) => {
+                let reason = reason(&error);
+                tracing::error!(sink = NAME, stream = dir, lost = chunk.records, reason, "recorder cannot write: {error}");
+                self.metrics.failed(reason);
+                self.metrics.dropped((chunk.records, kind), reason);
+                false
             }
         }
     }
 
-    fn trouble(&mut self, error: &io::Error, lost: &[Record]) {
-        tracing::error!(sink = NAME, lost = lost.len(), reason = reason(error), "recorder cannot write: {error}");
-        self.metrics.error(error);
-        self.metrics.dropped(lost, reason(error));
-        self.metrics.up.set(0.0);
-        self.retry_at = Some(Instant::now() + RETRY);
-        // Its last line may be torn: the next record begins a new file.
-        self.open = None;
+    fn finish(&self, writers: Vec<JoinHandle<()>>) {
+        self.closing.store(true, std::sync::atomic::Ordering::Release);
+        self.due.notify_all();
+        for writer in writers {
+            if writer.join().is_err() {
+                tracing::error!(sink = NAME, "a writer ended by a panic");
+            }
+        }
+        if let Err(error) = self.archive.finish() {
+            tracing::error!(sink = NAME, "the last files may not be on the disk: {error}");
+            self.metrics.failed(reason(&error));
+        }
+    }
+
+    fn show(&self, turnover: archive::Turnover) {
+        let (files, bytes) = self.archive.size();
+        self.metrics.files.set_count(files);
+        self.metrics.bytes.set(bytes as f64);
+        self.metrics.rotations.add(u64::from(turnover.rotated));
+        self.metrics.removed.add(turnover.removed);
+        (0..turnover.stuck).for_each(|_| self.metrics.failed("remove"));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
+        // The shelf is consistent between its calls: a panic elsewhere does not spoil it.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,28 +244,60 @@ impl Metrics {
     fn new(registry: &Arc<Registry>) -> Self {
         Self {
             registry: Arc::clone(registry),
-            written: ByKind::new(registry, &names::SINK_WRITTEN, NAME),
             up: registry.gauge(&names::SINK_UP, &[NAME]),
+            buffered: registry.gauge(&names::RECORDER_BUFFERED, &[]),
             bytes: registry.gauge(&names::RECORDER_BYTES, &[]),
             files: registry.gauge(&names::RECORDER_FILES, &[]),
+            troubled: registry.gauge(&names::RECORDER_TROUBLED, &[]),
             rotations: registry.counter(&names::RECORDER_ROTATIONS, &[]),
             removed: registry.counter(&names::RECORDER_REMOVED, &[]),
+            lines: registry.counter(&names::RECORDER_LINE_BYTES, &[]),
+            packed: registry.counter(&names::RECORDER_PACKED_BYTES, &[]),
+            writing: registry.histogram(&names::RECORDER_WRITE_DURATION, &[]),
+            rotating: registry.histogram(&names::RECORDER_ROTATION_DURATION, &[]),
+            failures: Mutex::new(Fading { value: 0.0, at: Instant::now() }),
+            recent: registry.gauge(&names::RECORDER_RECENT_ERRORS, &[]),
         }
     }
 
-    fn show(&self, files: &VecDeque<(PathBuf, u64)>) {
-        self.files.set_count(files.len());
-        self.bytes.set(files.iter().map(|(_, bytes)| *bytes as f64).sum());
+    fn start(&self, config: &RecorderConfig, registry: &Registry) {
+        self.up.set(1.0);
+        registry.gauge(&names::RECORDER_BYTES_LIMIT, &[]).set(config.max_total as f64);
+        registry.gauge(&names::RECORDER_BUFFER_LIMIT, &[]).set_count(config.buffer);
+        registry.counter(&names::RECORDER_TORN, &[]);
     }
 
-    fn error(&self, error: &io::Error) {
-        self.registry.counter(&names::SINK_ERRORS, &[NAME, reason(error)]).inc();
+    fn failed(&self, reason: &str) {
+        self.registry.counter(&names::SINK_ERRORS, &[NAME, reason]).inc();
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recent.set(failures.one_more());
     }
 
-    fn dropped(&self, records: &[Record], reason: &str) {
-        for record in records {
-            self.registry.counter(&names::SINK_DROPPED, &[NAME, record.kind.as_str(), reason]).inc();
+    fn fade(&self) {
+        self.recent.set(self.failures.lock().unwrap_or_else(PoisonError::into_inner).now());
+    }
+
+    fn dropped(&self, (records, kind): (u64, &str), reason: &str) {
+        self.registry.counter(&names::SINK_DROPPED, &[NAME, kind, reason]).add(records);
+    }
+}
+
+// === impl Fading ===
+
+impl Fading {
+    fn now(&mut self) -> f64 {
+        let since = self.at.elapsed();
+        self.at = Instant::now();
+        self.value *= 0.5_f64.powf(since.as_secs_f64() / HALF_LIFE.as_secs_f64());
+        if self.value < 0.01 {
+            self.value = 0.0;
         }
+        self.value
+    }
+
+    fn one_more(&mut self) -> f64 {
+        self.value = self.now() + 1.0;
+        self.value
     }
 }
 
@@ -227,109 +318,5 @@ fn lock(dir: &Path) -> io::Result<File> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "another process records into this directory")),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Our files that are there already, oldest first, with their sizes.
-fn existing(dir: &Path) -> io::Result<VecDeque<(PathBuf, u64)>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| name.starts_with("records-") && name.strip_suffix(".jsonl").is_some());
-        if ours && entry.file_type()?.is_file() {
-            files.push((entry.path(), entry.metadata()?.len()));
-        }
-    }
-    files.sort();
-    Ok(files.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use marketdata::RecordKind;
-
-    use super::*;
-    use crate::clocks::SystemClock;
-    use crate::config::{self, QueueConfig};
-    use crate::stream::Stream;
-
-    fn streams() -> Streams {
-        let loaded = config::load("c", "venues: [{name: binance, market: spot, symbols: [A-B]}]", &config::Environment::default());
-        Arc::new(Stream::all_of(&loaded.config.unwrap()))
-    }
-
-    fn recorder(dir: &Path, registry: &Arc<Registry>) -> io::Result<Recorder> {
-        let config = RecorderConfig { dir: dir.to_owned(), max_total: 4_000, rotate: 1_000, queue: QueueConfig { records: 1_000, bytes: 1 << 20 } };
-        Recorder::open(config, streams(), registry, SystemClock::shared())
-    }
-
-    fn trades(range: std::ops::Range<usize>) -> Vec<Record> {
-        range
-            .map(|n| Record {
-                stream: 1,
-                kind: RecordKind::Trade,
-                sequence: n as u64,
-                event_ts_ms: 1,
-                payload: Bytes::from(format!("{{\"n\":{n}}}")),
-                offered: Duration::ZERO,
-            })
-            .collect()
-    }
-
-    fn lines(dir: &Path) -> Vec<serde_json::Value> {
-        let texts: Vec<String> = existing(dir).unwrap().iter().map(|(path, _)| fs::read_to_string(path).unwrap()).collect();
-        texts.iter().flat_map(|text| text.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    #[test]
-    fn what_goes_in_comes_out_in_order_over_rotations_within_the_limit() {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Arc::new(Registry::new());
-        let mut recorder = recorder(dir.path(), &registry).unwrap();
-        recorder.write(&trades(0..300));
-        recorder.finish_file().unwrap();
-        let numbers: Vec<u64> = lines(dir.path()).iter().map(|line| line["data"]["n"].as_u64().unwrap()).collect();
-        assert_eq!(*numbers.last().unwrap(), 299);
-        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1) && numbers[0] > 0, "{numbers:?}");
-        assert_eq!(lines(dir.path())[0]["subject"], "trade.binance.spot.A-B");
-        let total: u64 = existing(dir.path()).unwrap().iter().map(|(_, bytes)| bytes).sum();
-        assert!(total <= 4_000 && total > 2_500, "{total}");
-        let page = registry.render();
-        assert!(page.contains("collector_sink_written_total{sink=\"recorder\",kind=\"trade\"} 300\n"));
-        assert!(page.contains(&format!("collector_recorder_bytes {total}\n")), "{page}");
-    }
-
-    #[test]
-    fn a_second_process_is_kept_out_and_a_restart_goes_on_beside_the_old_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Arc::new(Registry::new());
-        let mut first = recorder(dir.path(), &registry).unwrap();
-        first.write(&trades(0..3));
-        assert!(recorder(dir.path(), &registry).err().is_some_and(|error| error.kind() == io::ErrorKind::AlreadyExists));
-        drop(first);
-        std::thread::sleep(Duration::from_millis(2));
-        let mut second = recorder(dir.path(), &registry).unwrap();
-        second.write(&trades(3..5));
-        assert_eq!(lines(dir.path()).len(), 5);
-    }
-
-    #[test]
-    fn a_directory_that_goes_away_is_told_and_nothing_is_kept_in_memory() {
-        let dir = tempfile::tempdir().unwrap();
-        let registry = Arc::new(Registry::new());
-        let mut recorder = recorder(dir.path(), &registry).unwrap();
-        fs::remove_dir_all(dir.path()).unwrap();
-        recorder.write(&trades(0..4));
-        recorder.write(&trades(4..6));
-        let page = registry.render();
-        assert!(page.contains("collector_sink_dropped_total{sink=\"recorder\",kind=\"trade\",reason=\"not_found\"} 4\n"), "{page}");
-        assert!(page.contains("collector_sink_dropped_total{sink=\"recorder\",kind=\"trade\",reason=\"unavailable\"} 2\n"));
-        assert!(page.contains("collector_sink_up{sink=\"recorder\"} 0\n"));
-        fs::create_dir_all(dir.path()).unwrap();
-        recorder.retry_at = None;
-        recorder.write(&trades(6..7));
-        assert_eq!(lines(dir.path()).len(), 1);
     }
 }

@@ -1,11 +1,15 @@
 //! `nats` and `recorder`: where records go, of which there must be one.
 
-use diagnostics::yaml::place_of;
+use std::time::Duration;
+
+use diagnostics::yaml::{Spanned, place_of};
 use diagnostics::{Diagnostic, Text};
 
 use super::super::{NatsConfig, RecorderConfig, written};
 use super::Reader;
 
+/// Threads that pack and write, at least and at most.
+const SAVE_CONCURRENCY: (u32, u32) = (1, 16);
 /// The smallest room that still holds a few files.
 const RECORDER_MIN: u64 = 1 << 20;
 
@@ -59,7 +63,24 @@ impl Reader<'_> {
             self.findings.push(Diagnostic::error("E505", message).in_file(self.file).hint(hint));
         }
         let dir = written.dir.map_or_else(|| "data/collector".into(), |dir| dir.value.into());
+        let rotate_after = self.duration(written.rotate_after, Duration::from_hours(1), (Duration::from_mins(1), Duration::from_hours(24)));
+        let flush = self.duration(written.flush, Duration::from_secs(5), (Duration::from_millis(10), Duration::from_mins(5)));
+        let buffer = usize::try_from(self.size(written.buffer, 4 << 20, 256 << 10)).unwrap_or(usize::MAX);
+        let save_concurrency = self.save_concurrency(written.save_concurrency);
         let queue = self.queue(written.queue);
-        enabled.then_some(RecorderConfig { dir, max_total, rotate, queue })
+        enabled.then_some(RecorderConfig { dir, max_total, rotate, rotate_after, flush, buffer, save_concurrency, queue })
+    }
+
+    fn save_concurrency(&mut self, written: Option<Spanned<u32>>) -> u32 {
+        let place = written.as_ref().map(place_of);
+        let mut threads = self.number(written, 2, SAVE_CONCURRENCY);
+        if let Some((variable, value)) = self.environment.setting("recorder.save_concurrency") {
+            match value.parse() {
+                Ok(number) if (SAVE_CONCURRENCY.0..=SAVE_CONCURRENCY.1).contains(&number) => threads = number,
+                _ => self.bad_variable(variable, value, &format!("{} to {}", SAVE_CONCURRENCY.0, SAVE_CONCURRENCY.1)),
+            }
+            self.overridden(variable, place);
+        }
+        threads
     }
 }

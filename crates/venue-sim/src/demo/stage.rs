@@ -93,7 +93,7 @@ impl Stage {
              venues:\n  \
                - {{name: binance, market: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  \
                - {{name: binance, market: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\n\
-             recorder: {{dir: '{}/recorded'}}\n\
+             recorder: {{dir: '{}/recorded', flush: 500ms}}\n\
              http: {{metrics: '{collector_metrics}', health: '{collector_health}'}}\n",
             dir.display()
         )

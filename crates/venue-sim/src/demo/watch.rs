@@ -18,8 +18,6 @@ const WALK_SYMBOLS: [&str; 3] = ["BTC-USDT", "ETH-USDT", "PEPE-USDT"];
 const EXACT_BOOKS: usize = 20;
 /// How long one look may take.
 const LOOK_WITHIN: Duration = Duration::from_millis(900);
-/// The part of a record file that is read at a look.
-const RECORD_TAIL: u64 = 64 * 1024;
 
 /// The looks at one run of the demo.
 #[derive(Debug)]
@@ -185,18 +183,12 @@ fn plain(number: &str) -> String {
 /// The last complete order-book record of each instrument in the newest record files.
 fn newest_books(dir: &Path) -> Vec<Value> {
     let mut files = Vec::new();
-    collect_files(dir, &mut files);
+    collect_files(&dir.join("orderbook"), &mut files);
     files.sort();
-    let mut newest: BTreeMap<String, Value> = BTreeMap::new();
-    for file in files.iter().rev().take(4).rev() {
-        for line in tail(file).lines().filter(|line| line.contains("\"orderbook\"")) {
-            if let Ok(mut record) = serde_json::from_str::<Value>(line) {
-                let Some(book) = record.get_mut("data").map(Value::take) else { continue };
-                newest.insert(format!("{:?}{:?}", book.get("market_type"), book.get("symbol")), book);
-            }
-        }
-    }
-    newest.into_values().collect()
+    // <venue>/<symbol>/<day>/<start>: of each symbol the last in order is the newest.
+    let newest: BTreeMap<PathBuf, PathBuf> =
+        files.into_iter().filter_map(|file| Some((file.parent()?.parent()?.to_path_buf(), file))).collect();
+    newest.values().filter_map(|file| serde_json::from_str(&last_line(file)).ok()).collect()
 }
 
 fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
@@ -209,16 +201,12 @@ fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The end of a file; its first line may be cut.
-fn tail(file: &Path) -> String {
-    use std::io::{Read, Seek, SeekFrom};
-    let read = || -> std::io::Result<String> {
-        let mut open = std::fs::File::open(file)?;
-        let size = open.metadata()?.len();
-        open.seek(SeekFrom::Start(size.saturating_sub(RECORD_TAIL)))?;
-        let mut bytes = Vec::new();
-        open.take(RECORD_TAIL).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    read().unwrap_or_default()
+/// The last line of a packed file, as far as it can be unpacked: it is being written.
+fn last_line(file: &Path) -> String {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    if let Ok(open) = std::fs::File::open(file) {
+        let _as_far_as_it_goes = flate2::read::MultiGzDecoder::new(open).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).lines().next_back().unwrap_or_default().to_owned()
 }
