@@ -119,14 +119,27 @@ fn start_sinks(config: &Config, state: &State, registry: &Arc<Registry>, clock: 
         })?;
         sinks.push(started);
     }
-    if let Some(nats) = &config.nats {
-        let started = sink::nats::start(nats, &state.streams, registry, Arc::clone(clock)).map_err(|error| {
-            let message = Text::new(format!("cannot use `nats.url`: {error}"), format!("无法使用 `nats.url`：{error}"));
-            Box::new(Diagnostic::error("E513", message))
-        })?;
+    if config.nats.is_some() {
+        let started = sink::nats::start(config, state, registry).map_err(|error| Box::new(no_nats(&error)))?;
         sinks.push(started);
     }
     Ok(sinks)
+}
+
+fn no_nats(error: &sink::nats::StartError) -> Diagnostic {
+    match error {
+        sink::nats::StartError::Setup(error) => {
+            Diagnostic::error("E513", Text::new(format!("cannot use `nats`: {error}"), format!("无法使用 `nats`：{error}")))
+        }
+        sink::nats::StartError::Spool(error) => {
+            let message = Text::new(format!("cannot use the spool: {error}"), format!("无法使用 spool：{error}"));
+            let hint = Text::new(
+                "another collector runs with this directory: stop it, or give this one another `spool.dir`",
+                "另一采集器正在使用该目录：请停止它，或为本实例设置其他 `spool.dir`",
+            );
+            Diagnostic::error("E515", message).hint(hint)
+        }
+    }
 }
 
 /// Runs the collector on the calling (control) runtime until `shutdown` resolves or the data thread ends by itself.

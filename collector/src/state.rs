@@ -2,7 +2,7 @@
 //! lock, around the list of runtimes, is taken when a thread starts and when a page is made, never by the data loop at work.
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use marketdata::{Exchange, MarketType};
@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::feed::{Cause, Hop};
 use crate::pressure::Controls;
 use crate::sink::Streams;
+use crate::sink::nats::CoreOut;
 use crate::stream::Stream;
 
 /// The data loop gives a sign of life this often.
@@ -37,6 +38,8 @@ pub struct State {
     runtimes: Mutex<Vec<(&'static str, Handle)>>,
     /// Loops of the data thread that are alive: a runtime does not count the tasks that stay on one thread.
     loops: AtomicUsize,
+    /// For small messages of the program itself over the sink's NATS connection; set when there is one.
+    pub core_out: OnceLock<CoreOut>,
 }
 
 /// A loop of the data thread, for as long as it lives.
@@ -76,6 +79,7 @@ impl State {
             reach,
             runtimes: Mutex::default(),
             loops: AtomicUsize::new(0),
+            core_out: OnceLock::new(),
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns: the keys, their defaults and limits, the old collector's environment variables. Must not know: sockets, venues' protocols.
 
+mod delivery;
 pub mod environment;
 mod proxy;
 mod units;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use delivery::{Bounds, Buffers, DeadLetterConfig, Delivery, Discard, NatsConfig, SpoolConfig, Storage, StreamConfig};
 use diagnostics::{Diagnostic, Lang, Severity, yaml};
 pub use environment::Environment;
 use marketdata::{Exchange, FusionConfig, MarketType, Output};
@@ -28,6 +30,12 @@ pub struct Config {
     pub venues: Vec<VenueConfig>,
     /// NATS, when configured.
     pub nats: Option<NatsConfig>,
+    /// How much may wait for NATS in memory.
+    pub buffers: Buffers,
+    /// Where authoritative records wait when NATS does not take them.
+    pub spool: SpoolConfig,
+    /// Where previews go that memory has no room for.
+    pub dead_letter: DeadLetterConfig,
     /// The recorder: when configured, or by default when NATS is not.
     pub recorder: Option<RecorderConfig>,
     /// Listeners.
@@ -93,15 +101,6 @@ pub struct CaptureConfig {
     pub dir: PathBuf,
     /// Bytes the venue's files may take there; then the oldest is removed.
     pub max_bytes: u64,
-}
-
-/// Where and how NATS is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NatsConfig {
-    /// Server URLs, tried in turn.
-    pub urls: Vec<String>,
-    /// Bounds of the queue in front of it.
-    pub queue: QueueConfig,
 }
 
 /// Bounds of a sink's queue, whichever is reached first.
@@ -195,12 +194,13 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The recorder cannot use its directory: no permission, or another collector records there.",
         "记录器无法使用其目录：权限不足，或另一采集器正在写入。",
     ),
-    ("E513", "`nats.url` cannot be used.", "`nats.url` 无法使用。"),
+    ("E513", "`nats.url` or `nats.ca_file` cannot be used.", "`nats.url` 或 `nats.ca_file` 无法使用。"),
     (
         "E514",
         "A venue cannot be dialed as configured: its `ca_file` or its proxy's login cannot be read.",
         "无法按配置连接交易所：无法读取 `ca_file` 或代理登录。",
     ),
+    ("E515", "The spool belongs to another process, or cannot be used.", "spool 正被另一进程使用，或无法使用。"),
     ("E520", "`http.token_file` cannot be read, or holds less than 16 characters.", "`http.token_file` 无法读取，或内容不足 16 个字符。"),
     (
         "W501",
@@ -208,6 +208,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "旧采集器的环境变量不起作用；提示给出替代办法。",
     ),
     ("W502", "An environment variable wins over this value of the file.", "环境变量优先于文件中的此值。"),
+    (
+        "W503",
+        "`nats.mode: core` acknowledges nothing: what was in the socket when a server died may be lost.",
+        "`nats.mode: core` 没有确认：服务器宕机时套接字中的数据可能丢失。",
+    ),
 ];
 
 // === impl VenueConfig ===

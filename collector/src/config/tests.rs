@@ -56,6 +56,7 @@ fn with_nats_the_recorder_is_off_unless_asked_for() {
     let config = sound(&nats, &[]);
     assert_eq!(config.nats.unwrap().urls, ["nats://a:4222", "nats://b:4222"]);
     assert_eq!(config.recorder, None);
+    assert_eq!(config.spool, SpoolConfig::default());
     assert!(sound(&format!("{nats}recorder: {{dir: x}}\n"), &[]).recorder.is_some());
 }
 
@@ -162,6 +163,7 @@ fn every_variable_that_sets_a_key_has_an_effect() {
             "log.level" => "debug",
             "log.format" => "1",
             "recorder.save_concurrency" => "3",
+            key if key.ends_with(".emergency") => "123456",
             _ => "77",
         };
         assert_ne!(sound(SMALL, &[(row.name, value)]), plain, "{}", row.name);
@@ -194,6 +196,8 @@ fn every_code_that_is_used_is_explained_and_no_other() {
         include_str!("validate.rs"),
         include_str!("validate/venues.rs"),
         include_str!("validate/sinks.rs"),
+        include_str!("validate/delivery.rs"),
+        include_str!("validate/buffers.rs"),
         include_str!("validate/service.rs"),
         include_str!("../cli.rs"),
         include_str!("../run.rs"),

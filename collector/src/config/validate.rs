@@ -3,6 +3,8 @@
 //! Codes: `E501` value not understood, `E502` out of limits, `E503` unknown name, `E504` given twice, `E505` nothing to do, `E506` environment
 //! variable not understood; `W501` environment variable without effect, `W502` overridden by the environment.
 
+mod buffers;
+mod delivery;
 mod outputs;
 mod pressure;
 mod service;
@@ -23,6 +25,9 @@ pub(super) fn validate(file: &str, written: written::Root, environment: &Environ
     let lang = written.lang.and_then(|tag| reader.lang(&tag));
     let venues = reader.venues(written.venues);
     let nats = reader.nats(written.nats);
+    let buffers = reader.buffers(written.buffers);
+    let spool = reader.spool(written.spool);
+    let dead_letter = reader.dead_letter(written.dead_letter);
     let recorder = reader.recorder(written.recorder, nats.is_some());
     let http = reader.http(written.http);
     let log = reader.log(written.log);
@@ -30,7 +35,7 @@ pub(super) fn validate(file: &str, written: written::Root, environment: &Environ
     reader.environment_proxies();
     let pressure = reader.pressure(written.pressure);
     reader.findings.extend(environment.warnings());
-    (Config { lang, venues, nats, recorder, http, log, shutdown_deadline, pressure }, reader.findings)
+    (Config { lang, venues, nats, buffers, spool, dead_letter, recorder, http, log, shutdown_deadline, pressure }, reader.findings)
 }
 
 /// Reads parts and remembers what was wrong.

@@ -9,6 +9,12 @@ pub(super) struct Root {
     pub(super) lang: Option<Spanned<String>>,
     pub(super) venues: Option<Spanned<Vec<Venue>>>,
     pub(super) nats: Option<Nats>,
+    #[serde(default)]
+    pub(super) buffers: Buffers,
+    #[serde(default)]
+    pub(super) spool: Store,
+    #[serde(default)]
+    pub(super) dead_letter: Store,
     pub(super) recorder: Option<Recorder>,
     #[serde(default)]
     pub(super) http: Http,
@@ -84,8 +90,77 @@ pub(super) struct Capture {
 #[serde(deny_unknown_fields)]
 pub(super) struct Nats {
     pub(super) url: Option<Spanned<String>>,
+    pub(super) ca_file: Option<Spanned<String>>,
+    pub(super) mode: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) streams: Streams,
+    pub(super) in_flight: Option<Spanned<u32>>,
+    pub(super) accept_within: Option<Spanned<String>>,
+    pub(super) ack_timeout: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) queue: Queue,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Streams {
+    #[serde(default)]
+    pub(super) orderbook: Stream,
+    #[serde(default)]
+    pub(super) trade: Stream,
+    #[serde(default)]
+    pub(super) orderbook_delta: Stream,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stream {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) storage: Option<Spanned<String>>,
+    pub(super) discard: Option<Spanned<String>>,
+    pub(super) max_bytes: Option<Spanned<String>>,
+    pub(super) max_age: Option<Spanned<String>>,
+    pub(super) duplicate_window: Option<Spanned<String>>,
+    pub(super) replicas: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Buffers {
+    pub(super) orderbook: Option<Marks>,
+    pub(super) trade: Option<Marks>,
+    pub(super) orderbook_delta: Option<Marks>,
+    pub(super) ofi: Option<Marks>,
+    pub(super) cvd: Option<Marks>,
+    pub(super) fusion: Option<Marks>,
+    pub(super) feature: Option<Marks>,
+    pub(super) event: Option<Marks>,
+    #[serde(default)]
+    pub(super) bytes: ByteMarks,
+    pub(super) preview_max_age: Option<Spanned<String>>,
+    pub(super) adapt: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Marks {
+    pub(super) high: Option<Spanned<u32>>,
+    pub(super) emergency: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ByteMarks {
+    pub(super) high: Option<Spanned<String>>,
+    pub(super) emergency: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) dir: Option<Spanned<String>>,
+    pub(super) max_total: Option<Spanned<String>>,
+    pub(super) max_age: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,7 +12,7 @@ mod outlets;
 mod publisher;
 mod rest;
 mod sizes;
-mod tls;
+pub(crate) mod tls;
 pub mod venue_loop;
 mod venue_metrics;
 

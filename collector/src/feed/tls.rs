@@ -13,7 +13,7 @@ use super::network::{Cause, ConnectError, Hop};
 
 /// Why a venue's authorities cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum AuthorityError {
+pub(crate) enum AuthorityError {
     /// The file cannot be read, or holds no certificate in PEM form.
     #[error("no certificate in PEM form: {0}")]
     Unreadable(String),
@@ -27,7 +27,7 @@ pub(super) enum AuthorityError {
 
 /// The configuration, with the authorities of `ca_file` besides the compiled-in ones; also makes ring the process's provider, which the NATS
 /// client asks for.
-pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, AuthorityError> {
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, AuthorityError> {
     // A second call finds it installed, which is what was wanted.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };

@@ -4,9 +4,14 @@
 //! Policy: a record that finds the queue full is refused, by name and counted. A refused book is made up for by a newer state of the same book
 //! (conflation comes before acceptance); a refused trade is lost and told. What is accepted is written, or counted as dropped with its reason.
 
+mod deadletter;
+mod marks;
 pub mod nats;
+mod outbox;
 mod queue;
 pub mod recorder;
+mod spool;
+mod watermark;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -62,11 +62,13 @@ impl Drop for Server {
 }
 
 /// A collector that publishes to this server and shows in `capture` what it accepted.
-fn collector(venues: &Venues, kind: VenueKind, port: u16, capture: &Capture) -> Collector {
-    let config = config(&[venues.entry(kind, "BTC-USDT, ETH-USDT", ", publish: 20ms")], &format!("nats: {{url: 'nats://127.0.0.1:{port}'}}"));
+fn collector(venues: &Venues, kind: VenueKind, (port, dir): (u16, &Path), capture: &Capture) -> Collector {
+    let dir = dir.display();
+    let more = format!("nats: {{url: 'nats://127.0.0.1:{port}', mode: core}}\nspool: {{dir: '{dir}/spool'}}\ndead_letter: {{dir: '{dir}/dead'}}");
+    let config = config(&[venues.entry(kind, "BTC-USDT, ETH-USDT", ", publish: 20ms")], &more);
     let clock = SystemClock::shared();
-    let (registry, state) = (Arc::new(Registry::new()), State::new(&config, Arc::clone(&clock)));
-    let nats = sink::nats::start(config.nats.as_ref().unwrap(), &state.streams, &registry, clock).unwrap();
+    let (registry, state) = (Arc::new(Registry::new()), State::new(&config, clock));
+    let nats = sink::nats::start(&config, &state, &registry).unwrap();
     let kept = Started { sink: Box::new(capture.clone()), worker: None };
     Collector::start_with(config, vec![nats, kept], (registry, state))
 }
@@ -80,8 +82,8 @@ async fn what_was_sent_is_what_a_subscriber_receives_in_order() {
     subscriber.flush().await.unwrap();
     let kind = VenueKind::BinanceUsdm;
     let venues = Venues::walk(kind, &["BTC-USDT", "ETH-USDT"], vec![]).await;
-    let capture = Capture::default();
-    let collector = collector(&venues, kind, server.port, &capture);
+    let (capture, dir) = (Capture::default(), tempfile::tempdir().unwrap());
+    let collector = collector(&venues, kind, (server.port, dir.path()), &capture);
     capture.more_books(150).await;
     // Stopping drains: what was accepted last arrives too.
     assert_eq!(collector.stop().await, collector::Outcome::Clean);
@@ -106,8 +108,8 @@ async fn a_server_that_goes_away_stops_nothing_and_is_found_again() {
     let port = server.port;
     let kind = VenueKind::BinanceSpot;
     let venues = Venues::walk(kind, &["BTC-USDT", "ETH-USDT"], vec![]).await;
-    let capture = Capture::default();
-    let collector = collector(&venues, kind, port, &capture);
+    let (capture, dir) = (Capture::default(), tempfile::tempdir().unwrap());
+    let collector = collector(&venues, kind, (server.port, dir.path()), &capture);
     collector.wait_for("marketprism_nats_connected", 1.0).await;
     let written = "collector_sink_written_total{sink=\"nats\",kind=\"orderbook\"}";
     collector.wait_for(written, 10.0).await;
@@ -117,9 +119,9 @@ async fn a_server_that_goes_away_stops_nothing_and_is_found_again() {
         assert!(Instant::now() < deadline, "the loss of the server is noticed");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // Data goes on meanwhile, into the bounded queue.
+    // Data goes on meanwhile, into memory and then the spool.
     capture.more_books(20).await;
-    assert_eq!(collector.metric("collector_sink_up{sink=\"nats\"}").await, 0.0);
+    assert_eq!(collector.metric("collector_sink_up{sink=\"nats\"}").await, 1.0);
     let server = Server::start(&program, port);
     let before = collector.metric(written).await;
     collector.wait_for("marketprism_nats_connected", 1.0).await;

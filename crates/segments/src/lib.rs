@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod cursor;
 mod disk;
 mod examine;
 mod frame;
@@ -33,6 +34,7 @@ mod reader;
 mod recovery;
 
 pub use atomic::write_atomic;
+pub use cursor::Cursor;
 pub use disk::{AppendFile, Disk, SystemDisk};
 pub use frame::MAX_PAYLOAD_BYTES;
 pub use journal::{Journal, JournalOptions, Restored};

@@ -253,6 +253,21 @@ impl SegmentLog {
         Reader::new(sequence, wanted.map(source).collect())
     }
 
+    /// The file that holds the record of this number, or else the next one after it.
+    pub(crate) fn segment_holding(&self, sequence: u64) -> Option<Segment> {
+        let mut held = self.ended.iter().chain(self.active.as_ref().map(|active| &active.segment));
+        held.find(|segment| segment.next > sequence && segment.records > 0).cloned()
+    }
+
+    pub(crate) fn path_of(&self, first: u64) -> PathBuf {
+        segment_path(&self.dir, first)
+    }
+
+    /// Number after the last record of the oldest file, if [`remove_through`](Self::remove_through) can remove that file by itself.
+    pub fn oldest_file_end(&self) -> Option<u64> {
+        self.ended.front().map(|segment| segment.next)
+    }
+
     /// Number of the next record.
     pub fn next_sequence(&self) -> u64 {
         self.next

@@ -343,3 +343,48 @@ proptest! {
         prop_assert_eq!(read(&log, 0).last().map(|(_, text)| text.clone()), Some("a".to_owned()));
     }
 }
+
+#[test]
+fn a_cursor_reads_on_through_rotation_removal_and_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes: 200, total_bytes: 100_000, on_full: OnFull::Refuse };
+    let (mut log, _) = SegmentLog::open(dir.path(), options).unwrap();
+    let (mut cursor, mut read) = (segments::Cursor::at(1), Vec::new());
+    for round in 0..40_u64 {
+        let payloads: Vec<Vec<u8>> = (0..3).map(|n| format!("{}", round * 3 + n + 1).repeat(5).into_bytes()).collect();
+        log.append(&payloads.iter().map(Vec::as_slice).collect::<Vec<_>>(), Fsync::Later).unwrap();
+        if round % 3 == 0 {
+            while let Some(record) = cursor.read(&log).unwrap() {
+                assert_eq!(record.payload, format!("{}", record.sequence).repeat(5).into_bytes());
+                read.push(record.sequence);
+            }
+        }
+        if round == 20 {
+            log.remove_through(cursor.next_sequence() - 1).unwrap();
+            drop(log);
+            log = SegmentLog::open(dir.path(), options).unwrap().0;
+        }
+    }
+    assert_eq!(read, (1..=120).collect::<Vec<_>>());
+    // A place that was removed meanwhile is passed over.
+    let gone = log.oldest_file_end().unwrap();
+    log.remove_through(gone - 1).unwrap();
+    assert_eq!(segments::Cursor::at(1).read(&log).unwrap().unwrap().sequence, gone);
+}
+
+#[test]
+fn a_cursor_says_what_is_damaged_and_goes_on_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = SegmentLog::open(dir.path(), Options::default()).unwrap();
+    log.append(&[b"one".as_slice(), b"two", b"three"], Fsync::Now).unwrap();
+    let file = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some()).unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let two = bytes.windows(3).position(|three| three == b"two").unwrap();
+    bytes[two] = b'x';
+    std::fs::write(&file, bytes).unwrap();
+    let mut cursor = segments::Cursor::at(1);
+    assert_eq!(cursor.read(&log).unwrap().unwrap().sequence, 1);
+    assert_eq!(cursor.read(&log).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+    assert_eq!(cursor.read(&log).unwrap().unwrap().payload, b"three");
+    assert!(cursor.read(&log).unwrap().is_none());
+}

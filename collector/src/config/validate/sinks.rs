@@ -1,11 +1,11 @@
-//! `nats` and `recorder`: where records go, of which there must be one.
+//! `recorder`, and that there is one sink at least.
 
 use std::time::Duration;
 
 use diagnostics::yaml::{Spanned, place_of};
 use diagnostics::{Diagnostic, Text};
 
-use super::super::{NatsConfig, RecorderConfig, written};
+use super::super::{RecorderConfig, written};
 use super::Reader;
 
 /// Threads that pack and write, at least and at most.
@@ -16,33 +16,6 @@ const RECORDER_MIN: u64 = 1 << 20;
 // === impl Reader ===
 
 impl Reader<'_> {
-    pub(super) fn nats(&mut self, written: Option<written::Nats>) -> Option<NatsConfig> {
-        let written = written.unwrap_or_default();
-        let place = written.url.as_ref().map(place_of);
-        let from_file = written.url.map(|url| url.value);
-        let queue = self.queue(written.queue);
-        let chosen = match self.environment.setting("nats.url") {
-            Some((variable, value)) => {
-                self.overridden(variable, place.filter(|_| from_file.as_deref() != Some(value)));
-                Some((value.to_owned(), None, variable))
-            }
-            None => from_file.map(|url| (url, place, "nats.url")),
-        };
-        let (text, place, origin) = chosen?;
-        let urls: Vec<String> = text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
-        let sound = |url: &String| ["nats://", "tls://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
-        if urls.is_empty() || !urls.iter().all(sound) {
-            let message = Text::new(format!("`{text}` ({origin}) is not a list of NATS URLs"), format!("`{text}`（{origin}）不是 NATS 地址列表"));
-            let mut found = Diagnostic::error("E501", message).expected(Text::same("nats://host:4222[,nats://host2:4222]"));
-            if place.is_some() {
-                found = found.in_file(self.file);
-                found.place = place;
-            }
-            self.findings.push(found);
-        }
-        Some(NatsConfig { urls, queue })
-    }
-
     pub(super) fn recorder(&mut self, written: Option<written::Recorder>, other_sink: bool) -> Option<RecorderConfig> {
         let enabled = written.as_ref().map_or(!other_sink, |recorder| recorder.enabled.unwrap_or(true));
         let written = written.unwrap_or_default();

@@ -1,0 +1,203 @@
+//! Sending what waits on disk, when NATS takes records again: the spool in order and at a bounded rate, behind the streams that have no backlog; then,
+//! once everything is calm, the dead letters. Must not know: how bytes travel, when something is spooled.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clock::Now;
+use marketdata::RecordKind;
+
+use super::ack::Reason;
+use super::connection::Connection;
+use super::desk::{Desk, UNWRITTEN_MOST};
+use super::meters::id_prefix;
+use super::wire::{self, Publication};
+use crate::config::StreamConfig;
+use crate::metrics::catalogue as names;
+use crate::sink::deadletter::{self, CALM};
+use crate::sink::outbox::{Confirm, Origin};
+use crate::sink::watermark::Rate;
+use crate::sink::Record;
+
+/// The drain runs at this many times the rate at which records arrive,
+const TIMES: f64 = 4.0;
+/// but at least, and at most, at this many records a second.
+const RATE: (f64, f64) = (4_000.0, 50_000.0);
+/// What it may make up for in one go, in seconds of its rate.
+const BURST: f64 = 0.1;
+
+/// What is known of draining.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    arrival: Rate,
+    /// Records that may be sent now.
+    tokens: f64,
+    looked: Duration,
+    /// Sent without acknowledgement: kind, record, and the PING that will tell.
+    posted: VecDeque<(usize, u64, u64)>,
+    /// Since when nothing waits.
+    calm_since: Option<Duration>,
+    /// The dead letter that is being sent: its file, the lane, and the count of the lane's records at which it is through.
+    letter: Option<(PathBuf, usize, u64)>,
+}
+
+// === impl Drain ===
+
+impl Drain {
+    /// Everything under way is sent again: the spool and the letter are still there.
+    pub(super) fn disconnected(&mut self) {
+        self.posted.clear();
+        self.letter = None;
+        self.calm_since = None;
+    }
+
+    pub(super) fn has_posted(&self) -> bool {
+        !self.posted.is_empty()
+    }
+
+    /// Refills the bucket.
+    fn refill(&mut self, taken: u64, now: Duration) {
+        self.arrival.look(taken, now);
+        let rate = (self.arrival.per_second() * TIMES).clamp(RATE.0, RATE.1);
+        let elapsed = now.saturating_sub(self.looked).as_secs_f64();
+        self.looked = now;
+        self.tokens = (self.tokens + rate * elapsed).min((rate * BURST).max(1.0));
+    }
+}
+
+// === impl Desk: drain ===
+
+impl Desk {
+    /// Gives the connection what the spool holds, as far as rate and window allow.
+    pub(super) fn send_from_spool(&mut self, connection: &mut Connection, now: Duration) {
+        if self.store.spool.as_ref().is_none_or(crate::sink::spool::Spool::is_empty) {
+            return;
+        }
+        for kind in StreamConfig::KINDS {
+            // A kind that has no stream goes without acknowledgement, as its records from memory do.
+            let acknowledged = self.confirm_of(kind) == Confirm::Ack;
+            if acknowledged && !self.outbox.is_open(kind) {
+                continue;
+            }
+            let (single, half) = (self.outbox.is_single(kind), self.outbox.window().capacity().div_ceil(2));
+            while self.drain.tokens >= 1.0 && connection.unwritten() < UNWRITTEN_MOST && self.outbox.window().has_room() {
+                let Some(shelf) = self.store.shelf(kind).filter(|shelf| shelf.under_way() < half) else { break };
+                let Some((record, entry)) = shelf.next(now, single) else { break };
+                self.drain.tokens -= 1.0;
+                let origin = Origin::Spool { kind: kind.index(), record };
+                let number = acknowledged.then(|| self.outbox.window().push(origin, now));
+                let publication = Publication {
+                    subject: &entry.subject,
+                    reply: number.map(|number| (self.inbox.as_str(), number)),
+                    id: (&id_prefix(&entry.subject), entry.sequence, entry.event_ts_ms),
+                };
+                wire::publish(publication, entry.payload(), connection.outbound());
+                if number.is_none() {
+                    self.drain.posted.push_back((kind.index(), record, connection.pings() + 1));
+                }
+                shelf.sent();
+            }
+        }
+    }
+
+    /// A record of the spool has arrived.
+    pub(super) fn drained(&mut self, kind: usize, record: u64) {
+        let Some(kind) = RecordKind::ALL.get(kind).copied() else { return };
+        let Self { store, outbox, outs, meters, .. } = self;
+        let mut subjects: Vec<String> = Vec::new();
+        if let Some(shelf) = store.shelf(kind) {
+            shelf.acknowledged(record, |subject| subjects.push(subject.to_owned()));
+        }
+        let counter = meters.registry.counter(&names::SPOOL_DRAINED, &[kind.as_str()]);
+        for subject in subjects {
+            counter.inc();
+            meters.written.inc(kind);
+            if let Some(place) = store.place(&subject) {
+                outbox.drained(place);
+                if let Some(out) = outs.get(place) {
+                    out.arrived();
+                }
+            }
+        }
+    }
+
+    /// A PONG: what was sent from the spool before its PING has arrived.
+    pub(super) fn drain_ponged(&mut self, ping: u64) {
+        while let Some((kind, record, _)) = self.drain.posted.pop_front_if(|(_, _, waits_for)| *waits_for <= ping) {
+            self.drained(kind, record);
+        }
+    }
+
+    /// A record of the spool was refused: once more after a pause, unless that can never help.
+    pub(super) fn drain_refused(&mut self, kind: usize, record: u64, reason: Reason) {
+        let now = self.clock.now();
+        let Some(of) = RecordKind::ALL.get(kind).copied() else { return };
+        self.outbox.make_single(of);
+        let Some(shelf) = self.store.shelf(of) else { return };
+        if !reason.is_final() {
+            return shelf.refused(now.mono);
+        }
+        if let Some(entry) = shelf.reread(record) {
+            let stream = self.store.place(&entry.subject).unwrap_or(usize::MAX);
+            let payload = bytes::Bytes::copy_from_slice(entry.payload());
+            let record = Record { stream, kind: of, sequence: entry.sequence, event_ts_ms: entry.event_ts_ms, payload, offered: now.mono };
+            self.store.bury(&[record], deadletter::Reason::TooLarge, now);
+        }
+        self.drained(kind, record);
+    }
+
+    /// What time brings: the rate, the bounds of the disk, and dead letters once everything is calm.
+    pub(super) fn drain_tick(&mut self, now: Now) {
+        let taken = self.outbox.lanes().iter().map(|lane| lane.taken).sum();
+        self.drain.refill(taken, now.mono);
+        if self.store.reopen(now.mono) {
+            self.join_backlog();
+        }
+        for lost in self.store.tidy(now) {
+            for (subject, records) in lost.subjects {
+                let Some(place) = self.store.place(&subject) else { continue };
+                (0..records).for_each(|_| self.outbox.drained(place));
+            }
+        }
+        self.letters_tick(now.mono);
+    }
+
+    fn letters_tick(&mut self, now: Duration) {
+        if let Some((path, lane, through)) = &self.drain.letter {
+            let out = self.outbox.lanes().get(*lane).is_none_or(|lane| lane.taken - lane.held() as u64 >= *through);
+            if out {
+                self.store.letters.done(path);
+                self.drain.letter = None;
+            }
+            return;
+        }
+        let few = self.outbox.held().bytes < self.relief.bytes().high / 10;
+        let calm = self.linked && few && self.store.spool.as_ref().is_none_or(crate::sink::spool::Spool::is_empty) && !self.outbox.is_blocked();
+        if !calm {
+            self.drain.calm_since = None;
+            return;
+        }
+        let since = *self.drain.calm_since.get_or_insert(now);
+        if now.saturating_sub(since) >= CALM && self.store.letters.len() > 0 {
+            self.drain.calm_since = Some(now);
+            self.send_letter(now);
+        }
+    }
+
+    /// Takes the oldest dead letter of a stream that is configured back into memory; its file goes when its records have arrived.
+    fn send_letter(&mut self, now: Duration) {
+        let store = &self.store;
+        let Some(letter) = store.letters.oldest(|subject| store.place(subject).is_some()) else { return };
+        let Some(place) = self.store.place(&letter.subject) else { return };
+        let Some(kind) = self.outbox.lanes().get(place).map(|lane| lane.kind) else { return };
+        let rows = letter.rows.len();
+        tracing::info!(event = "dead_letter_replayed", file = %letter.path.display(), rows, "everything is calm: a dead letter is sent after all");
+        self.meters.registry.counter(&names::DEAD_LETTER_REPLAYED, &[kind.as_str()]).add(rows as u64);
+        for (sequence, event_ts_ms, payload) in letter.rows {
+            self.outbox.take(Record { stream: place, kind, sequence, event_ts_ms, payload, offered: now });
+        }
+        let through = self.outbox.lanes().get(place).map_or(0, |lane| lane.taken);
+        self.drain.letter = Some((letter.path, place, through));
+    }
+}

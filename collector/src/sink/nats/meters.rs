@@ -1,0 +1,119 @@
+//! The figures of the NATS sink. Must not know: how it works.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::NAME;
+use super::ack::Reason;
+use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
+use crate::sink::outbox::Held;
+use crate::sink::{ByKind, Record};
+use crate::stream::Stream;
+
+/// Handles of the series.
+pub(super) struct Meters {
+    pub(super) registry: Arc<Registry>,
+    pub(super) up: Gauge,
+    pub(super) written: ByKind,
+    pub(super) stored: Counter,
+    pub(super) duplicate: Counter,
+    pub(super) resent: Counter,
+    pub(super) ack_duration: Histogram,
+    in_flight: Gauge,
+    records: Gauge,
+    bytes: Gauge,
+    age: Gauge,
+}
+
+/// What is needed to publish one stream and to count it.
+pub(super) struct StreamOut {
+    /// `<kind>.<exchange>.<market_type>.<symbol>`.
+    pub(super) subject: String,
+    /// The same with colons, and one at the end: what message ids begin with.
+    pub(super) id: String,
+    registry: Arc<Registry>,
+    /// Present from the start where silence is an alarm, else from the first record on.
+    published: OnceCell<Counter>,
+    labelled: Counter,
+    duration: Histogram,
+}
+
+// === impl Meters ===
+
+impl Meters {
+    pub(super) fn new(registry: &Arc<Registry>, in_flight: usize, bytes_limit: usize) -> Self {
+        registry.gauge(&names::NATS_IN_FLIGHT_CAPACITY, &[]).set_count(in_flight);
+        registry.gauge(&names::UNSECURED_BYTES_LIMIT, &[]).set_count(bytes_limit);
+        Self {
+            up: registry.gauge(&names::SINK_UP, &[NAME]),
+            written: ByKind::new(registry, &names::SINK_WRITTEN, NAME),
+            stored: registry.counter(&names::NATS_ACKS, &["stored"]),
+            duplicate: registry.counter(&names::NATS_ACKS, &["duplicate"]),
+            resent: registry.counter(&names::NATS_RESENT, &[]),
+            ack_duration: registry.histogram(&names::NATS_ACK_DURATION, &[]),
+            in_flight: registry.gauge(&names::NATS_IN_FLIGHT, &[]),
+            records: registry.gauge(&names::UNSECURED_RECORDS, &[]),
+            bytes: registry.gauge(&names::UNSECURED_BYTES, &[]),
+            age: registry.gauge(&names::UNSECURED_AGE, &[]),
+            registry: Arc::clone(registry),
+        }
+    }
+
+    /// Shows what waits.
+    pub(super) fn show(&self, held: Held, under_way: usize, age: Duration) {
+        self.records.set_count(held.records);
+        self.bytes.set_count(held.bytes);
+        self.in_flight.set_count(under_way);
+        self.age.set(age.as_secs_f64());
+    }
+
+    /// A publication was not stored.
+    pub(super) fn ack_error(&self, reason: Reason) {
+        self.registry.counter(&names::NATS_ACK_ERRORS, &[reason.as_str()]).inc();
+    }
+
+    /// A record will not arrive, or not for sure.
+    pub(super) fn dropped(&self, record: &Record, subject: &str, reason: &'static str) {
+        self.registry.counter(&names::SINK_DROPPED, &[NAME, record.kind.as_str(), reason]).inc();
+        self.registry.counter(&names::NATS_PUBLISH_ERRORS, &[subject, reason]).inc();
+    }
+}
+
+// === impl StreamOut ===
+
+impl StreamOut {
+    pub(super) fn new(stream: &Stream, registry: &Arc<Registry>) -> Self {
+        let [exchange, market_type, _, kind] = stream.labels();
+        let published = OnceCell::new();
+        if stream.is_watched() {
+            published.get_or_init(|| registry.counter(&names::NATS_MESSAGES_PUBLISHED, &[&stream.subject]));
+        }
+        Self {
+            subject: stream.subject.clone(),
+            id: id_prefix(&stream.subject),
+            registry: Arc::clone(registry),
+            published,
+            labelled: registry.counter(&names::NATS_MESSAGES_LABELED, &[exchange, market_type, kind]),
+            duration: registry.histogram(&names::NATS_PUBLISH_DURATION, &[&stream.subject]),
+        }
+    }
+
+    /// One of its records has arrived.
+    pub(super) fn arrived(&self) {
+        self.published.get_or_init(|| self.registry.counter(&names::NATS_MESSAGES_PUBLISHED, &[&self.subject])).inc();
+        self.labelled.inc();
+    }
+
+    /// From offer to arrival.
+    pub(super) fn took(&self, duration: Duration) {
+        self.duration.observe_duration(duration);
+    }
+}
+
+/// What the message ids of a subject begin with: its four words, by colons. The fourth, the symbol, is the rest as it stands.
+pub(super) fn id_prefix(subject: &str) -> String {
+    let mut id = subject.replacen('.', ":", 3);
+    id.push(':');
+    id
+}

@@ -1,0 +1,388 @@
+//! What was taken and is not yet secured, by stream: which record may be sent next, which were sent and are not acknowledged, what goes to the spool.
+//!
+//! A record is *secured* when JetStream acknowledged it or it is fsynced in the spool; until then it is here, and here only. Records of one stream are
+//! secured in their order: they are sent in order on one connection, sent again in order on the next, and while a stream has a backlog in the spool its
+//! new records join the tail of it.
+//!
+//! Owns: lanes, the window of unanswered publications, the order. Must not know: sockets, files, clocks; `now` is handed in.
+
+mod lane;
+mod window;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use marketdata::RecordKind;
+
+pub(crate) use lane::Confirm;
+use lane::{Lane, Sent};
+pub(crate) use window::{Origin, Window};
+
+use super::Record;
+
+/// Beside its payload a waiting record costs about this.
+pub(crate) const OVERHEAD: usize = 128;
+
+/// All lanes.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    lanes: Vec<Lane>,
+    /// Lanes that may have something to send, each once.
+    ready: VecDeque<usize>,
+    window: Window,
+    /// Sent without acknowledgement and not yet confirmed by a PONG: the lane, and the PING that will tell.
+    posted: VecDeque<(usize, u64)>,
+    /// Per kind: its stream is ready.
+    open: [bool; RecordKind::ALL.len()],
+    /// Per kind: only one record of a subject may be under way.
+    single: [bool; RecordKind::ALL.len()],
+    linked: bool,
+    held: Held,
+    /// Bytes under way, and how many may be.
+    flying: (usize, usize),
+}
+
+/// What waits in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A record to be sent.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) lane: usize,
+    /// Number of the answer; none when nobody acknowledges.
+    pub(crate) number: Option<u64>,
+    pub(crate) record: &'a Record,
+}
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// One lane for each stream of the table, in its order. `most`: publications and bytes that may be under way.
+    pub(crate) fn new(lanes: impl IntoIterator<Item = (RecordKind, Confirm)>, most: (usize, usize)) -> Self {
+        Self {
+            lanes: lanes.into_iter().map(|(kind, confirm)| Lane::new(kind, confirm)).collect(),
+            ready: VecDeque::new(),
+            window: Window::new(most.0),
+            posted: VecDeque::new(),
+            open: [false; RecordKind::ALL.len()],
+            single: [false; RecordKind::ALL.len()],
+            linked: false,
+            held: Held::default(),
+            flying: (0, most.1),
+        }
+    }
+
+    /// The lanes, by [`Record::stream`].
+    pub(crate) fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// What waits.
+    pub(crate) fn held(&self) -> Held {
+        self.held
+    }
+
+    /// Publications that are not answered.
+    pub(crate) fn under_way(&self) -> usize {
+        self.window.len() + self.posted.len()
+    }
+
+    /// Whether something was sent that nobody acknowledges and no PONG has confirmed.
+    pub(crate) fn has_posted(&self) -> bool {
+        !self.posted.is_empty()
+    }
+
+    /// When the oldest record that is not secured was offered.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        self.lanes.iter().filter_map(Lane::oldest).min()
+    }
+
+    /// The window, for what is sent from the spool.
+    pub(crate) fn window(&mut self) -> &mut Window {
+        &mut self.window
+    }
+
+    /// Whether only one record of a subject of this kind may be under way.
+    pub(crate) fn is_single(&self, kind: RecordKind) -> bool {
+        self.single.get(kind.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether the stream of this kind is ready.
+    pub(crate) fn is_open(&self, kind: RecordKind) -> bool {
+        self.open.get(kind.index()).copied().unwrap_or(false)
+    }
+
+    /// Takes a record. `false`: its stream is not in the table.
+    pub(crate) fn take(&mut self, record: Record) -> bool {
+        let place = record.stream;
+        let Some(lane) = self.lanes.get_mut(place) else { return false };
+        self.held.add(&record);
+        lane.taken += 1;
+        lane.waiting.push_back(record);
+        self.list(place);
+        true
+    }
+
+    /// Takes the next record that may be sent, round robin over the lanes; it is then under way.
+    pub(crate) fn send_next(&mut self, now: Duration, ping: u64) -> Option<Outgoing<'_>> {
+        while let Some(place) = self.ready.pop_front() {
+            if let Some(lane) = self.lanes.get_mut(place) {
+                lane.listed = false;
+            }
+            if !self.is_sendable(place) {
+                continue;
+            }
+            if !self.window.has_room() || self.posted.len() >= self.window.capacity() || self.flying.0 >= self.flying.1 {
+                self.list_first(place);
+                return None;
+            }
+            let lane = self.lanes.get_mut(place)?;
+            let record = lane.waiting.pop_front()?;
+            let number = match lane.confirm {
+                Confirm::Ack => Some(self.window.push(Origin::Lane(place), now)),
+                Confirm::Pong => {
+                    self.posted.push_back((place, ping));
+                    None
+                }
+            };
+            self.flying.0 += size_of(&record);
+            lane.sent.push_back(Sent { number, record, done: false });
+            self.list(place);
+            let record = &self.lanes.get(place)?.sent.back()?.record;
+            return Some(Outgoing { lane: place, number, record });
+        }
+        None
+    }
+
+    /// The publication of this number was stored. What is secured by it, in order, goes to `secured`.
+    pub(crate) fn stored(&mut self, place: usize, number: u64, mut secured: impl FnMut(&Record)) {
+        let Some(lane) = self.lanes.get_mut(place) else { return };
+        // Answers come in order but for a stream that moved: nearly always the first.
+        let Some(sent) = lane.sent.iter_mut().find(|sent| sent.number == Some(number)) else { return };
+        sent.done = true;
+        while let Some(sent) = lane.sent.pop_front_if(|sent| sent.done) {
+            self.flying.0 = self.flying.0.saturating_sub(size_of(&sent.record));
+            self.held.remove(&sent.record);
+            secured(&sent.record);
+        }
+        self.list(place);
+    }
+
+    /// Everything before the PING of this number was handled by the server.
+    pub(crate) fn ponged(&mut self, ping: u64, mut secured: impl FnMut(&Record)) {
+        while let Some((place, _)) = self.posted.pop_front_if(|(_, waits_for)| *waits_for <= ping) {
+            if let Some(sent) = self.lanes.get_mut(place).and_then(|lane| lane.sent.pop_front()) {
+                self.flying.0 = self.flying.0.saturating_sub(size_of(&sent.record));
+                self.held.remove(&sent.record);
+                secured(&sent.record);
+            }
+            self.list(place);
+        }
+    }
+
+    /// The stream of this kind is ready. `single`: it may refuse one message and take the next.
+    pub(crate) fn open(&mut self, kind: RecordKind, single: bool) {
+        self.set(kind, true, single);
+        for place in 0..self.lanes.len() {
+            self.list(place);
+        }
+    }
+
+    /// The stream of this kind takes nothing for now.
+    pub(crate) fn close(&mut self, kind: RecordKind) {
+        let single = self.is_single(kind);
+        self.set(kind, false, single);
+    }
+
+    /// From now on one record of a subject of this kind is under way.
+    pub(crate) fn make_single(&mut self, kind: RecordKind) {
+        let open = self.is_open(kind);
+        self.set(kind, open, true);
+    }
+
+    /// Whether some lane's stream takes nothing.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.confirm == Confirm::Ack && !self.is_open(lane.kind))
+    }
+
+    fn set(&mut self, kind: RecordKind, is_open: bool, is_single: bool) {
+        if let (Some(open), Some(single)) = (self.open.get_mut(kind.index()), self.single.get_mut(kind.index())) {
+            (*open, *single) = (is_open, is_single);
+        }
+    }
+
+    /// Connected; streams become ready one by one.
+    pub(crate) fn link_up(&mut self) {
+        self.linked = true;
+        for place in 0..self.lanes.len() {
+            self.list(place);
+        }
+    }
+
+    /// The connection is gone. What was sent and needs an acknowledgement is sent again, first; what needs none may be lost and goes to `lost`.
+    pub(crate) fn link_down(&mut self, mut lost: impl FnMut(&Record)) {
+        self.linked = false;
+        self.open = [false; RecordKind::ALL.len()];
+        self.window.clear();
+        self.posted.clear();
+        self.flying.0 = 0;
+        for lane in &mut self.lanes {
+            while let Some(sent) = lane.sent.pop_back() {
+                if lane.confirm == Confirm::Ack {
+                    lane.waiting.push_front(sent.record);
+                } else {
+                    self.held.remove(&sent.record);
+                    lost(&sent.record);
+                }
+            }
+        }
+    }
+
+    /// The lane of a stream goes by way of the spool from now on, with everything it has that is not acknowledged.
+    pub(crate) fn spill(&mut self, place: usize) {
+        let Some(lane) = self.lanes.get_mut(place).filter(|lane| lane.held() > 0) else { return };
+        lane.spilled = true;
+        self.again(place);
+    }
+
+    /// What was sent of a lane and is not acknowledged waits again, first.
+    pub(crate) fn again(&mut self, place: usize) {
+        let Some(lane) = self.lanes.get_mut(place) else { return };
+        // What nobody acknowledges is not sent twice.
+        while lane.confirm == Confirm::Ack
+            && let Some(sent) = lane.sent.pop_back()
+        {
+            self.flying.0 = self.flying.0.saturating_sub(size_of(&sent.record));
+            lane.waiting.push_front(sent.record);
+        }
+        self.list(place);
+    }
+
+    /// Takes a record that was sent out for good: it will never be stored.
+    pub(crate) fn take_sent(&mut self, place: usize, number: u64) -> Option<Record> {
+        let lane = self.lanes.get_mut(place)?;
+        let at = lane.sent.iter().position(|sent| sent.number == Some(number))?;
+        let record = lane.sent.remove(at)?.record;
+        self.flying.0 = self.flying.0.saturating_sub(size_of(&record));
+        self.held.remove(&record);
+        self.list(place);
+        Some(record)
+    }
+
+    /// Moves records that wait for the spool out, about `bytes` of them, in order; they are held until [`spooled`](Self::spooled).
+    pub(crate) fn for_spool(&mut self, kind: RecordKind, bytes: usize, into: &mut Vec<Record>) {
+        let mut taken = 0;
+        for lane in self.lanes.iter_mut().filter(|lane| lane.kind == kind && lane.spilled) {
+            while taken < bytes
+                && let Some(record) = lane.waiting.pop_front()
+            {
+                taken += size_of(&record);
+                into.push(record);
+            }
+        }
+    }
+
+    /// These records are fsynced in the spool.
+    pub(crate) fn spooled(&mut self, records: &[Record]) {
+        for record in records {
+            self.held.remove(record);
+            if let Some(lane) = self.lanes.get_mut(record.stream) {
+                lane.backlog += 1;
+            }
+        }
+    }
+
+    /// They could not be spooled and wait again, in their old places.
+    pub(crate) fn not_spooled(&mut self, records: &mut Vec<Record>) {
+        while let Some(record) = records.pop() {
+            if let Some(lane) = self.lanes.get_mut(record.stream) {
+                lane.waiting.push_front(record);
+            }
+        }
+    }
+
+    /// A record of the lane's backlog is no longer in the spool: acknowledged, or given up.
+    pub(crate) fn drained(&mut self, place: usize) {
+        let Some(lane) = self.lanes.get_mut(place) else { return };
+        lane.backlog = lane.backlog.saturating_sub(1);
+        if lane.backlog == 0 {
+            lane.spilled = false;
+            self.list(place);
+        }
+    }
+
+    /// The spool held this many records of a lane when it was opened.
+    pub(crate) fn found_in_spool(&mut self, place: usize, records: u64) {
+        if let Some(lane) = self.lanes.get_mut(place) {
+            lane.backlog += records;
+            lane.spilled |= records > 0;
+        }
+    }
+
+    /// Takes the records of a lane that wait out for good, oldest first: all of them, or those offered before a time.
+    pub(crate) fn shed(&mut self, place: usize, before: Duration) -> Vec<Record> {
+        let Some(lane) = self.lanes.get_mut(place) else { return Vec::new() };
+        let mut shed = Vec::new();
+        while let Some(record) = lane.waiting.pop_front_if(|record| record.offered < before) {
+            self.held.remove(&record);
+            shed.push(record);
+        }
+        if lane.waiting.is_empty() {
+            lane.waiting.shrink_to(64);
+        }
+        shed
+    }
+
+    /// Whether this lane has anything to send now.
+    fn is_sendable(&self, place: usize) -> bool {
+        self.lanes.get(place).is_some_and(|lane| {
+            let free = match lane.confirm {
+                Confirm::Ack => self.is_open(lane.kind) && (lane.sent.is_empty() || !self.is_single(lane.kind)),
+                Confirm::Pong => true,
+            };
+            self.linked && free && !lane.spilled && !lane.waiting.is_empty()
+        })
+    }
+
+    fn list(&mut self, place: usize) {
+        if self.is_sendable(place)
+            && let Some(lane) = self.lanes.get_mut(place)
+            && !std::mem::replace(&mut lane.listed, true)
+        {
+            self.ready.push_back(place);
+        }
+    }
+
+    fn list_first(&mut self, place: usize) {
+        if let Some(lane) = self.lanes.get_mut(place) {
+            lane.listed = true;
+            self.ready.push_front(place);
+        }
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn add(&mut self, record: &Record) {
+        self.records += 1;
+        self.bytes += size_of(record);
+    }
+
+    fn remove(&mut self, record: &Record) {
+        self.records = self.records.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(size_of(record));
+    }
+}
+
+/// What a waiting record takes of memory.
+pub(crate) fn size_of(record: &Record) -> usize {
+    record.payload.len() + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! The spool of one kind: a log on disk, and how far it is drained.
+//!
+//! A record is in the spool from the moment `append` returned (one fsync for a batch) until it is acknowledged. How far it is acknowledged stands in the
+//! file `done` beside the log, written behind the fact: after a crash a few records are sent a second time, with the same message id.
+//! Must not know: connections, other kinds.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use marketdata::RecordKind;
+use segments::{AppendError, Cursor, Fsync, OnFull, OpenError, Options, Recovery, SegmentLog, SystemDisk, write_atomic};
+
+use super::super::Record;
+use super::entry::{self, Entry};
+
+/// How far it is drained is written at most this often.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+/// After a refusal, until the next attempt; doubled up to the other.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Name of the file that says how far it is drained.
+const DONE: &str = "done";
+
+/// The spool of one kind.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    kind: RecordKind,
+    log: SegmentLog,
+    /// Number of the first record that is not acknowledged.
+    done: u64,
+    saved: (u64, Duration),
+    cursor: Cursor,
+    /// Read, not yet sent.
+    ahead: Option<(u64, Entry)>,
+    /// Sent, in order.
+    flights: VecDeque<Flight>,
+    paused_until: Duration,
+    pause: Duration,
+    buffer: Vec<u8>,
+}
+
+/// A record of the spool that is under way.
+#[derive(Debug)]
+struct Flight {
+    number: u64,
+    subject: String,
+    acknowledged: bool,
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    /// Opens the spool of a kind below `dir`.
+    ///
+    /// # Errors
+    /// Another process has it, or it cannot be used at all.
+    pub(crate) fn open(dir: &Path, kind: RecordKind, most: u64) -> Result<(Self, Recovery), OpenError> {
+        let dir = dir.join(kind.as_str());
+        // Who keeps the bound is the whole spool: it knows what is lost by it.
+        let options = Options { segment_bytes: (most / 16).clamp(64 << 10, 8 << 20), total_bytes: most.saturating_mul(2), on_full: OnFull::Refuse };
+        let (log, recovery) = SegmentLog::open(&dir, options)?;
+        let done = std::fs::read_to_string(dir.join(DONE)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        // Numbers begin at 1.
+        let done = done.clamp(1, log.next_sequence());
+        let shelf = Self {
+            kind,
+            log,
+            done,
+            saved: (done, Duration::ZERO),
+            cursor: Cursor::at(done),
+            ahead: None,
+            flights: VecDeque::new(),
+            paused_until: Duration::ZERO,
+            pause: PAUSE.0,
+            buffer: Vec::new(),
+        };
+        Ok((shelf, recovery))
+    }
+
+    /// Which kind.
+    pub(crate) fn kind(&self) -> RecordKind {
+        self.kind
+    }
+
+    /// Bytes of its files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.log.bytes()
+    }
+
+    /// Number of the first record that is not acknowledged, and of the next one to come.
+    pub(crate) fn span(&self) -> (u64, u64) {
+        (self.done, self.log.next_sequence())
+    }
+
+    /// Whether everything in it was acknowledged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.done >= self.log.next_sequence()
+    }
+
+    /// Calls `each` for all records that are not acknowledged; how many could not be read.
+    pub(crate) fn look(&self, until: u64, mut each: impl FnMut(u64, &Entry)) -> u64 {
+        let (mut cursor, mut damaged) = (Cursor::at(self.done), 0);
+        loop {
+            match cursor.read(&self.log) {
+                Ok(Some(record)) if record.sequence < until => match Entry::read(record.payload) {
+                    Some(entry) => each(record.sequence, &entry),
+                    None => damaged += 1,
+                },
+                Ok(_) => return damaged,
+                Err(_) => damaged += 1,
+            }
+        }
+    }
+
+    /// Appends a batch and returns when it is on the disk.
+    ///
+    /// # Errors
+    /// None of the batch is kept.
+    pub(crate) fn append<'a>(&mut self, records: &[Record], subject: impl Fn(&Record) -> &'a str, now_ms: i64) -> Result<(), AppendError> {
+        self.buffer.clear();
+        let mut ends = Vec::with_capacity(records.len());
+        for record in records {
+            entry::write(record, subject(record), now_ms, &mut self.buffer);
+            ends.push(self.buffer.len());
+        }
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        let payloads: Vec<&[u8]> = starts.zip(&ends).map(|(start, end)| self.buffer.get(start..*end).unwrap_or_default()).collect();
+        let outcome = self.log.append(&payloads, Fsync::Now).map(|_| ());
+        self.buffer.shrink_to(64 << 10);
+        outcome
+    }
+
+    /// The next record to be sent, if its turn has come; it stays the next one until [`sent`](Self::sent). `single`: only one of a subject may be under way.
+    pub(crate) fn next(&mut self, now: Duration, single: bool) -> Option<(u64, &Entry)> {
+        if now < self.paused_until {
+            return None;
+        }
+        while self.ahead.is_none() {
+            match self.cursor.read(&self.log) {
+                Ok(None) => return None,
+                Ok(Some(record)) => match Entry::read(record.payload) {
+                    Some(entry) => self.ahead = Some((record.sequence, entry)),
+                    None => self.skip(record.sequence),
+                },
+                Err(error) => tracing::error!(kind = self.kind.as_str(), event = "spool_damaged", "the spool: {error}"),
+            }
+        }
+        let (number, entry) = self.ahead.as_ref()?;
+        let busy = single && self.flights.iter().any(|flight| !flight.acknowledged && flight.subject == entry.subject);
+        (!busy).then_some((*number, entry))
+    }
+
+    /// A record that cannot be read counts as acknowledged, behind those before it.
+    fn skip(&mut self, number: u64) {
+        self.flights.push_back(Flight { number, subject: String::new(), acknowledged: true });
+    }
+
+    /// The next record is under way.
+    pub(crate) fn sent(&mut self) {
+        if let Some((number, entry)) = self.ahead.take() {
+            self.flights.push_back(Flight { number, subject: entry.subject, acknowledged: false });
+        }
+    }
+
+    /// Records under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// A record was acknowledged; the subjects of all that are thereby done go to `done`.
+    pub(crate) fn acknowledged(&mut self, number: u64, mut done: impl FnMut(&str)) {
+        self.pause = PAUSE.0;
+        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.number == number) {
+            flight.acknowledged = true;
+        }
+        while let Some(flight) = self.flights.pop_front_if(|flight| flight.acknowledged) {
+            self.done = flight.number + 1;
+            done(&flight.subject);
+        }
+        if self.flights.is_empty() && self.ahead.is_none() {
+            // Numbers that no record has are behind it too.
+            self.done = self.done.max(self.cursor.next_sequence());
+        }
+    }
+
+    /// A record was refused, for now: what is under way is sent again after a pause.
+    pub(crate) fn refused(&mut self, now: Duration) {
+        self.paused_until = now + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE.1);
+        self.rewind();
+    }
+
+    /// Back to the first record that is not acknowledged.
+    pub(crate) fn rewind(&mut self) {
+        self.flights.clear();
+        self.ahead = None;
+        self.cursor = Cursor::at(self.done);
+    }
+
+    /// A record, read once more.
+    pub(crate) fn reread(&self, number: u64) -> Option<Entry> {
+        let record = Cursor::at(number).read(&self.log).ok()??;
+        if record.sequence == number { Entry::read(record.payload) } else { None }
+    }
+
+    /// Writes how far it is drained, and lets go of files that are done.
+    ///
+    /// # Errors
+    /// The system's; it is tried again.
+    pub(crate) fn save(&mut self, now: Duration) -> io::Result<()> {
+        let (saved, at) = self.saved;
+        if saved == self.done || (now.saturating_sub(at) < SAVE_EVERY && !self.is_empty()) {
+            return Ok(());
+        }
+        self.saved.1 = now;
+        write_atomic(&SystemDisk, &self.log.dir().join(DONE), format!("{}\n", self.done).as_bytes())?;
+        self.saved.0 = self.done;
+        self.log.remove_through(self.done.saturating_sub(1)).map(|_| ())
+    }
+
+    /// End of the oldest file: what the bound takes first.
+    pub(crate) fn oldest_file_end(&self) -> Option<u64> {
+        self.log.oldest_file_end()
+    }
+
+    /// Number after the last record spooled before this time, if there is one.
+    pub(crate) fn expired(&self, before_ms: i64) -> Option<u64> {
+        let (mut cursor, mut end) = (Cursor::at(self.done), None);
+        while let Ok(Some(record)) = cursor.read(&self.log)
+            && Entry::read(record.payload).is_none_or(|entry| entry.spooled_ms < before_ms)
+        {
+            end = Some(record.sequence + 1);
+        }
+        end
+    }
+
+    /// Gives up all records below `end`, and their files.
+    ///
+    /// # Errors
+    /// The files cannot be removed.
+    pub(crate) fn give_up(&mut self, end: u64) -> io::Result<()> {
+        self.done = self.done.max(end);
+        while self.flights.pop_front_if(|flight| flight.number < end).is_some() {}
+        if self.ahead.as_ref().is_some_and(|(number, _)| *number < end) {
+            self.ahead = None;
+        }
+        if self.cursor.next_sequence() < end {
+            self.cursor = Cursor::at(end);
+        }
+        self.log.remove_through(end.saturating_sub(1)).map(|_| ())
+    }
+}

@@ -1,0 +1,135 @@
+//! The spool on a real disk: order, bounds, restarts.
+
+use bytes::Bytes;
+
+use super::*;
+
+const TRADE: RecordKind = RecordKind::Trade;
+
+fn records(sequences: std::ops::RangeInclusive<u64>) -> Vec<Record> {
+    let record = |sequence| Record {
+        stream: usize::try_from(sequence % 2).unwrap(),
+        kind: TRADE,
+        sequence,
+        event_ts_ms: 5,
+        payload: Bytes::from(vec![b'x'; 1_000]),
+        offered: Duration::ZERO,
+    };
+    sequences.map(record).collect()
+}
+
+fn subject(record: &Record) -> &'static str {
+    ["trade.a", "trade.b"][record.stream]
+}
+
+fn at(seconds: u64) -> Now {
+    Now::default().later(Duration::from_secs(seconds))
+}
+
+fn open(dir: &std::path::Path, max_total: u64) -> Spool {
+    Spool::open(&SpoolConfig { dir: dir.to_owned(), max_total, max_age: Duration::from_secs(100) }).unwrap()
+}
+
+fn drain(spool: &mut Spool, most: usize) -> Vec<u64> {
+    let mut sent = Vec::new();
+    let shelf = spool.shelf(TRADE).unwrap();
+    while sent.len() < most
+        && let Some((number, entry)) = shelf.next(Duration::from_secs(1_000), false)
+    {
+        sent.push((number, entry.sequence));
+        shelf.sent();
+    }
+    // Answers in another order do not matter.
+    for (number, _) in sent.iter().rev() {
+        shelf.acknowledged(*number, |_| {});
+    }
+    sent.into_iter().map(|(_, sequence)| sequence).collect()
+}
+
+#[test]
+fn what_was_spooled_is_there_after_a_restart_and_leaves_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, mut lost) = (open(dir.path(), 10 << 20), Vec::new());
+    spool.append(&records(1..=10), subject, at(1), &mut lost).unwrap();
+    assert_eq!(drain(&mut spool, 4), [1, 2, 3, 4]);
+    spool.tidy(at(2), &mut lost).unwrap();
+    // As after a kill: nothing is said at the end.
+    drop(spool);
+    let mut spool = open(dir.path(), 10 << 20);
+    assert_eq!(spool.backlog(), BTreeMap::from([("trade.a".to_owned(), 3), ("trade.b".to_owned(), 3)]));
+    spool.append(&records(11..=12), subject, at(3), &mut lost).unwrap();
+    assert_eq!(drain(&mut spool, 99), (5..=12).collect::<Vec<_>>());
+    spool.tidy(at(4), &mut lost).unwrap();
+    assert!(spool.is_empty() && lost.is_empty());
+    assert!(spool.bytes() < 200, "files that are done are gone: {}", spool.bytes());
+    drop(spool);
+    assert!(open(dir.path(), 10 << 20).is_empty());
+}
+
+#[test]
+fn without_the_file_that_says_how_far_everything_is_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), 10 << 20);
+    spool.append(&records(1..=3), subject, at(1), &mut Vec::new()).unwrap();
+    assert_eq!(drain(&mut spool, 2), [1, 2]);
+    drop(spool);
+    assert_eq!(drain(&mut open(dir.path(), 10 << 20), 9), [1, 2, 3]);
+}
+
+#[test]
+fn a_refusal_pauses_and_begins_again_at_the_first_that_is_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), 10 << 20);
+    spool.append(&records(1..=4), subject, at(1), &mut Vec::new()).unwrap();
+    let (now, shelf) = (Duration::from_secs(10), spool.shelf(TRADE).unwrap());
+    let (first, _) = shelf.next(now, false).unwrap();
+    shelf.sent();
+    shelf.next(now, false).unwrap();
+    shelf.sent();
+    shelf.acknowledged(first, |_| {});
+    shelf.refused(now);
+    assert!(shelf.next(now, false).is_none());
+    assert_eq!(shelf.next(now + Duration::from_secs(1), false).unwrap().1.sequence, 2);
+}
+
+#[test]
+fn one_of_a_subject_at_a_time_where_that_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), 10 << 20);
+    spool.append(&records(1..=3), subject, at(1), &mut Vec::new()).unwrap();
+    let (now, shelf) = (Duration::from_secs(10), spool.shelf(TRADE).unwrap());
+    let (first, _) = shelf.next(now, true).unwrap();
+    shelf.sent();
+    shelf.next(now, true).unwrap();
+    shelf.sent();
+    assert!(shelf.next(now, true).is_none(), "the third is of the first one's subject");
+    shelf.acknowledged(first, |_| {});
+    assert_eq!(shelf.next(now, true).unwrap().1.sequence, 3);
+}
+
+#[test]
+fn the_bounds_take_the_oldest_and_say_what_was_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, mut lost) = (open(dir.path(), 1 << 20), Vec::new());
+    for batch in 0..30 {
+        spool.append(&records(batch * 100 + 1..=batch * 100 + 100), subject, at(1), &mut lost).unwrap();
+        assert!(spool.bytes() <= 1 << 20);
+    }
+    let gone: u64 = lost.iter().flat_map(|lost| lost.subjects.values()).sum();
+    assert!(gone > 1_000 && lost.iter().all(|lost| lost.reason == "size"), "{gone}");
+    let left: u64 = spool.backlog().values().sum();
+    assert_eq!(gone + left, 3_000);
+    spool.append(&records(3_001..=3_001), subject, at(100), &mut lost).unwrap();
+    lost.clear();
+    spool.tidy(at(150), &mut lost).unwrap();
+    assert_eq!(lost.iter().map(|lost| lost.reason).collect::<Vec<_>>(), ["age"]);
+    assert_eq!(drain(&mut spool, 9), [3_001]);
+}
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = open(dir.path(), 1 << 20);
+    let config = SpoolConfig { dir: dir.path().to_owned(), ..SpoolConfig::default() };
+    assert!(matches!(Spool::open(&config), Err(OpenError::Locked { .. })));
+}

@@ -1,0 +1,134 @@
+//! Records offered to the sink as the data path offers them, at a rate, and a look at its figures.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use collector::clocks::SystemClock;
+use collector::config::{self, Config, Environment};
+use collector::metrics::Registry;
+use collector::sink::{Record, Refusal, Started};
+use collector::state::State;
+
+use crate::server::SOON;
+
+/// A sink that is fed.
+pub(crate) struct Feed {
+    pub(crate) state: Arc<State>,
+    pub(crate) registry: Arc<Registry>,
+    started: Started,
+    /// By stream: the sequence given last, and what was refused.
+    pub(crate) last: Vec<u64>,
+    pub(crate) refused: u64,
+}
+
+/// Two symbols, so four streams; spool and dead letter below `dir`.
+pub(crate) fn config(dir: &std::path::Path, url: &str, more: &str) -> Config {
+    let text = format!(
+        "venues: [{{name: binance, market: spot, symbols: [A-USDT, B-USDT], previews: []}}]\nspool: {{dir: '{0}/spool'}}\ndead_letter: {{dir: '{0}/deadletter'}}\nnats:\n  url: '{url}'\n{more}\n",
+        dir.display()
+    );
+    let loaded = config::load("test.yml", &text, &Environment::default());
+    loaded.config.unwrap_or_else(|| panic!("{text}\n{:#?}", loaded.findings))
+}
+
+impl Feed {
+    pub(crate) fn start(config: &Config) -> Self {
+        let (registry, state) = (Arc::new(Registry::new()), State::new(config, SystemClock::shared()));
+        let started = collector::sink::nats::start(config, &state, &registry).unwrap();
+        let last = vec![0; state.streams.len()];
+        Self { state, registry, started, last, refused: 0 }
+    }
+
+    /// Offers one record of a stream.
+    pub(crate) fn offer(&mut self, stream: usize) -> Result<(), Refusal> {
+        self.last[stream] += 1;
+        let sequence = self.last[stream];
+        // Bodies of different sizes: one that does not fit shall be followed by one that would.
+        let filling = "x".repeat(usize::try_from(sequence * 37 % 400).unwrap());
+        let payload = Bytes::from(format!("{{\"sequence\":{sequence},\"filling\":\"{filling}\"}}"));
+        let kind = self.state.streams[stream].kind;
+        let record = Record { stream, kind, sequence, event_ts_ms: 1_700_000_000_000, payload, offered: self.state.clock.now().mono };
+        let outcome = self.started.sink.offer(&record);
+        if outcome.is_err() {
+            self.last[stream] -= 1;
+            self.refused += 1;
+        }
+        outcome
+    }
+
+    /// Offers records of all streams in turn at this rate for this long.
+    pub(crate) async fn run(&mut self, per_second: u32, length: Duration) {
+        let begun = Instant::now();
+        let mut offered = 0_u32;
+        while begun.elapsed() < length {
+            let due = (begun.elapsed().as_secs_f64() * f64::from(per_second)) as u32;
+            while offered < due {
+                let _refusals_are_counted = self.offer(offered as usize % self.last.len());
+                offered += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// The sum of a family's series whose labels contain `label`.
+    pub(crate) fn metric(&self, family: &str, label: &str) -> f64 {
+        let page = self.registry.render();
+        let lines = page.lines().filter(|line| line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family} ")));
+        lines.filter(|line| line.contains(label)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    pub(crate) async fn until(&self, what: &str, happens: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + SOON;
+        while !happens(self) {
+            assert!(Instant::now() < deadline, "{what}\n{}", self.figures());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everything offered is secured, and nothing is left in the spool.
+    pub(crate) async fn until_delivered(&self) {
+        self.until("everything is delivered", |feed| {
+            feed.metric("collector_unsecured_records", "") == 0.0
+                && feed.metric("collector_spool_records", "") == 0.0
+                && feed.metric("collector_sink_queue_length", "nats") == 0.0
+                && feed.metric("collector_sink_written_total", "nats") >= feed.last.iter().sum::<u64>() as f64
+        })
+        .await;
+    }
+
+    pub(crate) fn figures(&self) -> String {
+        let page = self.registry.render();
+        let wanted = ["collector_nats_", "collector_spool", "collector_unsecured", "collector_sink_", "collector_spills", "collector_dead", "collector_buffer_l", "marketprism_nats_connected"];
+        page.lines().filter(|line| wanted.iter().any(|start| line.starts_with(start)) && !line.contains("bucket")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends the sink as SIGTERM does.
+    pub(crate) async fn stop(self) -> Arc<Registry> {
+        drop(self.started.sink);
+        if let Some(worker) = self.started.worker {
+            tokio::time::timeout(SOON, worker.done).await.expect("the sink ends").unwrap();
+        }
+        self.registry
+    }
+}
+
+/// Each stream holds exactly 1..=last, once and in order.
+pub(crate) fn assert_exactly_once(stored: &std::collections::BTreeMap<String, Vec<u64>>, subject: &str, last: u64) {
+    let found = stored.get(subject).cloned().unwrap_or_default();
+    let wanted: Vec<u64> = (1..=last).collect();
+    if found != wanted {
+        let first = found.iter().zip(&wanted).position(|(found, wanted)| found != wanted).unwrap_or(found.len().min(wanted.len()));
+        let around = found.get(first.saturating_sub(3)..(first + 8).min(found.len())).unwrap_or_default();
+        panic!("{subject}: {} stored of {last}; differs at {first}: {around:?}", found.len());
+    }
+}
+
+/// The same for all streams of a feed.
+pub(crate) async fn assert_all(server: &crate::server::Server, state: &State, last: &[u64]) {
+    let mut stored = server.stored("ORDERBOOK").await;
+    stored.extend(server.stored("TRADE").await);
+    for (stream, last) in state.streams.iter().zip(last) {
+        assert_exactly_once(&stored, &stream.subject, *last);
+    }
+}

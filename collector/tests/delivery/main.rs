@@ -1,0 +1,10 @@
+//! Delivery to a real NATS server that is killed, paused, full or without JetStream: every accepted record arrives exactly once and in order.
+// `cfg(test)` is always true here; it tells clippy that helper functions are test code too.
+#![expect(clippy::float_cmp, reason = "metrics compared here are whole numbers")]
+
+#[cfg(test)]
+mod feed;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod troubles;
