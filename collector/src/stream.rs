@@ -44,6 +44,8 @@ pub enum StreamState {
     Live,
     /// Not collected for a while, as the collector is short of something.
     Paused,
+    /// The venue listed it and does not any more, or trades it no more: no longer collected.
+    Delisted,
 }
 
 // === impl Stream ===
@@ -113,7 +115,7 @@ impl Stream {
     /// What is known.
     pub fn state(&self) -> StreamState {
         let stored = self.state.load(Ordering::Relaxed);
-        [StreamState::Unknown, StreamState::Waiting, StreamState::Live, StreamState::Paused]
+        [StreamState::Unknown, StreamState::Waiting, StreamState::Live, StreamState::Paused, StreamState::Delisted]
             .into_iter()
             .find(|state| *state as u8 == stored)
             .unwrap_or(StreamState::Starting)
@@ -152,6 +154,7 @@ impl StreamState {
             Self::Waiting => "waiting",
             Self::Live => "live",
             Self::Paused => "paused",
+            Self::Delisted => "delisted",
         }
     }
 }

@@ -92,6 +92,17 @@ pub struct VenueConfig {
     pub ca_file: Option<PathBuf>,
     /// Where its raw input is kept, if it is.
     pub capture: Option<CaptureConfig>,
+    /// How often its instrument list is read again.
+    pub listing: ListingConfig,
+}
+
+/// How often a venue's instrument list is read again, and what is gone is cleaned up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListingConfig {
+    /// Between two readings; symbols that have appeared are collected from then on, those that are gone are unsubscribed.
+    pub interval: Duration,
+    /// Between two sweeps, which drop the metric series of instruments that are gone.
+    pub cleanup_interval: Duration,
 }
 
 /// The capture of a venue's raw input.
@@ -229,6 +240,14 @@ impl VenueConfig {
 impl Default for PressureConfig {
     fn default() -> Self {
         Self { memory: None, descriptors: None, sockets: None, dwell: Duration::from_secs(30), gc_interval: Some(Duration::from_mins(5)) }
+    }
+}
+
+// === impl ListingConfig ===
+
+impl Default for ListingConfig {
+    fn default() -> Self {
+        Self { interval: Duration::from_hours(1), cleanup_interval: Duration::from_mins(30) }
     }
 }
 

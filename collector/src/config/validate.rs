@@ -23,7 +23,8 @@ use super::{Config, QueueConfig, proxy, units, written};
 pub(super) fn validate(file: &str, written: written::Root, environment: &Environment) -> (Config, Vec<Diagnostic>) {
     let mut reader = Reader { file, environment, findings: Vec::new() };
     let lang = written.lang.and_then(|tag| reader.lang(&tag));
-    let venues = reader.venues(written.venues);
+    let listing = reader.listing(written.instruments);
+    let venues = reader.venues(written.venues, listing);
     let nats = reader.nats(written.nats);
     let buffers = reader.buffers(written.buffers);
     let spool = reader.spool(written.spool);

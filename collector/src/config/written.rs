@@ -24,6 +24,16 @@ pub(super) struct Root {
     pub(super) shutdown: Shutdown,
     #[serde(default)]
     pub(super) pressure: Pressure,
+    #[serde(default)]
+    pub(super) instruments: Instruments,
+}
+
+/// How often the venues' instrument lists are read again.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Instruments {
+    pub(super) listing_interval: Option<Spanned<String>>,
+    pub(super) cleanup_interval: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! The venue's instrument list at the start: which configured symbols exist, and a word on those that do not.
+//! The venue's instrument list: which configured symbols exist, and a word on those that do not.
 //!
 //! A symbol that is not listed is said with the nearest names and marked; it takes down nothing else.
 
@@ -75,10 +75,7 @@ pub(super) async fn instruments(kind: VenueKind, config: &VenueConfig, shared: &
 
 fn tell(kind: VenueKind, config: &VenueConfig, found: &Found, shared: &Shared) {
     for unknown in &found.unknown {
-        let near = unknown.near.as_deref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        let (what, code) = if unknown.halted { ("is listed but not traded now", "symbol_halted") } else { ("is not listed", "symbol_unknown") };
-        tracing::error!(venue = kind.as_str(), symbol = unknown.symbol, "symbol {} {what}{near}", unknown.symbol);
-        shared.registry.counter(&names::ERRORS, &[config.exchange.as_str(), "instruments", code]).inc();
+        unknown.tell(kind, shared);
     }
     for stream in shared.state.streams.iter().filter(|stream| stream.is_of(config)) {
         let known = found.instruments.iter().any(|instrument| *instrument.symbol == *stream.symbol);
@@ -86,13 +83,11 @@ fn tell(kind: VenueKind, config: &VenueConfig, found: &Found, shared: &Shared) {
     }
 }
 
+/// Why there is no list: in words, how the way to the venue failed, and when it says that it may be asked again.
+pub(super) type Trouble = (String, Option<RestFailure>, Option<Duration>);
+
 /// Fetches the list; narrowed first, and as a whole when that names a symbol the venue refuses.
-async fn fetch(
-    rest: &dyn Rest,
-    kind: VenueKind,
-    rest_url: &str,
-    symbols: &[String],
-) -> Result<Found, (String, Option<RestFailure>, Option<Duration>)> {
+pub(super) async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[String]) -> Result<Found, Trouble> {
     let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
     let narrow = rest.get(kind.listing_url(rest_url, &names), NARROW_MOST).await;
     let reply = match narrow {
@@ -107,6 +102,18 @@ async fn fetch(
         }
         Ok(reply) => Err((format!("instrument list: status {}", reply.status), None, reply.retry_after)),
         Err(failure) => Err((format!("instrument list: {failure}"), Some(failure), None)),
+    }
+}
+
+// === impl Unknown ===
+
+impl Unknown {
+    /// Says it in the log, with the nearest name, and counts it.
+    pub(super) fn tell(&self, kind: VenueKind, shared: &Shared) {
+        let near = self.near.as_deref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let (what, code) = if self.halted { ("is listed but not traded now", "symbol_halted") } else { ("is not listed", "symbol_unknown") };
+        tracing::error!(venue = kind.as_str(), symbol = self.symbol, "symbol {} {what}{near}", self.symbol);
+        shared.registry.counter(&names::ERRORS, &[kind.exchange().as_str(), "instruments", code]).inc();
     }
 }
 

@@ -7,6 +7,7 @@
 mod dial;
 mod link;
 mod listing;
+mod members;
 pub mod network;
 mod outlets;
 mod publisher;

@@ -56,6 +56,37 @@ impl Outlets {
         Self { shared, all, payload: Vec::with_capacity(PAYLOAD), offer_again_at: None, events: 0 }
     }
 
+    /// One instrument more, or one that is back.
+    pub(super) fn put(&mut self, id: InstrumentId, config: &VenueConfig, symbol: &str) {
+        let outlet = Outlet::new(&self.shared, config, symbol);
+        match self.all.get_mut(id.index()) {
+            Some(place) => *place = outlet,
+            None => self.all.push(outlet),
+        }
+        self.set_state(id, StreamState::Waiting);
+    }
+
+    /// The instrument is no longer collected; its series stay until they are swept.
+    pub(super) fn retired(&mut self, id: InstrumentId) {
+        self.sync_changed(id, SyncState::Idle);
+        let Some(outlet) = self.all.get_mut(id.index()) else { return };
+        (outlet.owed, outlet.delta_owed) = (0, false);
+        for way in outlet.ways.iter().flatten() {
+            self.shared.set_state(way.stream, StreamState::Delisted);
+        }
+    }
+
+    /// The series of an instrument that is gone leave the page; returns how many.
+    pub(super) fn sweep(&mut self, id: InstrumentId, instrument: &Instrument) -> usize {
+        let Some(outlet) = self.all.get_mut(id.index()) else { return 0 };
+        let gone = std::mem::replace(outlet, Outlet { ways: [const { None }; RecordKind::ALL.len()], owed: 0, delta_owed: false });
+        let registry = &self.shared.registry;
+        let subjects = gone.ways.iter().flatten().filter_map(|way| self.shared.state.streams.get(way.stream));
+        let of_subjects: usize = subjects.map(|stream| registry.remove(&[("subject", &stream.subject)])).sum();
+        let (exchange, market_type) = (instrument.exchange.as_str(), instrument.market_type.as_str());
+        of_subjects + registry.remove(&[("exchange", exchange), ("market_type", market_type), ("symbol", &instrument.symbol)])
+    }
+
     /// When refused books are to be offered again.
     pub(super) fn offer_again_at(&self) -> Option<Duration> {
         self.offer_again_at
@@ -169,14 +200,16 @@ impl Outlets {
     fn set_state(&self, id: InstrumentId, state: StreamState) {
         let Some(outlet) = self.all.get(id.index()) else { return };
         // A resync is of the book alone; a pause, and its end, are of all that comes from the venue.
-        let concerned = |way: &&Way| way.kind == RecordKind::OrderBook || state == StreamState::Paused || self.is_paused(way.stream);
+        let concerned = |way: &&Way| way.kind == RecordKind::OrderBook || state == StreamState::Paused || self.is_away(way.stream);
         for way in outlet.ways.iter().flatten().filter(concerned) {
             self.shared.set_state(way.stream, state);
         }
     }
 
-    fn is_paused(&self, stream: usize) -> bool {
-        self.shared.state.streams.get(stream).is_some_and(|stream| stream.state() == StreamState::Paused)
+    /// Whether the stream is not collected now.
+    fn is_away(&self, stream: usize) -> bool {
+        let away = [StreamState::Paused, StreamState::Unknown, StreamState::Delisted];
+        self.shared.state.streams.get(stream).is_some_and(|stream| away.contains(&stream.state()))
     }
 
     /// Bytes of the buffer that is reused between records.

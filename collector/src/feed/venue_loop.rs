@@ -12,7 +12,8 @@ use marketdata::{ConnId, Effect, Event, EventKind, FetchId, Input, Pressure, Res
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
-use super::listing::{self, Found};
+use super::listing::{self, Found, Trouble};
+use super::members::Members;
 use super::network::{ConnectError, Link, Reply, RestFailure, Wire};
 use super::outlets::Outlets;
 use super::sizes::Sizes;
@@ -30,16 +31,18 @@ const FIGURES: Duration = Duration::from_secs(1);
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// The loop's state.
-struct VenueLoop {
-    shared: Shared,
-    venue: Venue,
+pub(super) struct VenueLoop {
+    pub(super) config: VenueConfig,
+    pub(super) shared: Shared,
+    pub(super) venue: Venue,
     metrics: VenueMetrics,
-    outlets: Outlets,
+    pub(super) outlets: Outlets,
+    pub(super) members: Members,
     links: Vec<(ConnId, Box<dyn Link>)>,
     connecting: Vec<(ConnId, AbortHandle)>,
-    jobs: FuturesUnordered<LocalBoxFuture<'static, Done>>,
+    pub(super) jobs: FuturesUnordered<LocalBoxFuture<'static, Done>>,
     /// Reused between inputs.
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
     /// Connections found dead while effects were carried out; told to the core next.
     ended: Vec<ConnId>,
     inbox: Vec<(ConnId, Wire)>,
@@ -52,9 +55,10 @@ struct VenueLoop {
 }
 
 /// What a job came to.
-enum Done {
+pub(super) enum Done {
     Connected(ConnId, Result<Result<Box<dyn Link>, ConnectError>, Aborted>),
     Fetched(FetchId, Duration, Result<Reply, RestFailure>),
+    Listed(Box<Result<Found, Trouble>>),
     Closed,
 }
 
@@ -97,6 +101,7 @@ impl VenueLoop {
             tuning: Tuning { jitter_seed: random(), ..Tuning::of(kind) },
         };
         let outlets = Outlets::new(shared.clone(), config, &found.instruments);
+        let members = Members::new(config, &found, shared.state.clock.now().mono);
         let epoch = Instant::now().checked_sub(shared.state.clock.now().mono).unwrap_or_else(Instant::now);
         let venue = Venue::new(core, found.instruments)?;
         Ok(Self {
@@ -106,6 +111,8 @@ impl VenueLoop {
             trims: shared.state.pressure.trims(),
             venue,
             outlets,
+            members,
+            config: config.clone(),
             shared,
             links: Vec::new(),
             connecting: Vec::new(),
@@ -149,7 +156,7 @@ impl VenueLoop {
         self.metrics.connected.set_count(0);
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         self.shared.state.clock.now()
     }
 
@@ -168,6 +175,7 @@ impl VenueLoop {
             self.outlets.show(|id| self.venue.status(id));
             self.set_pressure(self.shared.state.pressure.of_venues());
             self.trim();
+            self.look_at_members(now);
             let scratch =
                 self.outlets.scratch() + self.inbox.capacity() * size_of::<(ConnId, Wire)>() + self.effects.capacity() * size_of::<Effect>();
             self.sizes.show(&self.venue, self.jobs.len(), scratch);
@@ -190,6 +198,7 @@ impl VenueLoop {
         match done {
             Done::Connected(conn, outcome) => self.connected(conn, outcome),
             Done::Fetched(fetch, took, outcome) => self.fetched(fetch, took, outcome),
+            Done::Listed(outcome) => self.listed(*outcome),
             Done::Closed => {}
         }
     }
@@ -318,6 +327,11 @@ impl VenueLoop {
         let now = self.now();
         let mut effects = std::mem::take(&mut self.effects);
         self.venue.set_pressure(now, pressure, &mut effects);
+        self.carry_out_all(now, effects);
+    }
+
+    /// Carries out what a call of the core has pushed into the reused buffer, and puts that back.
+    pub(super) fn carry_out_all(&mut self, now: Now, mut effects: Vec<Effect>) {
         for effect in effects.drain(..) {
             self.carry_out(now, effect);
         }
@@ -375,6 +389,10 @@ impl VenueLoop {
             (Some(id), EventKind::Synced) => self.outlets.sync_changed(id, SyncState::Synced),
             (Some(id), EventKind::Resync(_) | EventKind::Resumed(_)) => self.outlets.sync_changed(id, SyncState::Syncing),
             (Some(id), EventKind::Paused(_)) => self.outlets.paused(id),
+            (Some(_), EventKind::Refused(_)) => {
+                let now = self.now();
+                self.members.refused(now.mono);
+            }
             _ => {}
         }
     }

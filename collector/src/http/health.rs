@@ -302,7 +302,7 @@ impl Check {
 
 /// Whether its age says something about the collector's health.
 fn is_watched(stream: &Stream) -> bool {
-    stream.is_watched() && stream.state() != StreamState::Paused
+    stream.is_watched() && ![StreamState::Paused, StreamState::Delisted].contains(&stream.state())
 }
 
 pub(super) fn is_fresh(stream: &Stream, now: Now) -> bool {
@@ -313,6 +313,7 @@ fn stream_entry(stream: &Stream, now: Now) -> Value {
     let status = match (stream.age(now), stream.state()) {
         (_, StreamState::Unknown) => "unknown_symbol",
         (_, StreamState::Paused) => "paused",
+        (_, StreamState::Delisted) => "delisted",
         (None, _) if !stream.is_watched() => "quiet",
         (None, _) => "never_came",
         (Some(_), _) if !is_fresh(stream, now) => {

@@ -1,12 +1,13 @@
 //! `venues`: which exist, their symbols, how they are published.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use diagnostics::yaml::{Spanned, place_of};
 use diagnostics::{Diagnostic, Text};
 use marketdata::{Exchange, MarketType, VenueKind};
 
-use super::super::{CaptureConfig, Login, ProxyConfig, VenueConfig, proxy, written};
+use super::super::{CaptureConfig, ListingConfig, Login, ProxyConfig, VenueConfig, proxy, written};
 use super::Reader;
 
 const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Okx, Exchange::Deribit];
@@ -21,7 +22,16 @@ const CAPTURE_MIN: u64 = 1 << 20;
 // === impl Reader ===
 
 impl Reader<'_> {
-    pub(super) fn venues(&mut self, written: Option<Spanned<Vec<written::Venue>>>) -> Vec<VenueConfig> {
+    /// Reading a list costs a request of some megabytes.
+    pub(super) fn listing(&mut self, written: written::Instruments) -> ListingConfig {
+        let (default, limits) = (ListingConfig::default(), (Duration::from_secs(1), Duration::from_hours(24)));
+        ListingConfig {
+            interval: self.duration(written.listing_interval, default.interval, limits),
+            cleanup_interval: self.duration(written.cleanup_interval, default.cleanup_interval, limits),
+        }
+    }
+
+    pub(super) fn venues(&mut self, written: Option<Spanned<Vec<written::Venue>>>, listing: ListingConfig) -> Vec<VenueConfig> {
         let place = written.as_ref().map(place_of);
         let venues = written.map(|venues| venues.value).unwrap_or_default();
         if venues.is_empty() {
@@ -35,7 +45,8 @@ impl Reader<'_> {
             self.findings.push(found);
         }
         let mut seen = BTreeSet::new();
-        venues.into_iter().filter_map(|venue| self.venue(venue, &mut seen)).collect()
+        let read = venues.into_iter().filter_map(|venue| self.venue(venue, &mut seen));
+        read.map(|venue| VenueConfig { listing, ..venue }).collect()
     }
 
     fn venue(&mut self, mut venue: written::Venue, seen: &mut BTreeSet<(Exchange, MarketType)>) -> Option<VenueConfig> {
@@ -43,6 +54,7 @@ impl Reader<'_> {
         let market_type = self.word(&venue.market, ("market", "市场"), &MARKETS.map(|one| (one.as_str(), one)));
         let symbols = self.symbols(&venue.symbols);
         let written = venue.publication();
+        let depth_place = venue.depth.as_ref().map(place_of);
         let depth = self.number(venue.depth, 100, DEPTH);
         let (output, overrides) = self.outputs(&symbols, written, venue.overrides);
         let fusion = self.fusion(venue.fusion);
@@ -55,7 +67,15 @@ impl Reader<'_> {
         });
         let (exchange, market_type) = (exchange?, market_type?);
         let kinds = VenueKind::ALL.map(|kind| (kind.exchange(), kind.market_type()));
-        if !kinds.contains(&(exchange, market_type)) {
+        let kind = VenueKind::ALL.into_iter().find(|kind| (kind.exchange(), kind.market_type()) == (exchange, market_type));
+        if let (Some(kind), Some(place)) = (kind, depth_place)
+            && depth as usize > kind.deepest()
+        {
+            let most = kind.deepest();
+            let message = Text::new(format!("the venue tells {most} levels a side, not {depth}"), format!("该交易所每侧只提供 {most} 档，而非 {depth}"));
+            self.error(place, Diagnostic::error("E502", message).expected(Text::new(format!("1 to {most}"), format!("1 到 {most}"))));
+        }
+        if kind.is_none() {
             let (name, market) = (exchange.as_str(), market_type.as_str());
             let known = kinds.map(|(exchange, market)| format!("{} {}", exchange.as_str(), market.as_str())).join(", ");
             let message = Text::new(format!("`{name}` `{market}` cannot be collected"), format!("无法采集 `{name}` `{market}`"));
@@ -71,7 +91,23 @@ impl Reader<'_> {
         }
         let depth = u16::try_from(depth).unwrap_or(u16::MAX);
         let (trades, ca_file) = (venue.trades.unwrap_or(true), venue.ca_file.map(Into::into));
-        Some(VenueConfig { exchange, market_type, symbols, ws_url, rest_url, depth, output, overrides, fusion, trades, proxy, ca_file, capture })
+        let listing = ListingConfig::default();
+        Some(VenueConfig {
+            exchange,
+            market_type,
+            symbols,
+            ws_url,
+            rest_url,
+            depth,
+            output,
+            overrides,
+            fusion,
+            trades,
+            proxy,
+            ca_file,
+            capture,
+            listing,
+        })
     }
 
     /// The venue's own proxy, `none`, or that of the environment.
