@@ -66,7 +66,7 @@ struct Args {
     #[arg(long, default_value_t = 10)]
     minutes: u64,
     /// Exchanges of the soak
-    #[arg(long, value_delimiter = ',', default_value = "binance")]
+    #[arg(long, value_delimiter = ',', default_value = "binance,okx,deribit")]
     exchanges: Vec<String>,
 }
 

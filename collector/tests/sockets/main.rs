@@ -3,11 +3,15 @@
 #![expect(clippy::float_cmp, reason = "metrics compared here are whole numbers")]
 
 #[cfg(test)]
+mod chained;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod nats;
 #[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod place;
 #[cfg(test)]
 mod previews;
 #[cfg(test)]

@@ -76,8 +76,9 @@ impl Venues {
     /// The entry of collector.yml for a venue of these.
     pub(crate) fn entry(&self, kind: VenueKind, symbols: &str, more: &str) -> String {
         let address = self.handle(kind).address();
-        let market = if kind == VenueKind::BinanceSpot { "spot" } else { "perpetual" };
-        format!("{{name: binance, market: {market}, symbols: [{symbols}], ws_url: '{}', rest_url: '{}'{more}}}", address.ws, address.rest)
+        let name = kind.as_str().split('_').next().unwrap();
+        let market = if matches!(kind, VenueKind::BinanceSpot | VenueKind::OkxSpot) { "spot" } else { "perpetual" };
+        format!("{{name: {name}, market: {market}, symbols: [{symbols}], ws_url: '{}', rest_url: '{}'{more}}}", address.ws, address.rest)
     }
 }
 

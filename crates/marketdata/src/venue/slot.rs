@@ -98,9 +98,13 @@ impl Slot {
         self.farewell = false;
     }
 
+    /// Remembers a farewell: a replacement is owed for it, also when it cannot be started now.
+    pub(super) fn heed(&mut self, reason: Reason) {
+        self.farewell |= reason == Reason::ServerShutdown;
+    }
+
     /// Whether a replacement may be started now, for this reason.
     pub(super) fn may_replace(&mut self, now: Duration, reason: Reason, tuning: &Tuning) -> bool {
-        self.farewell |= reason == Reason::ServerShutdown;
         let open = self.active.as_ref().is_some_and(|link| link.session.open_since().is_some());
         if !open || self.standby.is_some() || now < self.next_connect_at {
             return false;
