@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::{ByKind, Record, Refusal, Sink};
 use crate::config::QueueConfig;
-use crate::metrics::{Gauge, Registry, catalogue as names};
+use crate::metrics::{Bound, Gauge, Registry, Structure, catalogue as names};
 
 /// The entrance; a [`Sink`].
 #[derive(Debug)]
@@ -34,6 +34,7 @@ struct Level {
     bytes_most: usize,
     length_shown: Vec<Gauge>,
     bytes_shown: Gauge,
+    size: Structure,
 }
 
 /// A queue for the sink `name` within these bounds; one more gauge may show its length.
@@ -42,7 +43,8 @@ pub fn queue(name: &'static str, bounds: QueueConfig, registry: &Arc<Registry>, 
     registry.gauge(&names::QUEUE_BYTES_CAPACITY, &[name]).set_count(bounds.bytes);
     let length_shown = [registry.gauge(&names::QUEUE_LENGTH, &[name])].into_iter().chain(also_shown).collect();
     let bytes_shown = registry.gauge(&names::QUEUE_BYTES, &[name]);
-    let level = Arc::new(Level { bytes: AtomicUsize::new(0), bytes_most: bounds.bytes, length_shown, bytes_shown });
+    let size = Structure::register(registry, &format!("queue_{name}"), Bound::Bytes(bounds.bytes));
+    let level = Arc::new(Level { bytes: AtomicUsize::new(0), bytes_most: bounds.bytes, length_shown, bytes_shown, size });
     let (sender, receiver) = mpsc::channel(bounds.records);
     let accepted = ByKind::new(registry, &names::SINK_ACCEPTED, name);
     let inlet = Inlet { name, records: sender, level: Arc::clone(&level), accepted, registry: Arc::clone(registry) };
@@ -132,6 +134,7 @@ impl Level {
             gauge.set_count(length);
         }
         self.bytes_shown.set_count(bytes);
+        self.size.set(length, bytes);
     }
 }
 

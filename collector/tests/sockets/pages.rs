@@ -73,6 +73,10 @@ async fn metrics_and_health_answer_while_the_data_loop_is_stuck() {
         assert!(Instant::now() < deadline, "the stall is not seen: {stall}");
         tokio::time::sleep(Duration::from_millis(250)).await;
     };
+    // The histogram knows of it while it lasts: ten ticks a second do not come.
+    let late = |bound: &str| format!("collector_loop_stall_duration_seconds_bucket{{le=\"{bound}\"}}");
+    let over_a_second = collector.metric(&late("+Inf")).await - collector.metric(&late("1")).await;
+    assert!((60.0..120.0).contains(&over_a_second), "{over_a_second} ticks were late by more than a second");
     let (status, body, took) = timed(&collector, "/health").await;
     assert!(took < Duration::from_secs(1), "{took:?}");
     let health: serde_json::Value = serde_json::from_str(&body).unwrap();
