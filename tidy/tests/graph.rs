@@ -24,7 +24,7 @@ fn allowed_in_cores() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("gotemplate", &["jiff", "regex", "thiserror"][..]),
         ("marketdata", &["memchr", "serde", "serde_json", "thiserror"][..]),
         ("process", &["serde", "serde_json", "thiserror"][..]),
-        ("promql", &["jiff", "memchr", "regex", "thiserror"][..]),
+        ("promql", &["jiff", "md-5", "memchr", "regex", "thiserror"][..]),
         ("router", &["base64", "hmac", "jiff", "regex", "serde", "serde_json", "sha2", "thiserror"][..]),
         ("rules", &["serde", "serde_json", "thiserror"][..]),
     ])

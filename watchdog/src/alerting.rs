@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::forward;
 use crate::journal::Journal;
 use crate::metrics::{Registry, list};
 use crate::queries::Present;
@@ -56,6 +57,8 @@ pub struct Surroundings {
     pub data_dir: PathBuf,
     /// Where alerts go.
     pub router: mpsc::Sender<routing::Input>,
+    /// Where alerts go besides: Alertmanagers of the configuration.
+    pub forward: mpsc::Sender<forward::Input>,
     /// Who is told that an incident is over.
     pub restarts: mpsc::Sender<Message>,
     /// The page.
@@ -181,6 +184,8 @@ impl Task {
             // A full inbox drops it; a waiting restart then finds its alert gone only by the process's new age.
             let _ = self.around.restarts.try_send(Message::Settled(over));
         }
+        // A full inbox drops them: the engine sends every alert again within a minute.
+        let _ = self.around.forward.try_send(forward::Input::Alerts(Arc::new(posted.clone())));
         // The router's task has ended when nobody listens.
         let _ = self.around.router.send(routing::Input::Alerts(posted)).await;
     }

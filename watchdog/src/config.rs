@@ -4,21 +4,25 @@
 //! Owns: what the file means. Must not know: what rules and routes mean (their cores read them).
 //! Codes: `E301` no value, `E302` bad duration, `E303` bad size, `E304` bad URL or address, `E305` name used twice, `E306` unknown reference,
 //! `E307` values contradict each other, `E308` known to Prometheus, not supported yet, `E309` unknown language or time zone, `E310` file not readable, `E311` bad name,
-//! `E312` environment variable not set.
+//! `E312` environment variable not set, `E313` not a word that the key takes, `E314` relabelling rule that cannot be applied, `W301` target listed twice.
 
+pub mod job;
 mod load;
-mod text;
+pub(crate) mod text;
 mod validate;
 mod written;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diagnostics::Lang;
 use promql::labels::Labels;
+use promql::relabel::Rule;
 
+pub use job::{Alertmanager, Job};
 pub use load::{Loaded, Source, load, parse};
 
 /// The whole configuration, validated. Paths are absolute or relative to the working directory, never to the file.
@@ -36,8 +40,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Rule file patterns; a `*` matches within one directory level.
     pub rule_files: Vec<PathBuf>,
-    /// Scrape targets, one entry each.
-    pub targets: Vec<Target>,
+    /// Scrape jobs.
+    pub jobs: Vec<Arc<Job>>,
+    /// Alertmanagers that alerts are handed over to.
+    pub alertmanagers: Vec<Alertmanager>,
+    /// Changes the labels of alerts on their way there.
+    pub alert_relabel: Vec<Rule>,
     /// HTTP probes.
     pub probes: Vec<Probe>,
     /// Processes looked at from outside.
@@ -63,35 +71,10 @@ pub struct Global {
     pub scrape_timeout: Duration,
     /// Between two evaluations of a rule group.
     pub evaluation_interval: Duration,
+    /// Rules look this far back instead of at the present.
+    pub query_offset: Duration,
     /// Added to alerts.
     pub external_labels: Labels,
-}
-
-/// One scrape target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// `job` label.
-    pub job: String,
-    /// `instance` label: host and port as configured.
-    pub instance: String,
-    /// What is fetched.
-    pub url: String,
-    /// All target labels, `job` and `instance` included.
-    pub labels: Labels,
-    /// Between two scrapes.
-    pub interval: Duration,
-    /// At most this long, the body included.
-    pub timeout: Duration,
-    /// Whether a page's own labels win over the target's.
-    pub honor_labels: bool,
-    /// Whether a page's own timestamps are kept.
-    pub honor_timestamps: bool,
-    /// At most this many bytes of a page, decoded.
-    pub body_size_limit: u64,
-    /// At most this many samples of a page; 0: no limit.
-    pub sample_limit: usize,
-    /// Failed scrapes in a row before stale markers are written.
-    pub stale_after_failures: u32,
 }
 
 /// One HTTP probe: a GET that succeeds on a status of 2xx.
@@ -205,11 +188,18 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A file names an environment variable as ${NAME}, and it is not set. Export it before the start, or give a file instead: url_file, secret_file.",
         "文件中以 ${NAME} 引用的环境变量没有设置。请在启动前 export，或改用文件：url_file、secret_file。",
     ),
+    ("E313", "Not one of the values that this key takes; the finding lists them.", "不是该配置项可用的值；可用的值见提示。"),
+    (
+        "E314",
+        "A relabelling rule lacks a field that its action needs, has one that the action does not take, or its regex is none.",
+        "重写标签规则缺少该动作所需的字段、含有该动作不接受的字段，或正则表达式无效。",
+    ),
     (
         "E340",
         "`--online` asked a server for the names of its metrics, and it did not tell. Give the address of a running watchdog or Prometheus.",
         "`--online` 向服务器询问指标名，但没有得到回答。请给出运行中的 watchdog 或 Prometheus 的地址。",
     ),
+    ("W301", "A target is listed twice with the same labels; it is scraped once. Remove one of the two.", "同一目标以相同标签列出两次，只会抓取一次。请删除其中一个。"),
 ];
 
 // === impl Config ===
@@ -219,6 +209,13 @@ impl Config {
     pub fn external_url(&self) -> String {
         let configured = self.web.external_url.trim_end_matches('/');
         if configured.is_empty() { format!("http://{}", self.web.listen) } else { configured.to_owned() }
+    }
+
+    /// Files of certificates and keys that HTTP clients are made with.
+    pub fn certificates(&self) -> impl Iterator<Item = PathBuf> {
+        let jobs = self.jobs.iter().map(|job| (&job.http, &job.base));
+        let clients = jobs.chain(self.alertmanagers.iter().map(|one| (&one.http, &one.base)));
+        clients.flat_map(|(http, base)| http.tls.files().map(move |path| base.join(path)))
     }
 
     /// The restart receiver of this name.

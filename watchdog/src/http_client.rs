@@ -1,17 +1,40 @@
-//! The one HTTP client: one TLS configuration, one connection pool, no proxy surprises for loopback targets.
+//! HTTP clients: one for everything that asks for nothing special, others made when a job's settings need one. No proxy but the configured ones.
 //!
 //! Owns: how connections are made. Must not know: what is fetched. Each request sets its own time limit.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::header::AUTHORIZATION;
+use reqwest::redirect;
+use router::config::{Auth, HttpConfig, TlsConfig};
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::deliver::{secret, tls as tls_config};
 
 /// Longest wait for a connection; the request's own limit may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The TLS configuration that every client of this program shares: ring, the bundled web roots.
+/// Clients by their settings, kept as long as a configuration names them.
+#[derive(Debug, Default)]
+pub struct Clients(Vec<(Settings, Result<reqwest::Client, String>)>);
+
+/// What makes one client different from another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    tls: TlsConfig,
+    /// Content of the files of `tls`, so that a changed certificate makes a new client.
+    files: Vec<Option<Vec<u8>>>,
+    base: PathBuf,
+    proxy_url: Option<String>,
+    no_proxy: String,
+    proxy_from_environment: bool,
+    compression: bool,
+}
+
+/// The TLS configuration of clients without settings of their own: ring, the bundled web roots.
 ///
 /// # Errors
 /// When the library refuses its own defaults.
@@ -27,11 +50,85 @@ pub fn tls() -> anyhow::Result<Arc<ClientConfig>> {
 /// # Errors
 /// When the library cannot build one.
 pub fn client(tls: &Arc<ClientConfig>) -> anyhow::Result<reqwest::Client> {
+    builder(ClientConfig::clone(tls)).no_proxy().build().context("HTTP client")
+}
+
+fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(ClientConfig::clone(tls))
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("tidemark-watchdog/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(2)
-        .build()
-        .context("HTTP client")
+}
+
+/// Adds what says who we are. Files are read each time, so that a rotated secret is taken without a reload.
+///
+/// # Errors
+/// When a secret file cannot be read; names the file.
+pub fn identified(mut request: reqwest::RequestBuilder, http: &HttpConfig, base: &Path) -> Result<reqwest::RequestBuilder, String> {
+    let read = |source| secret::read(source, base);
+    request = match &http.auth {
+        Auth::None | Auth::OAuth2(_) => request,
+        Auth::Basic { username, password } => request.basic_auth(read(username)?, password.as_ref().map(read).transpose()?),
+        Auth::Header { kind, credentials } => request.header(AUTHORIZATION, format!("{kind} {}", read(credentials)?)),
+    };
+    for (name, values) in &http.headers {
+        for value in values {
+            request = request.header(name, read(value)?);
+        }
+    }
+    Ok(request)
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Those of a scrape job or an Alertmanager.
+    pub fn new(http: &HttpConfig, base: &Path, compression: bool) -> Self {
+        Self {
+            files: http.tls.files().map(|path| std::fs::read(base.join(path)).ok()).collect(),
+            tls: http.tls.clone(),
+            base: base.to_path_buf(),
+            proxy_url: http.proxy_url.clone(),
+            no_proxy: http.no_proxy.clone(),
+            proxy_from_environment: http.proxy_from_environment,
+            compression,
+        }
+    }
+
+    /// Redirects are the caller's, who knows which headers may go where.
+    fn build(&self) -> Result<reqwest::Client, String> {
+        let mut builder = builder(tls_config::configured(&self.tls, &self.base)?).redirect(redirect::Policy::none());
+        if !self.compression {
+            builder = builder.no_gzip();
+        }
+        builder = match &self.proxy_url {
+            Some(url) => {
+                let proxy = reqwest::Proxy::all(url).map_err(|error| format!("proxy_url: {}", error.without_url()))?;
+                builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&self.no_proxy)))
+            }
+            None if self.proxy_from_environment => builder,
+            None => builder.no_proxy(),
+        };
+        builder.build().map_err(|error| error.without_url().to_string())
+    }
+}
+
+// === impl Clients ===
+
+impl Clients {
+    /// The client with these settings, or why there is none.
+    pub fn get(&mut self, settings: &Settings) -> Result<reqwest::Client, String> {
+        if let Some((_, client)) = self.0.iter().find(|(known, _)| known == settings) {
+            return client.clone();
+        }
+        let client = settings.build();
+        self.0.push((settings.clone(), client.clone()));
+        client
+    }
+
+    /// Forgets clients that none of these settings asks for.
+    pub fn keep(&mut self, wanted: &[Settings]) {
+        self.0.retain(|(known, _)| wanted.contains(known));
+    }
 }

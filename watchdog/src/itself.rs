@@ -3,26 +3,31 @@
 //! Owns: our own process figures, the observation, jumps of the wall clock as a named event. Must not know: who reads it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use process::limits::Limit;
-use promql::exposition::{Entry, Format, Limits, parse};
+use promql::exposition::Format;
 use promql::labels::Labels;
+use rules::Observation;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::Job;
 use crate::inspect::{host, look_at};
 use crate::metrics::{Registry, list};
-use crate::observe::{Sink, Source, named};
+use crate::observe::Sink;
+use crate::scrape::page::Reader;
+use crate::targets::Target;
 
+/// Our number among the sources that number their series.
+pub const SOURCE: u64 = 0;
 /// Between two readings of both clocks.
 const CLOCKS_EVERY: Duration = Duration::from_secs(1);
 
 /// Observes every `interval` until `stop`; `instance` is our listen address.
 pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, Arc<Registry>, Sink), stop: CancellationToken) {
     let (clock, metrics, sink) = around;
-    let labels = Labels::from_pairs([("job", "watchdog"), ("instance", instance.as_str())]);
-    let mut source = Source::default();
+    let mut reader = Reader::new(Arc::new(target(&instance, interval)), SOURCE);
     let mut look = tokio::time::interval(interval);
     let mut clocks = tokio::time::interval(CLOCKS_EVERY);
     let mut last = clock.now();
@@ -39,8 +44,11 @@ pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, 
                 last = now;
             }
             _ = look.tick() => {
+                let started = Instant::now();
                 measure(&metrics);
-                sink.send(source.observe(clock.now().wall_ms, samples(&metrics.render(), &labels)));
+                if let Some(room) = sink.room() {
+                    room.send(observe(&mut reader, &metrics.render(), clock.now().wall_ms, started));
+                }
             }
         }
     }
@@ -67,18 +75,19 @@ pub fn measure(metrics: &Registry) {
     }
 }
 
-/// The page as samples, as a scrape of it would give them.
-fn samples(page: &str, labels: &Labels) -> Vec<(Labels, f64, Option<i64>)> {
-    let limits = Limits::default();
-    let entries = parse(page.as_bytes(), Format::Text, &limits).into_iter().flatten();
-    let read = entries.filter_map(|entry| match entry {
-        Ok(Entry::Sample(sample)) => Some((sample.to_labels(), sample.value)),
-        _ => None,
-    });
-    let own = |series: Labels| labels.iter().fold(series, |series, (name, value)| series.with(name, value));
-    let mut out: Vec<_> = read.map(|(series, value)| (own(series), value, None)).collect();
-    out.push((named("up", labels), 1.0, None));
-    out
+/// Ourselves as a target.
+fn target(instance: &str, interval: Duration) -> Target {
+    let job = Job { name: "watchdog".to_owned(), ..Job::default() };
+    let labels = Labels::from_pairs([("job", job.name.as_str()), ("instance", instance)]);
+    Target { job: Arc::new(job), labels, discovered: Labels::default(), url: String::new(), interval, timeout: interval, over_limit: None }
+}
+
+/// The observation that a scrape of our page would give.
+fn observe(reader: &mut Reader, page: &str, at_ms: i64, started: Instant) -> Observation {
+    let read = reader.read(page.as_bytes(), Format::Text).inspect_err(|error| tracing::error!(%error, "our own page is none"));
+    let (mut observed, up) = if read.is_ok() { (reader.accept(), 1.0) } else { (reader.ended(), 0.0) };
+    reader.report(&mut observed, up, started.elapsed().as_secs_f64());
+    Observation { at_ms, page: Some(observed), ..Observation::default() }
 }
 
 #[cfg(test)]
@@ -90,14 +99,14 @@ mod tests {
         let metrics = Registry::default();
         measure(&metrics);
         metrics.flag(&list::RELOAD_SUCCESSFUL, &[], true);
-        let labels = Labels::from_pairs([("job", "watchdog"), ("instance", "127.0.0.1:9099")]);
-        let found = samples(&metrics.render(), &labels);
-        let names: Vec<&str> = found.iter().map(|(labels, ..)| labels.metric_name()).collect();
+        let mut reader = Reader::new(Arc::new(target("127.0.0.1:9099", Duration::from_secs(5))), SOURCE);
+        let page = observe(&mut reader, &metrics.render(), 1_000, Instant::now()).page.unwrap();
+        let names: Vec<&str> = page.learned.iter().map(|(_, labels)| labels.metric_name()).collect();
         for name in
             ["process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds", "watchdog_config_last_reload_successful", "up"]
         {
             assert!(names.contains(&name), "{names:?}");
         }
-        assert!(found.iter().all(|(labels, ..)| labels.get("job") == Some("watchdog")));
+        assert!(page.learned.iter().all(|(_, labels)| labels.get("job") == Some("watchdog")));
     }
 }

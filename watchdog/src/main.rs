@@ -1,6 +1,7 @@
 //! The watchdog's program: arguments, logs, runtime. Everything else is in the library.
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use watchdog::cli::{check, explain, notify, test_rules};
 use watchdog::clock::SystemClock;
 use watchdog::deliver::Courier;
-use watchdog::prepared::{Prepared, prepare};
+use watchdog::prepared::{Prepared, prepare_at};
 use watchdog::routing::Deliver;
 use watchdog::run::{Deps, run};
 use watchdog::{healthcheck, signals};
@@ -72,12 +73,15 @@ enum Notify {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  watchdog run\n  watchdog run --config watchdog.yml --log-format json\n\nSIGHUP reads every file again; SIGTERM ends it and leaves its children running.\nExit codes: 0 ended as asked, 1 could not go on, 78 the configuration cannot be used"
+    after_help = "Examples:\n  watchdog run\n  watchdog run --config watchdog.yml --log-format json\n  watchdog run --config prometheus.yml --listen 127.0.0.1:9099\n\nSIGHUP reads every file again; SIGTERM ends it and leaves its children running.\nExit codes: 0 ended as asked, 1 could not go on, 78 the configuration cannot be used"
 )]
 struct Run {
     /// Configuration: watchdog.yml, or a plain prometheus.yml
     #[arg(long, default_value = "watchdog.yml")]
     config: PathBuf,
+    /// Where page and API listen, instead of web.listen: a plain prometheus.yml has no such key
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<SocketAddr>,
     /// Language of errors on the terminal: zh or en
     #[arg(long)]
     lang: Option<String>,
@@ -116,7 +120,7 @@ fn main() -> ExitCode {
 fn service(arguments: &Run) -> ExitCode {
     log(arguments.log_format);
     let lang = watchdog::cli::language(arguments.lang.as_deref());
-    let prepared = match prepare(&arguments.config) {
+    let prepared = match prepare_at(&arguments.config, arguments.listen) {
         Ok(prepared) => prepared,
         Err(findings) => {
             watchdog::cli::print_error(findings.render(lang, Format::Text).trim_end());

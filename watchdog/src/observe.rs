@@ -20,6 +20,10 @@ pub struct Source {
     seen: BTreeSet<Labels>,
 }
 
+/// A place in the queue to the rule engine.
+#[derive(Debug)]
+pub struct Room<'a>(mpsc::Permit<'a, Observation>);
+
 /// The way to the rule engine: a bounded queue. A full queue means that the engine is far behind; the observation is dropped and counted, as a missed scrape is.
 #[derive(Clone, Debug)]
 pub struct Sink {
@@ -71,11 +75,29 @@ impl Sink {
 
     /// Hands an observation over.
     pub fn send(&self, observation: Observation) {
+        if let Some(room) = self.room() {
+            room.send(observation);
+        }
+    }
+
+    /// A place for one observation, or `None` when the queue is full (counted) or has ended.
+    pub fn room(&self) -> Option<Room<'_>> {
         let waiting = self.to.max_capacity().saturating_sub(self.to.capacity());
         self.metrics.set(&list::QUEUE_LENGTH, &["observations"], waiting as f64);
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.to.try_send(observation) {
+        let permit = self.to.try_reserve();
+        if let Err(mpsc::error::TrySendError::Full(())) = &permit {
             self.metrics.add(&list::QUEUE_DROPPED, &["observations"], 1.0);
         }
+        permit.ok().map(Room)
+    }
+}
+
+// === impl Room ===
+
+impl Room<'_> {
+    /// Puts the observation there.
+    pub fn send(self, observation: Observation) {
+        self.0.send(observation);
     }
 }
 

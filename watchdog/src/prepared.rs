@@ -1,5 +1,6 @@
 //! Everything of one configuration read, checked and linked, or every reason why not. Nothing is started and no port is opened here.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct Prepared {
     pub findings: Findings,
     /// Every file that belongs to it, as patterns.
     pub patterns: Vec<PathBuf>,
+    /// The listen address from the command line, which wins over the file's.
+    pub listen: Option<SocketAddr>,
 }
 
 /// Reads and checks everything that `path` names.
@@ -31,6 +34,14 @@ pub struct Prepared {
 /// # Errors
 /// All findings of all files.
 pub fn prepare(path: &Path) -> Result<Prepared, Findings> {
+    prepare_at(path, None)
+}
+
+/// The same, with a listen address that wins over the file's.
+///
+/// # Errors
+/// All findings of all files.
+pub fn prepare_at(path: &Path, listen: Option<SocketAddr>) -> Result<Prepared, Findings> {
     let mut findings = Findings::default();
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
@@ -40,7 +51,12 @@ pub fn prepare(path: &Path) -> Result<Prepared, Findings> {
         }
     };
     findings.add(&loaded.source.name, &loaded.source.text, loaded.warnings);
-    let config = loaded.config;
+    let mut config = loaded.config;
+    config.web.listen = listen.unwrap_or(config.web.listen);
+    for path in config.certificates() {
+        // What it says is read again when a client is made; here it is only a file that must be there, and whose change is a change of the configuration.
+        findings.read(&path);
+    }
     let rules = rules_of(&config, &mut findings);
     let routes = match setup::load(&config) {
         Ok(routes) => {
@@ -60,7 +76,7 @@ pub fn prepare(path: &Path) -> Result<Prepared, Findings> {
     let templates: Vec<PathBuf> =
         routes.iter().flat_map(|linked| linked.setup.config.templates.iter().map(|pattern| linked.base.join(pattern))).collect();
     let patterns = reload::patterns(&config, &templates);
-    Ok(Prepared { config: Arc::new(config), rules, routes, findings, patterns })
+    Ok(Prepared { config: Arc::new(config), rules, routes, findings, patterns, listen })
 }
 
 /// The rules of every rule file; what is wrong with them goes to the findings.

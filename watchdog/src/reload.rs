@@ -58,11 +58,12 @@ impl Watch {
     }
 }
 
-/// The files that a configuration names, by pattern; `templates` are those of alertmanager.yml.
+/// The files that a configuration names, by pattern; `templates` are those of alertmanager.yml. Certificates count, since clients are made with them;
+/// secrets do not, since they are read at each use.
 pub fn patterns(config: &Config, templates: &[PathBuf]) -> Vec<PathBuf> {
     let files =
         std::iter::once(&config.path).chain(&config.rule_files).chain(&config.alertmanager_file).chain(&config.dingtalk_file).chain(templates);
-    files.cloned().collect()
+    files.cloned().chain(config.certificates()).collect()
 }
 
 /// The directories to be watched for these patterns.

@@ -5,6 +5,7 @@
 mod assembly;
 mod instance;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +24,7 @@ use crate::config::Config;
 use crate::doors::ReloadWish;
 use crate::findings::Findings;
 use crate::metrics::list;
-use crate::prepared::{Prepared, prepare};
+use crate::prepared::{Prepared, prepare_at};
 use crate::reload::{self, Watch};
 use crate::routing::{Deliver, Routes};
 use crate::setup::Linked;
@@ -46,6 +47,8 @@ pub struct Deps {
 /// What runs, and what a reload needs.
 struct Service {
     path: PathBuf,
+    /// The address from the command line.
+    listen: Option<SocketAddr>,
     config: Arc<Config>,
     assembly: Assembly,
     deps: Deps,
@@ -78,9 +81,9 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
     let fingerprint = reload::fingerprint_of(&prepared.findings.sources);
     let routes = routes(prepared.routes, &deps)?;
     let base = Base { config: config.clone(), clock: deps.clock.clone(), metrics: Arc::default(), board: Arc::default(), facts: Arc::default() };
-    let assembly = assembly::start(base, (prepared.rules, routes), listener, wish)?;
-    let path = config.path.clone();
-    let mut service = Service { path, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };
+    let assembly = assembly::start(base, (prepared.rules, routes), listener, wish).await?;
+    let (path, listen) = (config.path.clone(), prepared.listen);
+    let mut service = Service { path, listen, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };
     service.show_config(&prepared.findings);
     service.in_force(true);
     let mut compare = tokio::time::interval(reload::COMPARE_EVERY);
@@ -124,9 +127,9 @@ impl Service {
 
     /// Reads everything again; all of it comes into force, or nothing does and the old stays.
     async fn reload(&mut self) -> Result<(), String> {
-        let path = self.path.clone();
+        let (path, listen) = (self.path.clone(), self.listen);
         let patterns = self.patterns.clone();
-        let work = tokio::task::spawn_blocking(move || (reload::fingerprint(&patterns), prepare(&path)));
+        let work = tokio::task::spawn_blocking(move || (reload::fingerprint(&patterns), prepare_at(&path, listen)));
         let (before, prepared) = work.await.map_err(|error| error.to_string())?;
         self.fingerprint = before;
         let result = match prepared {
@@ -194,6 +197,7 @@ fn engine_options(config: &Config) -> EngineOptions {
     let interval_ms = i64::try_from(config.global.evaluation_interval.as_millis()).unwrap_or(i64::MAX);
     let mut options = EngineOptions {
         evaluation_interval_ms: interval_ms,
+        query_offset_ms: i64::try_from(config.global.query_offset.as_millis()).unwrap_or(i64::MAX),
         external_labels: config.global.external_labels.clone(),
         external_url: config.external_url(),
         ..EngineOptions::default()

@@ -1,25 +1,30 @@
 //! Scraping: one task a target, so that a hanging target costs its own time limit and nobody else's.
 //!
-//! Owns: the fetch with its limits, `up` and its companions, stale markers after failures (Prometheus documentation, "Jobs and instances").
-//! Must not know: rules. What a page becomes is in [`page`].
+//! Owns: when a target is scraped, why a scrape failed, when failures end its series. The fetch is in [`fetch`], what a page becomes in [`page`].
+//! Must not know: rules.
 
-mod page;
+mod fetch;
+pub mod page;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use promql::exposition::Format;
-use promql::labels::Labels;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use rules::Observation;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::page::Reader;
 use crate::clock::Clock;
-use crate::config::Target;
 use crate::metrics::{Registry, list};
-use crate::observe::{Sink, Source, named};
+use crate::observe::Sink;
 use crate::schedule::until_next;
+use crate::targets::Target;
+use crate::web::Board;
 use crate::web::view::{StreamView, TargetView};
+
+/// A scrape that begins this late or less is stamped with the time at which it was due, so that samples stand evenly (Prometheus, `scrape.timestamp-tolerance`).
+const STAMP_TOLERANCE_MS: i64 = 2;
 
 /// Why a scrape failed; the word is the label value `outcome`.
 #[derive(Debug, thiserror::Error)]
@@ -33,28 +38,60 @@ pub enum ScrapeError {
     /// Another status than 200.
     #[error("the target answered with status {0}")]
     Status(u16),
+    /// Redirects that lead nowhere.
+    #[error("redirected {0}")]
+    Redirect(String),
     /// The decoded body is over the limit.
-    #[error("the page is over the limit of {0} bytes")]
+    #[error("the page is over the limit of {0} bytes (body_size_limit)")]
     BodyTooLarge(u64),
     /// No exposition: by its content type or its text.
     #[error("{0}")]
     NotExposition(String),
+    /// Too many samples.
+    #[error("{found} samples, over the sample_limit of {limit}")]
+    SampleLimit {
+        /// After relabelling.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A series over one of the limits on labels.
+    #[error("series {series}: {found}, over the {what} of {limit}")]
+    LabelLimit {
+        /// Which limit.
+        what: &'static str,
+        /// Its metric name, cut.
+        series: String,
+        /// What was found.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The job has too many targets: none is scraped.
+    #[error("the job has {found} targets, over the target_limit of {limit}")]
+    TargetLimit {
+        /// Targets after relabelling.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The request cannot be made: a certificate, a secret file, a header.
+    #[error("{0}")]
+    Setup(String),
 }
 
-/// One look at a target, done: what [`Scraper`] found out.
-#[derive(Debug)]
-pub struct Scraped {
-    /// Page samples with all labels and, where the page states it, their time; the reason when the scrape failed.
-    pub result: Result<Vec<(Labels, f64, Option<i64>)>, ScrapeError>,
-    /// How long it took.
-    pub took: Duration,
+/// What a task scrapes, and with which client; the text says why there is none.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// The target.
+    pub target: Arc<Target>,
+    /// The client.
+    pub client: Result<reqwest::Client, String>,
 }
 
 /// Everything a scrape task needs besides its target.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// The shared client.
-    pub client: reqwest::Client,
     /// Where observations go.
     pub sink: Sink,
     /// Clock.
@@ -63,14 +100,20 @@ pub struct Surroundings {
     pub metrics: Arc<Registry>,
     /// What the page shows of targets and their streams.
     pub views: tokio::sync::mpsc::Sender<(TargetView, Vec<StreamView>)>,
+    /// Where it stands which targets there are.
+    pub board: Arc<Board>,
+    /// Numbers for sources; none is given twice.
+    pub sources: Arc<AtomicU64>,
 }
 
 /// A target over time.
 #[derive(Debug)]
 struct Scraper {
-    target: Target,
-    source: Source,
+    target: Arc<Target>,
+    reader: Reader,
     failures: u32,
+    /// How long the last page was.
+    page_bytes: usize,
 }
 
 // === impl ScrapeError ===
@@ -82,101 +125,133 @@ impl ScrapeError {
             Self::Timeout(_) => "timeout",
             Self::Connection(_) => "connection",
             Self::Status(_) => "status",
+            Self::Redirect(_) => "redirect",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::NotExposition(_) => "not_exposition",
+            Self::SampleLimit { .. } => "sample_limit",
+            Self::LabelLimit { what, .. } => what,
+            Self::TargetLimit { .. } => "target_limit",
+            Self::Setup(_) => "setup",
         }
+    }
+}
+
+// === impl Surroundings ===
+
+impl Surroundings {
+    /// A number that no source had before.
+    pub fn next_source(&self) -> u64 {
+        self.sources.fetch_add(1, Ordering::Relaxed)
     }
 }
 
 // === impl Scraper ===
 
 impl Scraper {
-    /// The observation of one scrape: the page, or nothing of it; `up` and its companions always.
-    fn observe(&mut self, at_ms: i64, scraped: Scraped) -> (Observation, TargetView) {
-        let up = scraped.result.is_ok();
-        let view = TargetView {
-            job: self.target.job.clone(),
-            instance: self.target.instance.clone(),
-            process: self.target.labels.get("process").unwrap_or_default().to_owned(),
-            up: Some(up),
-            at_ms,
-            seconds: scraped.took.as_secs_f64(),
-            samples: scraped.result.as_ref().map_or(0, Vec::len),
-            error: scraped.result.as_ref().err().map(ToString::to_string).unwrap_or_default(),
-        };
-        self.failures = if up { 0 } else { self.failures.saturating_add(1) };
-        let mut samples = scraped.result.unwrap_or_default();
-        let scraped_count = samples.len();
-        let own = [
-            ("up", if up { 1.0 } else { 0.0 }),
-            ("scrape_duration_seconds", scraped.took.as_secs_f64()),
-            ("scrape_samples_scraped", scraped_count as f64),
-        ];
-        samples.extend(own.into_iter().map(|(name, value)| (named(name, &self.target.labels), value, None)));
-        let tolerated = !up && self.failures < self.target.stale_after_failures;
-        let observation = if tolerated { self.source.observe_partly(at_ms, samples) } else { self.source.observe(at_ms, samples) };
-        (observation, view)
+    fn new(target: Arc<Target>, source: u64) -> Self {
+        Self { reader: Reader::new(Arc::clone(&target), source), target, failures: 0, page_bytes: 0 }
     }
 
-    /// What remains when the target leaves the configuration: stale markers.
-    fn end(&mut self, at_ms: i64) -> Observation {
-        self.source.observe(at_ms, Vec::new())
+    fn set_target(&mut self, target: Arc<Target>, source: u64) {
+        self.reader.set_target(Arc::clone(&target), source);
+        self.target = target;
+    }
+
+    /// One scrape, within its time limit; the page is read, but does not count yet.
+    async fn scrape(&mut self, client: &Result<reqwest::Client, String>) -> Result<(), ScrapeError> {
+        self.reader.no_page();
+        if let Some((found, limit)) = self.target.over_limit {
+            return Err(ScrapeError::TargetLimit { found, limit });
+        }
+        let client = client.as_ref().map_err(|reason| ScrapeError::Setup(reason.clone()))?;
+        let fetched = tokio::time::timeout(self.target.timeout, fetch::fetch(client, &self.target, self.page_bytes)).await;
+        let fetched = fetched.map_err(|_| ScrapeError::Timeout(self.target.timeout))??;
+        self.page_bytes = fetched.body.len();
+        self.reader.read(&fetched.body, fetched.format)
+    }
+
+    /// The observation of a scrape: the page, or nothing of it; `up` and its companions always.
+    fn observe(&mut self, at_ms: i64, result: &Result<(), ScrapeError>, took: Duration) -> Observation {
+        let up = result.is_ok();
+        self.failures = if up { 0 } else { self.failures.saturating_add(1) };
+        let mut page = if up {
+            self.reader.accept()
+        } else if self.failures < self.target.job.stale_after_failures {
+            self.reader.nothing()
+        } else {
+            self.reader.ended()
+        };
+        self.reader.report(&mut page, if up { 1.0 } else { 0.0 }, took.as_secs_f64());
+        Observation { at_ms, page: Some(page), ..Observation::default() }
+    }
+
+    fn view(&self, at_ms: i64, result: &Result<(), ScrapeError>, took: Duration) -> TargetView {
+        TargetView {
+            up: Some(result.is_ok()),
+            at_ms,
+            seconds: took.as_secs_f64(),
+            samples: self.reader.counts().scraped,
+            error: result.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+            ..blank_view(&self.target)
+        }
     }
 }
 
-/// Scrapes `target` on its grid until `stop`; its series end then.
-pub async fn run(target: Target, around: Surroundings, stop: CancellationToken) {
-    let mut scraper = Scraper { target, source: Source::default(), failures: 0 };
+/// What the page shows of a target before its first scrape.
+pub fn blank_view(target: &Target) -> TargetView {
+    let label = |name: &str| target.labels.get(name).unwrap_or_default().to_owned();
+    TargetView { job: label("job"), instance: label("instance"), process: label("process"), url: target.url.clone(), ..TargetView::default() }
+}
+
+/// Scrapes what it is assigned to on its grid until `stop`; its series end then.
+pub async fn run(mut assigned: watch::Receiver<Assignment>, around: Surroundings, stop: CancellationToken) {
+    let mut client = assigned.borrow_and_update().client.clone();
+    let first = Arc::clone(&assigned.borrow().target);
+    let mut scraper = Scraper::new(first, around.next_source());
     loop {
-        let wait = until_next(around.clock.now().wall_ms, scraper.target.interval, &scraper.target.url);
+        let now_ms = around.clock.now().wall_ms;
+        let wait = until_next(now_ms, scraper.target.interval, &scraper.target.url);
         tokio::select! {
             () = stop.cancelled() => break,
+            Ok(()) = assigned.changed() => {
+                let Assignment { target, client: other } = assigned.borrow_and_update().clone();
+                scraper.set_target(target, around.next_source());
+                client = other;
+                continue;
+            }
             () = tokio::time::sleep(wait) => {}
         }
-        let at_ms = around.clock.now().wall_ms;
-        let scraped = tokio::select! {
+        let due_ms = now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let at_ms = stamp_ms(around.clock.now().wall_ms, due_ms);
+        let started = Instant::now();
+        let result = tokio::select! {
             () = stop.cancelled() => break,
-            scraped = scrape(&around.client, &scraper.target) => scraped,
+            result = scraper.scrape(&client) => result,
         };
-        let outcome = scraped.result.as_ref().err().map_or("ok", ScrapeError::as_str);
-        around.metrics.add(&list::SCRAPES, &[&scraper.target.job, outcome], 1.0);
-        let streams = scraped.result.as_ref().map(|samples| page::streams(samples)).unwrap_or_default();
-        let (observation, view) = scraper.observe(at_ms, scraped);
-        around.sink.send(observation);
-        // The page's view is a convenience: when its task is behind, this look is not shown.
-        let _ = around.views.try_send((view, streams));
+        tell(&mut scraper, &around, at_ms, (&result, started.elapsed()));
     }
-    around.sink.send(scraper.end(around.clock.now().wall_ms));
+    around.sink.send(Observation { at_ms: around.clock.now().wall_ms, page: Some(scraper.reader.last()), ..Observation::default() });
 }
 
-/// One scrape of a target, within its time limit.
-pub async fn scrape(client: &reqwest::Client, target: &Target) -> Scraped {
-    let started = Instant::now();
-    let result = match tokio::time::timeout(target.timeout, fetch(client, target)).await {
-        Ok(Ok((body, format))) => page::samples(&body, format, target),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(ScrapeError::Timeout(target.timeout)),
+/// Hands a scrape over to the rule engine and to the page.
+fn tell(scraper: &mut Scraper, around: &Surroundings, at_ms: i64, (result, took): (&Result<(), ScrapeError>, Duration)) {
+    let outcome = result.as_ref().err().map_or("ok", ScrapeError::as_str);
+    around.metrics.add(&list::SCRAPES, &[&scraper.target.job.name, outcome], 1.0);
+    let view = scraper.view(at_ms, result, took);
+    let Some(room) = around.sink.room() else {
+        // What nobody takes in must not be taken for known.
+        scraper.reader.abandon();
+        return;
     };
-    Scraped { result, took: started.elapsed() }
+    room.send(scraper.observe(at_ms, result, took));
+    let streams = if result.is_ok() { scraper.reader.streams() } else { Vec::new() };
+    // The page's view is a convenience: when its task is behind, this look is not shown.
+    let _ = around.views.try_send((view, streams));
 }
 
-async fn fetch(client: &reqwest::Client, target: &Target) -> Result<(Vec<u8>, Format), ScrapeError> {
-    let seconds = target.timeout.as_secs_f64().to_string();
-    let request = client.get(&target.url).header(ACCEPT, Format::ACCEPT).header("X-Prometheus-Scrape-Timeout-Seconds", seconds);
-    let mut response = request.send().await.map_err(|error| ScrapeError::Connection(root_cause(error)))?;
-    if response.status() != reqwest::StatusCode::OK {
-        return Err(ScrapeError::Status(response.status().as_u16()));
-    }
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let format = Format::from_content_type(content_type).map_err(|error| ScrapeError::NotExposition(error.to_string()))?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| ScrapeError::Connection(root_cause(error)))? {
-        if (body.len() + chunk.len()) as u64 > target.body_size_limit {
-            return Err(ScrapeError::BodyTooLarge(target.body_size_limit));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((body, format))
+/// The time a scrape's samples carry.
+fn stamp_ms(now_ms: i64, due_ms: i64) -> i64 {
+    if (0..=STAMP_TOLERANCE_MS).contains(&(now_ms - due_ms)) { due_ms } else { now_ms }
 }
 
 /// The innermost error: "Connection refused", without the URL, which may hold secrets.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use process::limits::Limit;
 use process::sockets::TcpState;
-use promql::labels::Labels;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +26,8 @@ pub const INBOX: usize = 256;
 /// Ends of the queues that sources fill.
 #[derive(Debug)]
 pub struct Inboxes {
+    /// Every target there is, as not yet scraped; each time they change.
+    pub targets: mpsc::Receiver<Vec<TargetView>>,
     /// Of scrapes.
     pub scrapes: mpsc::Receiver<(TargetView, Vec<StreamView>)>,
     /// Of looks.
@@ -39,7 +40,8 @@ pub struct Inboxes {
 
 #[derive(Default)]
 struct Kept {
-    targets: BTreeMap<(String, String), (TargetView, Vec<StreamView>)>,
+    /// By job, instance and URL.
+    targets: BTreeMap<(String, String, String), (TargetView, Vec<StreamView>)>,
     processes: BTreeMap<String, ProcessView>,
     probes: BTreeMap<String, ProbeView>,
     config: Option<Arc<Config>>,
@@ -54,6 +56,7 @@ pub async fn run(board: Arc<Board>, mut from: Inboxes, restarts: mpsc::Sender<Me
         tokio::select! {
             () = stop.cancelled() => return,
             Some(config) = from.configs.recv() => kept.configure(config),
+            Some(targets) = from.targets.recv() => kept.set_targets(targets),
             Some((view, streams)) = from.scrapes.recv() => kept.scraped(view, streams),
             Some(looked) = from.looks.recv() => {
                 kept.looked(&looked);
@@ -74,17 +77,6 @@ pub async fn run(board: Arc<Board>, mut from: Inboxes, restarts: mpsc::Sender<Me
 impl Kept {
     /// Sources that left the configuration are not shown any more; new ones are, as not yet looked at.
     fn configure(&mut self, config: Arc<Config>) {
-        let label = |labels: &Labels, name: &str| labels.get(name).unwrap_or_default().to_owned();
-        let wanted = config.targets.iter().map(|target| {
-            let key = (target.job.clone(), target.instance.clone());
-            let known = self.targets.remove(&key);
-            let blank = || {
-                let process = label(&target.labels, "process");
-                (TargetView { job: target.job.clone(), instance: target.instance.clone(), process, ..TargetView::default() }, Vec::new())
-            };
-            (key, known.unwrap_or_else(blank))
-        });
-        self.targets = wanted.collect();
         let blank = |probe: &Probe| ProbeView { name: probe.name.clone(), url: probe.url.clone(), ..ProbeView::default() };
         self.probes =
             config.probes.iter().map(|probe| (probe.name.clone(), self.probes.remove(&probe.name).unwrap_or_else(|| blank(probe)))).collect();
@@ -98,8 +90,14 @@ impl Kept {
         self.changed = true;
     }
 
+    fn set_targets(&mut self, targets: Vec<TargetView>) {
+        let mut before = std::mem::take(&mut self.targets);
+        self.targets = targets.into_iter().map(|blank| (key(&blank), before.remove(&key(&blank)).unwrap_or((blank, Vec::new())))).collect();
+        self.changed = true;
+    }
+
     fn scraped(&mut self, view: TargetView, streams: Vec<StreamView>) {
-        if let Some(kept) = self.targets.get_mut(&(view.job.clone(), view.instance.clone())) {
+        if let Some(kept) = self.targets.get_mut(&key(&view)) {
             // A failed scrape tells nothing new of the streams.
             kept.1 = if view.up == Some(true) { streams } else { std::mem::take(&mut kept.1) };
             kept.0 = view;
@@ -131,6 +129,10 @@ impl Kept {
         board.probes.store(Arc::new(self.probes.values().cloned().collect()));
         board.processes.store(Arc::new(self.processes.values().cloned().collect()));
     }
+}
+
+fn key(view: &TargetView) -> (String, String, String) {
+    (view.job.clone(), view.instance.clone(), view.url.clone())
 }
 
 fn process_view(looked: &Looked) -> ProcessView {

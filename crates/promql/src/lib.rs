@@ -11,6 +11,7 @@ pub mod labels;
 pub mod notation;
 pub mod parse;
 pub mod regex;
+pub mod relabel;
 pub mod series;
 
 use labels::{Labels, Matcher};

@@ -4,6 +4,7 @@
 
 mod look;
 mod outbox;
+mod pages;
 mod pass;
 mod reload;
 
@@ -24,6 +25,7 @@ use crate::observation::{Observation, Observed, Urgency};
 use crate::record::Record;
 use crate::timeline::{Shown, Timeline};
 use outbox::Outbox;
+use pages::Tables;
 
 /// How the engine works; the defaults are Prometheus's.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct RuleEngine {
     options: EngineOptions,
     timeline: Timeline,
     store: Store,
+    /// What the numbers of sources stand for.
+    tables: Tables,
     groups: Vec<GroupRun>,
     outbox: Outbox,
     /// When each metric name that a rule reads was last heard, by steady time.
@@ -124,6 +128,7 @@ impl RuleEngine {
             options,
             timeline,
             store,
+            tables: Tables::default(),
             groups: Vec::new(),
             heard: BTreeMap::new(),
             listening: BTreeSet::new(),
@@ -157,6 +162,9 @@ impl RuleEngine {
         }
         for labels in &observation.stale {
             observed.count(self.store.append_to(labels, stale_at(at)));
+        }
+        if let Some(page) = observation.page {
+            self.observe_page((at, heard_at), page, &mut observed);
         }
         if observation.urgency == Urgency::Urgent {
             let samples = observation.samples.iter().map(|(labels, _)| labels).chain(&observation.stale);

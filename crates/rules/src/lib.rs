@@ -33,7 +33,7 @@ pub use check::{CheckOptions, Checked, Lints, RuleSource, UnknownKeys, check};
 pub use effects::{Alert, Effects, Event, Figures};
 pub use engine::{EngineLimits, EngineOptions, RuleEngine};
 pub use model::{AlertRule, Field, Group, RecordRule, Rule, RuleSet};
-pub use observation::{Observation, Observed, Urgency};
+pub use observation::{Observation, Observed, Page, Urgency};
 pub use record::{AlertRecord, Record, RuleKey};
 pub use timeline::Shown;
 pub use view::{AlertView, GroupView, Health, MissingSeries, RuleKind, RuleState, RuleView};

@@ -15,8 +15,31 @@ pub struct Observation {
     pub stamped: Vec<(Labels, Sample)>,
     /// Series that ended: they get a stale marker.
     pub stale: Vec<Labels>,
+    /// The same of series that are known by number.
+    pub page: Option<Page>,
     /// Whether rules that read these series are to run at once.
     pub urgency: Urgency,
+}
+
+/// A look at a source that numbers its series, so that a thousand known ones are told without their labels.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Which source; a number means something within one only.
+    pub source: u64,
+    /// A source that this one takes the place of: its series that this page has not end, and its numbers mean nothing any more.
+    pub replaces: Option<u64>,
+    /// Numbers from now on, and the series (with `__name__`) they stand for.
+    pub learned: Vec<(u32, Labels)>,
+    /// Values of the observation's moment.
+    pub samples: Vec<(u32, f64)>,
+    /// Values with a time of their own, in unix milliseconds.
+    pub stamped: Vec<(u32, Sample)>,
+    /// Series that ended: they get a stale marker.
+    pub stale: Vec<u32>,
+    /// Numbers that mean nothing from now on.
+    pub freed: Vec<u32>,
+    /// Whether the source ends with this.
+    pub last: bool,
 }
 
 /// Whether an observation can wait for the grid.

@@ -6,7 +6,7 @@ const UNITS: [(&str, u64); 7] =
     [("y", 31_536_000_000), ("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// `1h30m`, `15s`, `500ms`, `0`: units from large to small, each at most once (Prometheus documentation, "Configuration", `<duration>`).
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

@@ -2,12 +2,16 @@
 //!
 //! Owns: defaults, references between sections, what contradicts what. A value that cannot be read is replaced by its default, so that the rest is still checked.
 
+mod alerting;
+mod discovery;
 mod findings;
+mod http;
+mod jobs;
 mod restarts;
-mod targets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use diagnostics::{Diagnostic, Lang, Severity};
@@ -25,8 +29,12 @@ pub(super) fn validate(path: PathBuf, name: &str, file: File) -> (Option<Config>
     let global = global(&file.global, &mut findings);
     let probes = probes(&file.probes, &global, &mut findings);
     let processes = processes(&file.processes, &base, &global, &mut findings);
+    let defaults = jobs::Defaults { written: &file.global, global: &global, base: &base };
+    let jobs = jobs::jobs(&file.scrape_configs, defaults, &mut findings);
     let config = Config {
-        targets: targets::targets(&file.scrape_configs, &file.global, &global, &mut findings),
+        jobs: jobs.into_iter().map(Arc::new).collect(),
+        alertmanagers: alerting::alertmanagers(&file.alerting, &base, &mut findings),
+        alert_relabel: alerting::alert_relabel(&file.alerting, &mut findings),
         restarts: restarts::restarts(&file.restarts, &base, &processes, &probes, &mut findings),
         lang: lang(file.lang.as_ref(), &mut findings),
         timezone: timezone(file.timezone.as_ref(), &mut findings),
@@ -49,13 +57,24 @@ pub(super) fn validate(path: PathBuf, name: &str, file: File) -> (Option<Config>
 fn unsupported(file: &File, findings: &mut Findings) {
     findings.unsupported("scrape_config_files", &file.scrape_config_files);
     findings.unsupported("tracing", &file.tracing);
-    findings.unsupported("rule_query_offset", &file.global.rule_query_offset);
     findings.unsupported("query_log_file", &file.global.query_log_file);
-    findings.unsupported("scrape_protocols", &file.global.scrape_protocols);
-    findings.unsupported("alert_relabel_configs", &file.alerting.alert_relabel_configs);
+    findings.unsupported("scrape_failure_log_file", &file.global.scrape_failure_log_file);
+    for (key, value) in [
+        ("scrape_native_histograms", &file.global.scrape_native_histograms),
+        ("convert_classic_histograms_to_nhcb", &file.global.convert_classic_histograms_to_nhcb),
+        ("extra_scrape_metrics", &file.global.extra_scrape_metrics),
+    ] {
+        findings.not_switched_on(key, value.as_ref());
+    }
+    for scheme in file.global.metric_name_validation_scheme.iter().filter(|scheme| scheme.value != "utf8") {
+        findings.not_supported_yet("metric_name_validation_scheme", diagnostics::yaml::place_of(scheme));
+    }
+    for scheme in file.global.metric_name_escaping_scheme.iter().filter(|scheme| scheme.value != "allow-utf-8") {
+        findings.not_supported_yet("metric_name_escaping_scheme", diagnostics::yaml::place_of(scheme));
+    }
     findings.unsupported("tsdb", &file.storage.tsdb);
     findings.unsupported("exemplars", &file.storage.exemplars);
-    for (key, list) in [("remote_write", &file.remote_write), ("remote_read", &file.remote_read), ("alertmanagers", &file.alerting.alertmanagers)] {
+    for (key, list) in [("remote_write", &file.remote_write), ("remote_read", &file.remote_read)] {
         if let Some(first) = list.first() {
             findings.not_supported_yet(key, diagnostics::yaml::place_of(first));
         }
@@ -69,12 +88,24 @@ fn global(written: &written::Global, findings: &mut Findings) -> Global {
         scrape_interval,
         scrape_timeout: findings.positive(written.scrape_timeout.as_ref(), default_timeout),
         evaluation_interval: findings.positive(written.evaluation_interval.as_ref(), Duration::from_mins(1)),
+        query_offset: findings.duration(written.rule_query_offset.as_ref(), Duration::ZERO),
         external_labels: Labels::from_pairs(written.external_labels.clone()),
     };
     if let Some(timeout) = written.scrape_timeout.as_ref().filter(|_| global.scrape_timeout > global.scrape_interval) {
         findings.contradiction(timeout, "the scrape timeout is longer than the scrape interval", "抓取超时比抓取间隔更长");
     }
     global
+}
+
+/// `http` or `https`; `http` when none is written.
+fn scheme(written: Option<&Text>, findings: &mut Findings) -> String {
+    const DEFAULT: &str = "http";
+    let Some(scheme) = written else { return DEFAULT.to_owned() };
+    if !matches!(scheme.value.as_str(), "http" | "https") {
+        findings.unknown_value("E313", scheme, ("`http` or `https`", "`http` 或 `https`"));
+        return DEFAULT.to_owned();
+    }
+    scheme.value.clone()
 }
 
 fn probes(written: &[diagnostics::yaml::Spanned<written::Probe>], global: &Global, findings: &mut Findings) -> Vec<Probe> {

@@ -1,10 +1,14 @@
 //! `watchdog.yml` as written: one struct a section, unknown keys refused. What Prometheus knows and this version does not is named, not ignored.
 
+pub(super) mod scrape;
+
 use std::collections::BTreeMap;
 
 use diagnostics::yaml::Spanned;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+pub(super) use scrape::{Alerting, Alertmanager, FileSd, Relabel, ScrapeConfig, StaticConfig};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Unsupported = Option<Spanned<IgnoredAny>>;
@@ -41,53 +45,26 @@ pub(super) struct Global {
     pub(super) external_labels: BTreeMap<String, String>,
     pub(super) body_size_limit: Option<Text>,
     pub(super) sample_limit: Option<usize>,
-    pub(super) rule_query_offset: Unsupported,
+    pub(super) label_limit: Option<usize>,
+    pub(super) label_name_length_limit: Option<usize>,
+    pub(super) label_value_length_limit: Option<usize>,
+    pub(super) target_limit: Option<usize>,
+    #[serde(rename = "keep_dropped_targets")]
+    pub(super) _keep_dropped_targets: Option<IgnoredAny>,
+    pub(super) scrape_protocols: Option<Vec<Text>>,
+    pub(super) rule_query_offset: Option<Text>,
+    pub(super) metric_name_validation_scheme: Option<Text>,
+    pub(super) metric_name_escaping_scheme: Option<Text>,
+    pub(super) scrape_native_histograms: Option<Spanned<bool>>,
+    #[serde(rename = "always_scrape_classic_histograms")]
+    pub(super) _always_scrape_classic_histograms: Option<IgnoredAny>,
+    pub(super) convert_classic_histograms_to_nhcb: Option<Spanned<bool>>,
+    pub(super) extra_scrape_metrics: Option<Spanned<bool>>,
+    /// Of Go's garbage collector: nothing here.
+    #[serde(rename = "runtime")]
+    pub(super) _runtime: Option<IgnoredAny>,
     pub(super) query_log_file: Unsupported,
-    pub(super) scrape_protocols: Unsupported,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ScrapeConfig {
-    pub(super) job_name: Text,
-    #[serde(default)]
-    pub(super) static_configs: Vec<StaticConfig>,
-    pub(super) scrape_interval: Option<Text>,
-    pub(super) scrape_timeout: Option<Text>,
-    pub(super) metrics_path: Option<Text>,
-    pub(super) scheme: Option<Text>,
-    #[serde(default)]
-    pub(super) params: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    pub(super) honor_labels: bool,
-    pub(super) honor_timestamps: Option<bool>,
-    pub(super) body_size_limit: Option<Text>,
-    pub(super) sample_limit: Option<usize>,
-    pub(super) stale_after_failures: Option<Spanned<u32>>,
-    pub(super) relabel_configs: Unsupported,
-    pub(super) metric_relabel_configs: Unsupported,
-    pub(super) file_sd_configs: Unsupported,
-    pub(super) http_sd_configs: Unsupported,
-    pub(super) dns_sd_configs: Unsupported,
-    pub(super) docker_sd_configs: Unsupported,
-    pub(super) kubernetes_sd_configs: Unsupported,
-    pub(super) consul_sd_configs: Unsupported,
-    pub(super) basic_auth: Unsupported,
-    pub(super) authorization: Unsupported,
-    pub(super) oauth2: Unsupported,
-    pub(super) tls_config: Unsupported,
-    pub(super) proxy_url: Unsupported,
-    pub(super) scrape_protocols: Unsupported,
-    pub(super) label_limit: Unsupported,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StaticConfig {
-    #[serde(default)]
-    pub(super) targets: Vec<Text>,
-    #[serde(default)]
-    pub(super) labels: BTreeMap<String, String>,
+    pub(super) scrape_failure_log_file: Unsupported,
 }
 
 #[derive(Debug, Deserialize)]
@@ -161,13 +138,6 @@ pub(super) struct Guard {
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigFile {
     pub(super) config_file: Text,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Alerting {
-    pub(super) alertmanagers: Vec<Spanned<IgnoredAny>>,
-    pub(super) alert_relabel_configs: Unsupported,
 }
 
 #[derive(Debug, Default, Deserialize)]

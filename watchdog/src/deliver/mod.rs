@@ -6,8 +6,8 @@
 mod dingtalk;
 mod email;
 mod oauth2;
-mod secret;
-mod tls;
+pub(crate) mod secret;
+pub(crate) mod tls;
 mod webhook;
 
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ pub struct SecretError {
 }
 
 /// The secret's text; blanks at its end are trimmed.
-pub(super) fn read(source: &SecretSource, base: &Path) -> Result<String, String> {
+pub(crate) fn read(source: &SecretSource, base: &Path) -> Result<String, String> {
     match source {
         SecretSource::Inline(secret) => Ok(secret.reveal().to_owned()),
         SecretSource::File(path) => {

@@ -18,7 +18,7 @@ pub(super) fn bundled_roots() -> ClientConfig {
 }
 
 /// What a `tls_config` asks for.
-pub(super) fn configured(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
+pub(crate) fn configured(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
     let roots = match &tls.ca {
         Some(source) => roots_of(&secret::read(source, base)?)?,
         None => bundled(),

@@ -32,6 +32,8 @@ metrics! {
     PROCESS_START: Gauge "process_start_time_seconds" [] "start of the watchdog, unix seconds";
 
     SCRAPES: Counter "watchdog_scrapes_total" ["job", "outcome"] "scrapes by outcome: ok, or the reason of the failure";
+    TARGETS: Gauge "watchdog_targets" ["job", "state"] "scrape targets by state: active, dropped by relabelling, refused because they are none";
+    TARGET_FILES_FAILED: Gauge "watchdog_target_files_failed" [] "files of file_sd_configs that cannot be used now; their targets stay as they were";
     PROBES: Counter "watchdog_probes_total" ["probe", "outcome"] "probes by outcome: ok, status, or the reason of the failure";
     LOOKS: Counter "watchdog_looks_total" ["process", "outcome"] "looks at a process: found or absent";
     LOOK_SECONDS: Gauge "watchdog_look_seconds" ["process"] "how long the last look at a process took";
@@ -57,6 +59,8 @@ metrics! {
     ROUTER_LIMIT: Gauge "watchdog_router_limit" ["what"] "bounds of what the router holds";
     ROUTER_EVENTS: Counter "watchdog_router_events_total" ["event"] "decisions of the router by name";
     DELIVERIES: Counter "watchdog_deliveries_total" ["integration", "outcome"] "delivery attempts by outcome";
+
+    FORWARDED: Counter "watchdog_alerts_forwarded_total" ["alertmanager", "outcome"] "alerts handed over to Alertmanagers: ok, failed";
 
     RESTARTS: Counter "watchdog_restarts_total" ["restart", "outcome", "reason"] "steps and outcomes of restarts, with the named reason";
     RESTART_ATTEMPTS: Gauge "watchdog_restart_attempts" ["restart", "window"] "attempts in the last hour and day";

@@ -8,7 +8,7 @@
 //! Owns: bounds of the queues, the order of the end. Must not know: what goes through them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -24,6 +24,7 @@ use crate::alerting::{self, Question};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::doors::{Doors, ReloadWish};
+use crate::forward;
 use crate::http_client;
 use crate::inspect::{Inspector, Outlets};
 use crate::metrics::{Registry, list};
@@ -35,6 +36,9 @@ use crate::sources::Sources;
 use crate::web::api::{self, Api, Facts};
 use crate::web::{Actions, Board, Link, Site, WebOptions};
 use crate::{itself, probe, scrape, views};
+
+/// The number of the first scrape target among the sources that number their series; [`itself`] is the one before.
+const FIRST_SOURCE: u64 = itself::SOURCE + 1;
 
 /// How long the rule engine may take to write its last state.
 const RULES_WITHIN: Duration = Duration::from_secs(6);
@@ -86,6 +90,7 @@ struct Ways {
     questions: mpsc::Sender<Question>,
     router: mpsc::Sender<routing::Input>,
     restarts: mpsc::Sender<Message>,
+    forward: mpsc::Sender<forward::Input>,
 }
 
 /// The other ends.
@@ -94,10 +99,11 @@ struct Ends {
     questions: mpsc::Receiver<Question>,
     router: mpsc::Receiver<routing::Input>,
     restarts: mpsc::Receiver<Message>,
+    forward: mpsc::Receiver<forward::Input>,
 }
 
 /// Starts everything; `listener` is the page's, `reload` leads to who reloads.
-pub(super) fn start(
+pub(super) async fn start(
     base: Base,
     engines: (RuleSet, Option<Routes>),
     listener: TcpListener,
@@ -134,11 +140,19 @@ pub(super) fn start(
     tasks.spawn(named("page", crate::web::serve(listener, site, stops.intake.clone())));
 
     let (client, clock, metrics) = (http_client::client(&http_client::tls()?)?, base.clock, base.metrics);
-    let scrape =
-        scrape::Surroundings { client: client.clone(), sink: sink.clone(), clock: clock.clone(), metrics: metrics.clone(), views: views_to.scrapes };
+    let scrape = scrape::Surroundings {
+        sink: sink.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        views: views_to.scrapes,
+        board: base.board.clone(),
+        sources: Arc::new(AtomicU64::new(FIRST_SOURCE)),
+    };
     let probe = probe::Surroundings { client, sink, clock, metrics: metrics.clone(), results: views_to.probes };
-    let mut sources = Sources::new(scrape, probe, inspector, stops.intake.clone());
-    sources.apply(&base.config);
+    let mut sources = Sources::new(scrape, (probe, inspector), views_to.targets, stops.intake.clone());
+    sources.apply(&base.config).await;
+    // This queue, too, is new.
+    let _ = ways.forward.try_send(forward::Input::Configure(Arc::clone(&base.config)));
     // The queue is new and holds one: this does not fail.
     let _ = configs.try_send(base.config);
     Ok(Assembly { metrics, board: base.board, doors, facts: base.facts, sources, ways, configs, tasks, stops })
@@ -165,6 +179,7 @@ fn start_engines(
         metrics: metrics.clone(),
         data_dir: data_dir.clone(),
         router: ways.router.clone(),
+        forward: ways.forward.clone(),
         restarts: ways.restarts.clone(),
         board: board.clone(),
         facts: base.facts.clone(),
@@ -181,6 +196,12 @@ fn start_engines(
     };
     tasks.spawn(named("router", routing::run(routes, around, (ways.router.clone(), ends.router), stops.rest.clone())));
 
+    let (metrics, stop) = (metrics.clone(), stops.rest.clone());
+    tasks.spawn(named("forward", async move {
+        forward::run(metrics, ends.forward, stop).await;
+        Ok(())
+    }));
+
     let around = restarts_surroundings(base, inspector, ways);
     tasks.spawn(named("restarts", restarts::run(base.config.restarts.clone(), around, (ways.restarts.clone(), ends.restarts), stops.rest.clone())));
 }
@@ -194,8 +215,9 @@ impl Assembly {
         let _ = self.ways.questions.send(Question::Configure(rules, Box::new(engine_options(config)))).await;
         let _ = self.ways.router.send(routing::Input::Configure(routes)).await;
         let _ = self.ways.restarts.send(Message::Configure(config.restarts.clone())).await;
+        let _ = self.ways.forward.send(forward::Input::Configure(Arc::clone(config))).await;
         let _ = self.configs.send(config.clone()).await;
-        self.sources.apply(config);
+        self.sources.apply(config).await;
     }
 
     /// Waits until a task ends that should not.
@@ -250,17 +272,20 @@ async fn named(name: &'static str, task: impl Future<Output = std::io::Result<()
 
 /// Ends of the queues that sources fill for the page.
 struct ViewSenders {
+    targets: mpsc::Sender<Vec<crate::web::view::TargetView>>,
     scrapes: mpsc::Sender<(crate::web::view::TargetView, Vec<crate::web::view::StreamView>)>,
     looks: mpsc::Sender<crate::inspect::Looked>,
     probes: mpsc::Sender<probe::Probed>,
 }
 
 fn inboxes() -> (ViewSenders, views::Inboxes, mpsc::Sender<Arc<Config>>) {
+    let (targets_to, targets) = mpsc::channel(1);
     let (scrapes_to, scrapes) = mpsc::channel(views::INBOX);
     let (looks_to, looks) = mpsc::channel(views::INBOX);
     let (probes_to, probes) = mpsc::channel(views::INBOX);
     let (configs_to, configs) = mpsc::channel(1);
-    (ViewSenders { scrapes: scrapes_to, looks: looks_to, probes: probes_to }, views::Inboxes { scrapes, looks, probes, configs }, configs_to)
+    let senders = ViewSenders { targets: targets_to, scrapes: scrapes_to, looks: looks_to, probes: probes_to };
+    (senders, views::Inboxes { targets, scrapes, looks, probes, configs }, configs_to)
 }
 
 fn queues(metrics: &Arc<Registry>) -> (Sink, Ways, Ends) {
@@ -268,10 +293,11 @@ fn queues(metrics: &Arc<Registry>) -> (Sink, Ways, Ends) {
     let (questions_to, questions) = mpsc::channel(alerting::QUESTIONS);
     let (router_to, router) = mpsc::channel(routing::INBOX);
     let (restarts_to, restarts) = mpsc::channel(restarts::INBOX);
+    let (forward_to, forward) = mpsc::channel(forward::INBOX);
     metrics.set(&list::QUEUE_CAPACITY, &["router"], routing::INBOX as f64);
     metrics.set(&list::QUEUE_CAPACITY, &["restarts"], restarts::INBOX as f64);
-    let ways = Ways { questions: questions_to, router: router_to, restarts: restarts_to };
-    (sink, ways, Ends { observations, questions, router, restarts })
+    let ways = Ways { questions: questions_to, router: router_to, restarts: restarts_to, forward: forward_to };
+    (sink, ways, Ends { observations, questions, router, restarts, forward })
 }
 
 fn restarts_surroundings(base: &Base, inspector: &Inspector, ways: &Ways) -> restarts::Surroundings {

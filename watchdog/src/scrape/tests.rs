@@ -1,89 +1,209 @@
-//! A scraper against real sockets that hang, lie and break off.
+//! A scraper against real sockets that hang, lie, redirect and break off.
 
-use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Mutex;
 
+use flate2::write::GzEncoder;
+use router::config::{Auth, HttpConfig, Secret, SecretSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http_client;
+use crate::config::Job;
+use crate::config::job::Limits;
+use crate::http_client::{Clients, Settings};
+use promql::labels::Labels;
 
-/// What a fake target does with a connection.
-#[derive(Clone, Copy)]
-enum Manner {
-    Answers(&'static str),
-    Hangs,
-    BreaksOff,
+/// A fake target and the requests it got.
+struct Fake {
+    address: String,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
-async fn target(manner: Manner) -> Target {
+/// Answers each request by its path; nothing: it hangs.
+async fn fake(answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Fake {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let fake = Fake { address: listener.local_addr().unwrap().to_string(), requests: Arc::default() };
+    let (requests, answer) = (fake.requests.clone(), Arc::new(answer));
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
+            let (requests, answer) = (requests.clone(), answer.clone());
             tokio::spawn(async move {
-                let mut request = [0_u8; 4096];
-                let _ = socket.read(&mut request).await;
-                match manner {
-                    Manner::Answers(text) => drop(socket.write_all(text.as_bytes()).await),
-                    Manner::BreaksOff => {
-                        drop(socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\na 1\n").await);
-                    }
-                    Manner::Hangs => tokio::time::sleep(Duration::from_mins(1)).await,
+                let mut request = vec![0_u8; 8192];
+                let count = socket.read(&mut request).await.unwrap_or(0);
+                let text = String::from_utf8_lossy(&request[..count]).to_ascii_lowercase();
+                let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+                requests.lock().unwrap().push(text);
+                match answer(&path) {
+                    Some(bytes) => drop(socket.write_all(&bytes).await),
+                    None => tokio::time::sleep(Duration::from_mins(1)).await,
                 }
             });
         }
     });
-    Target {
-        job: "t".into(),
-        instance: address.to_string(),
-        url: format!("http://{address}/metrics"),
-        labels: Labels::from_pairs([("job", "t")]),
-        interval: Duration::from_secs(5),
-        timeout: Duration::from_millis(300),
-        honor_labels: false,
-        honor_timestamps: true,
-        body_size_limit: 64,
-        sample_limit: 0,
-        stale_after_failures: 2,
+    fake
+}
+
+fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n", body.len()).into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn page(body: &str) -> Vec<u8> {
+    answer("200 OK", "content-type: text/plain; version=0.0.4\r\n", body.as_bytes())
+}
+
+fn job() -> Job {
+    Job { timeout: Duration::from_millis(300), limits: Limits { body_size: 64, ..Limits::default() }, ..Job::default() }
+}
+
+fn target(address: &str, job: Job) -> Arc<Target> {
+    let labels = Labels::from_pairs([("job", "t"), ("instance", address)]);
+    let (interval, timeout) = (job.interval, job.timeout);
+    Arc::new(Target { job: Arc::new(job), labels, discovered: Labels::default(), url: format!("http://{address}/metrics"), interval, timeout, over_limit: None })
+}
+
+fn client(job: &Job) -> Result<reqwest::Client, String> {
+    Clients::default().get(&Settings::new(&job.http, &job.base, job.compression))
+}
+
+/// One scrape; the word of its outcome and what is said of it.
+async fn outcome(address: &str, job: Job) -> (&'static str, String) {
+    let client = client(&job);
+    let mut scraper = Scraper::new(target(address, job), 1);
+    match scraper.scrape(&client).await {
+        Ok(()) => ("ok", String::new()),
+        Err(error) => (error.as_str(), error.to_string()),
     }
 }
-
-fn client() -> reqwest::Client {
-    http_client::client(&http_client::tls().unwrap()).unwrap()
-}
-
-const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: 8\r\nconnection: close\r\n\r\na 1\nb 2\n";
 
 #[tokio::test]
 async fn each_way_to_fail_has_its_name() {
-    let long = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n# a comment that is longer than the limit of this test allows, by far\n";
-    for (manner, expected) in [
-        (Manner::Answers(GOOD), "ok"),
-        (Manner::Hangs, "timeout"),
-        (Manner::BreaksOff, "connection"),
-        (Manner::Answers("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"), "status"),
-        (Manner::Answers("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"), "not_exposition"),
-        (Manner::Answers(long), "body_too_large"),
-    ] {
-        let scraped = scrape(&client(), &target(manner).await).await;
-        assert_eq!(scraped.result.as_ref().err().map_or("ok", ScrapeError::as_str), expected, "{scraped:?}");
-        assert!(scraped.took < Duration::from_secs(5));
+    let long = "# a comment that is longer than the limit of this test allows, by far\n";
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\na 1\n".to_vec();
+    let plain = "content-type: text/plain\r\n";
+    let cases: Vec<(Option<Vec<u8>>, &str, &str)> = vec![
+        (Some(page("a 1\nb 2\n")), "ok", ""),
+        (None, "timeout", "within 300ms"),
+        (Some(cut), "connection", ""),
+        (Some(answer("503 Busy", "", b"")), "status", "status 503"),
+        (Some(answer("301 Moved", "", b"")), "status", "status 301"),
+        (Some(answer("302 Found", "location: /metrics\r\n", b"")), "redirect", "more than 10"),
+        (Some(answer("200 OK", plain, long.as_bytes())), "body_too_large", "limit of 64 bytes"),
+        (Some(answer("200 OK", plain, b"<html>login</html>")), "not_exposition", "line 1, column 1"),
+        (Some(answer("200 OK", "content-type: text/html\r\n", b"a 1\n")), "not_exposition", "text/html"),
+        (Some(answer("200 OK", "", b"a 1\n")), "not_exposition", "expected text/plain"),
+    ];
+    for (reply, want, says) in cases {
+        let fake = fake(move |_| reply.clone()).await;
+        let (word, text) = outcome(&fake.address, job()).await;
+        assert_eq!(word, want, "{text}");
+        assert!(text.contains(says), "{text}");
     }
+    assert_eq!(outcome("127.0.0.1:1", job()).await.0, "connection");
+}
+
+#[tokio::test]
+async fn a_fallback_protocol_reads_a_page_that_names_no_type() {
+    let fake = fake(|_| Some(answer("200 OK", "", b"a 1\n"))).await;
+    let fallback = Some(promql::exposition::Format::Text);
+    assert_eq!(outcome(&fake.address, Job { fallback, ..job() }).await.0, "ok");
+}
+
+#[tokio::test]
+async fn the_limit_on_a_body_counts_what_is_decoded() {
+    let zipped = |body: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(body.as_bytes()).unwrap();
+        answer("200 OK", "content-type: text/plain\r\ncontent-encoding: gzip\r\n", &encoder.finish().unwrap())
+    };
+    let (small, bomb) = (zipped("a 1\nb 2\n"), zipped(&"a 1\n".repeat(100_000)));
+    let good = fake(move |_| Some(small.clone())).await;
+    assert_eq!(outcome(&good.address, job()).await.0, "ok");
+    assert!(good.requests.lock().unwrap()[0].contains("accept-encoding: gzip"));
+    let bad = fake(move |_| Some(bomb.clone())).await;
+    assert_eq!(outcome(&bad.address, job()).await.0, "body_too_large");
+    assert_eq!(outcome(&good.address, Job { compression: false, ..job() }).await.0, "ok");
+    assert!(!good.requests.lock().unwrap()[1].contains("accept-encoding"));
+}
+
+#[tokio::test]
+async fn credentials_and_headers_stay_with_the_targets_own_origin() {
+    let stranger = fake(|_| Some(page("a 1\n"))).await;
+    let place = stranger.address.clone();
+    let own = fake(move |path| match path {
+        "/metrics" => Some(answer("302 Found", "location: /moved\r\n", b"")),
+        _ => Some(answer("307 Temporary Redirect", &format!("location: http://{place}/elsewhere\r\n"), b"")),
+    })
+    .await;
+    let secret = |text: &str| SecretSource::Inline(Secret::new(text));
+    let http = HttpConfig {
+        auth: Auth::Header { kind: "Bearer".into(), credentials: secret("t0ken") },
+        headers: [("X-Tenant".to_owned(), vec![secret("ours")])].into(),
+        ..HttpConfig::default()
+    };
+    assert_eq!(outcome(&own.address, Job { http: http.clone(), ..job() }).await.0, "ok");
+    for request in own.requests.lock().unwrap().iter() {
+        assert!(request.contains("authorization: bearer t0ken") && request.contains("x-tenant: ours"), "{request}");
+    }
+    let strangers = stranger.requests.lock().unwrap().clone();
+    assert!(strangers[0].starts_with("get /elsewhere"), "{strangers:?}");
+    assert!(!strangers[0].contains("authorization") && !strangers[0].contains("x-tenant"), "{strangers:?}");
+    let not_followed = HttpConfig { follow_redirects: false, ..http };
+    assert_eq!(outcome(&own.address, Job { http: not_followed, ..job() }).await.0, "status");
+}
+
+#[tokio::test]
+async fn secrets_are_read_from_files_at_each_scrape() {
+    let fake = fake(|_| Some(page("a 1\n"))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let auth = Auth::Basic { username: SecretSource::Inline(Secret::new("me")), password: Some(SecretSource::File("password".into())) };
+    let job = Job { http: HttpConfig { auth, ..HttpConfig::default() }, base: dir.path().to_path_buf(), ..job() };
+    let (word, text) = outcome(&fake.address, job.clone()).await;
+    assert_eq!(word, "setup");
+    assert!(text.contains("password"), "{text}");
+    std::fs::write(dir.path().join("password"), "pw\n").unwrap();
+    assert_eq!(outcome(&fake.address, job).await.0, "ok");
+    // RFC 7617 of "me:pw", in lower case as the fake keeps it.
+    assert!(fake.requests.lock().unwrap()[0].contains("authorization: basic bwu6chc="));
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_the_whole_url() {
+    let proxy = fake(|_| Some(page("a 1\n"))).await;
+    let http = HttpConfig { proxy_url: Some(format!("http://{}", proxy.address)), ..HttpConfig::default() };
+    assert_eq!(outcome("target.invalid:9", Job { http: http.clone(), ..job() }).await.0, "ok");
+    assert!(proxy.requests.lock().unwrap()[0].starts_with("get http://target.invalid:9/metrics"));
+    let http = HttpConfig { no_proxy: "127.0.0.1".into(), ..http };
+    assert_eq!(outcome("127.0.0.1:1", Job { http, ..job() }).await.0, "connection");
 }
 
 #[tokio::test]
 async fn up_tells_at_once_and_the_page_ends_after_the_tolerated_failures() {
-    let mut scraper = Scraper { target: target(Manner::Hangs).await, source: Source::default(), failures: 0 };
-    let page = vec![(Labels::from_pairs([(promql::labels::METRIC_NAME, "a"), ("job", "t")]), 1.0, None)];
-    let good = Scraped { result: Ok(page), took: Duration::ZERO };
-    let bad = || Scraped { result: Err(ScrapeError::Status(500)), took: Duration::ZERO };
-    let read = |(observation, _): (Observation, TargetView)| -> (BTreeMap<String, f64>, usize) {
-        (observation.samples.iter().map(|(labels, value)| (labels.metric_name().to_owned(), *value)).collect(), observation.stale.len())
+    let mut scraper = Scraper::new(target("h:1", Job { stale_after_failures: 2, ..job() }), 1);
+    let bad = Err(ScrapeError::Status(500));
+    let mut observe = |scraper: &mut Scraper, result: &Result<(), ScrapeError>| {
+        let page = scraper.observe(1_000, result, Duration::ZERO).page.unwrap();
+        (page.samples.iter().find(|(number, _)| *number == 0).unwrap().1, page.samples.len(), page.stale.len())
     };
-    let (first, _) = read(scraper.observe(1_000, good));
-    assert_eq!((first["a"], first["up"], first["scrape_samples_scraped"]), (1.0, 1.0, 1.0));
-    let (tolerated, ended) = read(scraper.observe(2_000, bad()));
-    assert!(!tolerated.contains_key("a") && tolerated["up"] < 0.5 && ended == 0);
-    assert_eq!(read(scraper.observe(3_000, bad())).1, 1);
+    scraper.reader.read(b"a 1\n", promql::exposition::Format::Text).unwrap();
+    assert_eq!(observe(&mut scraper, &Ok(())), (1.0, 6, 0));
+    assert_eq!(observe(&mut scraper, &bad), (0.0, 5, 0));
+    assert_eq!(observe(&mut scraper, &bad), (0.0, 5, 1));
+    assert_eq!(observe(&mut scraper, &bad), (0.0, 5, 0));
+}
+
+#[tokio::test]
+async fn a_job_over_its_target_limit_scrapes_none() {
+    let fake = fake(|_| Some(page("a 1\n"))).await;
+    let over = Target { over_limit: Some((3, 2)), ..(*target(&fake.address, job())).clone() };
+    let mut scraper = Scraper::new(Arc::new(over), 1);
+    assert_eq!(scraper.scrape(&client(&job())).await.unwrap_err().to_string(), "the job has 3 targets, over the target_limit of 2");
+    assert!(fake.requests.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_scrape_a_moment_late_is_stamped_as_due() {
+    assert_eq!((stamp_ms(1_002, 1_000), stamp_ms(1_003, 1_000), stamp_ms(999, 1_000)), (1_000, 1_003, 999));
 }

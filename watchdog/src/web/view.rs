@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
+use crate::targets::Found;
+
 /// A scrape target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TargetView {
@@ -16,6 +18,8 @@ pub struct TargetView {
     pub instance: String,
     /// `process` label, `""` if none.
     pub process: String,
+    /// What is fetched.
+    pub url: String,
     /// Last scrape succeeded; `None` before the first.
     pub up: Option<bool>,
     /// When it was last scraped, unix milliseconds.
@@ -175,6 +179,8 @@ pub struct ReloadView {
 pub struct Board {
     /// Scrape targets.
     pub targets: ArcSwap<Vec<TargetView>>,
+    /// The same as discovered, job by job.
+    pub found: ArcSwap<Vec<Found>>,
     /// Probes.
     pub probes: ArcSwap<Vec<ProbeView>>,
     /// Processes.

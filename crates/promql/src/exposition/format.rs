@@ -9,6 +9,21 @@ pub enum Format {
     OpenMetrics,
 }
 
+/// A protocol that a scraper may ask for, as `scrape_protocols` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `PrometheusProto`: known, but neither asked for nor read.
+    Proto,
+    /// `PrometheusText0.0.4`
+    Text004,
+    /// `PrometheusText1.0.0`
+    Text100,
+    /// `OpenMetricsText0.0.1`
+    OpenMetrics001,
+    /// `OpenMetricsText1.0.0`
+    OpenMetrics100,
+}
+
 /// A `Content-Type` that is no text exposition: an HTML page, JSON, protobuf.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("content type {found:?} is no metrics page; expected text/plain or application/openmetrics-text")]
@@ -17,12 +32,61 @@ pub struct UnsupportedContentType {
     pub found: Box<str>,
 }
 
-impl Format {
-    /// What a scraper says it can read, the richer format first.
-    pub const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-        application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
-        text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+// === impl Protocol ===
 
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 5] = [Self::Proto, Self::Text004, Self::Text100, Self::OpenMetrics001, Self::OpenMetrics100];
+
+    /// What is asked for unless the configuration says otherwise, as in Prometheus.
+    pub const DEFAULT: [Self; 4] = [Self::OpenMetrics100, Self::OpenMetrics001, Self::Text100, Self::Text004];
+
+    /// The word in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proto => "PrometheusProto",
+            Self::Text004 => "PrometheusText0.0.4",
+            Self::Text100 => "PrometheusText1.0.0",
+            Self::OpenMetrics001 => "OpenMetricsText0.0.1",
+            Self::OpenMetrics100 => "OpenMetricsText1.0.0",
+        }
+    }
+
+    /// The protocol of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.as_str() == word)
+    }
+
+    /// The format in which it writes a page, if it is text.
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Self::Proto => None,
+            Self::Text004 | Self::Text100 => Some(Format::Text),
+            Self::OpenMetrics001 | Self::OpenMetrics100 => Some(Format::OpenMetrics),
+        }
+    }
+
+    fn media_type(self) -> Option<&'static str> {
+        match self {
+            Self::Proto => None,
+            Self::Text004 => Some("text/plain;version=0.0.4"),
+            Self::Text100 => Some("text/plain;version=1.0.0;escaping=allow-utf-8"),
+            Self::OpenMetrics001 => Some("application/openmetrics-text;version=0.0.1"),
+            Self::OpenMetrics100 => Some("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"),
+        }
+    }
+
+    /// The `Accept` header that asks for these, the first the most. At most nine count.
+    pub fn accept(wanted: &[Self]) -> String {
+        let types = wanted.iter().filter_map(|protocol| protocol.media_type()).take(Self::ALL.len());
+        let listed: Vec<String> = types.zip((1..=6).rev()).map(|(media_type, weight)| format!("{media_type};q=0.{weight}")).collect();
+        format!("{},*/*;q=0.1", listed.join(","))
+    }
+}
+
+// === impl Format ===
+
+impl Format {
     /// The format a `Content-Type` header names; parameters other than the media type do not change the grammar.
     ///
     /// # Errors

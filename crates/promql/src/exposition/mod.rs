@@ -33,7 +33,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use error::{ParseError, Reason};
-pub use format::{Format, UnsupportedContentType};
+pub use format::{Format, Protocol, UnsupportedContentType};
 pub use page::{Parser, parse};
 pub use render::{write_metadata, write_sample};
 pub use series_text::LabelPairs;

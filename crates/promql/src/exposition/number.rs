@@ -8,12 +8,33 @@ const NORMAL_NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
 /// Rust's grammar is the same but for a signed NaN, which Go refuses, and for a number too large, which Go refuses and Rust makes infinite; hexadecimal
 /// floats and `_` are refused by both (Prometheus asks for that too).
 pub(super) fn float(text: &str) -> Option<f64> {
+    if let Some(whole) = small_whole(text) {
+        return Some(whole);
+    }
     let value: f64 = text.parse().ok()?;
     if value.is_nan() {
         return (text.len() == 3).then_some(f64::from_bits(NORMAL_NAN_BITS));
     }
     let spelt_out = value.is_finite() || text.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'i'));
     spelt_out.then_some(value)
+}
+
+/// A number of a few digits, as most values are: a float holds it exactly.
+fn small_whole(text: &str) -> Option<f64> {
+    /// 10^15 is below 2^53.
+    const DIGITS: usize = 15;
+    if text.is_empty() || text.len() > DIGITS {
+        return None;
+    }
+    let mut number: i64 = 0;
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    Some(number as f64)
 }
 
 /// A time stamp of the text format: whole milliseconds. Prometheus takes digits only.
@@ -39,8 +60,10 @@ mod tests {
 
     #[test]
     fn floats_are_read_as_go_reads_them() {
-        let good: [(&str, f64); 12] = [
+        let good: [(&str, f64); 14] = [
             ("0", 0.0),
+            ("007", 7.0),
+            ("999999999999999", 999_999_999_999_999.0),
             ("-0", -0.0),
             ("+1", 1.0),
             ("5.", 5.0),

@@ -1,6 +1,7 @@
 //! A page line by line: limits, positions, the end of the body. Must not know: the grammar of a line.
 use memchr::{memchr, memrchr};
 
+use super::number;
 use super::error::{Fault, ParseError, Reason, quoted};
 use super::line::{Line, line};
 use super::series_text::SeriesReader;
@@ -36,6 +37,29 @@ impl<'a> Parser<'a> {
     /// How many lines were read.
     pub fn lines(&self) -> usize {
         self.line
+    }
+
+    /// Value and time of the next line if it begins with the series text `key` and holds nothing else beyond them; otherwise nothing is read and
+    /// [`next`](Iterator::next) reads the line. For a reader who expects the page to be like its last version: `key` is a
+    /// [`SampleLine::key`](super::SampleLine::key) that was read with the same format and limits, so that its labels need not be read again.
+    pub fn sample_of(&mut self, key: &str) -> Option<(f64, Option<i64>)> {
+        let rest = self.page.get(self.at..).filter(|_| !self.done)?.strip_prefix(key)?;
+        let line = rest.get(..memchr(b'\n', rest.as_bytes())?)?;
+        // A `{` here, after a bare name and a blank, is no number: the line is then read in full.
+        let (value, time) = split_blank(line.strip_prefix(' ')?);
+        let value = number::float(value)?;
+        let t_ms = match (time, self.reader.format) {
+            (None, _) => None,
+            (Some(time), Format::Text) => Some(number::milliseconds(time)?),
+            (Some(time), Format::OpenMetrics) => Some(number::seconds(time)?),
+        };
+        if self.samples >= self.reader.limits.samples {
+            return None;
+        }
+        self.samples += 1;
+        self.line += 1;
+        self.at += key.len() + line.len() + 1;
+        Some((value, t_ms))
     }
 
     fn next_entry(&mut self) -> Result<Option<Entry<'a>>, ParseError> {
@@ -103,6 +127,14 @@ impl<'a> Iterator for Parser<'a> {
         let entry = self.next_entry().transpose();
         self.done = !matches!(entry, Some(Ok(_)));
         entry
+    }
+}
+
+/// The text before the first blank, and the text behind it.
+fn split_blank(text: &str) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == b' ') {
+        Some(at) => (text.get(..at).unwrap_or(text), text.get(at + 1..)),
+        None => (text, None),
     }
 }
 

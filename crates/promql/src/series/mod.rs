@@ -31,6 +31,6 @@ mod tests;
 pub use chunk::{Chunk, Samples};
 pub use outcome::{AppendError, Appended, Ceilings, Counters, SeriesRefused, Stats, Swept};
 pub use record::RecordError;
-pub use scrape_cache::{Known, ScrapeCache, StampedBy};
+pub use scrape_cache::{Kept, Known, ScrapeCache, StampedBy, Vanished};
 pub use selection::Snapshot;
 pub use store::{SeriesId, Store};

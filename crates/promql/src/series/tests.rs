@@ -214,40 +214,6 @@ fn a_damaged_record_is_refused_at_every_byte() {
     }
 }
 
-#[test]
-fn a_scrape_finds_its_series_again_and_tells_which_are_gone() {
-    let mut store = Store::new(Ceilings::default());
-    let [a, b, c] = ["a", "b", "c"].map(|name| store.series(&labels(&[("__name__", name)])).unwrap());
-    let mut cache = ScrapeCache::new(10);
-    let mut page = |keys: &[(&str, SeriesId)], stamped| {
-        cache.begin();
-        let unknown: Vec<_> = keys.iter().filter(|(key, _)| cache.see(key, stamped).is_none()).copied().collect();
-        for (key, id) in &unknown {
-            cache.learn(key, Known::Series(*id), stamped);
-        }
-        (unknown.len(), cache.finish())
-    };
-    assert_eq!(page(&[("a", a), ("b", b), ("c", c)], StampedBy::Scrape), (3, vec![]));
-    assert_eq!(page(&[("c", c), ("a", a), ("b", b)], StampedBy::Scrape), (0, vec![]), "another order");
-    assert_eq!(page(&[("a", a), ("c", c)], StampedBy::Scrape), (0, vec![b]));
-    assert_eq!(page(&[("a", a), ("c{}", c)], StampedBy::Scrape), (1, vec![]), "the same series by another text is not gone");
-    assert_eq!(page(&[("a", a), ("c{}", c)], StampedBy::Page), (0, vec![]));
-    assert_eq!(page(&[("a", a)], StampedBy::Scrape), (0, vec![]), "who states times gets no marker");
-    assert_eq!(cache.fail(), [a]);
-    assert_eq!(cache.fail(), []);
-    cache.begin();
-    assert_eq!(cache.see("a", StampedBy::Scrape), Some(Known::Series(a)));
-}
-
-#[test]
-fn the_scrape_cache_is_bounded() {
-    let mut cache = ScrapeCache::new(1);
-    cache.begin();
-    cache.learn("a", Known::Dropped, StampedBy::Scrape);
-    cache.learn("b", Known::Dropped, StampedBy::Scrape);
-    assert_eq!((cache.len(), cache.uncached(), cache.see("b", StampedBy::Scrape)), (1, 1, None));
-}
-
 proptest! {
     /// The store against a plain map of the same rules, over appends, sweeps and restarts.
     #[test]

@@ -79,7 +79,12 @@ impl Findings {
     }
 
     pub(super) fn contradiction(&mut self, written: &Text, en: &str, zh: &str) {
-        self.add(place_of(written), Diagnostic::error("E307", Bilingual::new(en, zh)));
+        self.conflict(place_of(written), en, zh);
+    }
+
+    /// Settings of one entry that exclude each other.
+    pub(super) fn conflict(&mut self, place: Place, en: &str, zh: &str) {
+        self.add(place, Diagnostic::error("E307", Bilingual::new(en, zh)));
     }
 
     /// Names that must differ; the second of a pair is pointed at.
@@ -130,6 +135,13 @@ impl Findings {
 
     pub(super) fn unsupported(&mut self, key: &str, value: &Unsupported) {
         if let Some(value) = value {
+            self.not_supported_yet(key, place_of(value));
+        }
+    }
+
+    /// A switch that this version knows only as off.
+    pub(super) fn not_switched_on(&mut self, key: &str, value: Option<&Spanned<bool>>) {
+        if let Some(value) = value.filter(|value| value.value) {
             self.not_supported_yet(key, place_of(value));
         }
     }

@@ -1,19 +1,17 @@
 //! What is scraped, and where alerts go, in Prometheus's shape. Must not know: how it is done.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use promql::exposition::MetricKind;
 use promql::labels::Labels;
-use promql::parse::print_duration;
 use serde_json::{Map, Value, json};
 
 use super::params::Params;
 use super::rules::time;
 use super::{Api, ApiError, Reply, Success};
-use crate::config::Target;
 use crate::metrics::list;
+use crate::targets::{Target, duration_text};
 use crate::web::view::TargetView;
 
 /// `/api/v1/targets`.
@@ -23,25 +21,23 @@ pub(super) async fn targets(State(api): State<Arc<Api>>, params: Params) -> Repl
         return Err(ApiError::parameter("state", format_args!("not supported value {state:?}")));
     }
     let pool = params.get("scrapePool");
-    let views = api.board.targets.load();
-    let config = api.facts.config.load();
-    let all = config.iter().flat_map(|(config, _)| &config.targets);
-    let wanted = all.filter(|target| state != "dropped" && (pool.is_empty() || pool == target.job));
-    let active: Vec<Value> = wanted
-        .map(|target| {
-            let view = views.iter().find(|view| view.job == target.job && view.instance == target.instance);
-            shown(target, view)
-        })
-        .collect();
-    Success::of(&json!({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": null}))
+    let (views, found) = (api.board.targets.load(), api.board.found.load());
+    let jobs: Vec<_> = found.iter().filter(|found| pool.is_empty() || pool == found.job).collect();
+    let seen = |target: &Target| views.iter().find(|view| view.job == label(target, "job") && view.instance == label(target, "instance") && view.url == target.url);
+    let active = jobs.iter().flat_map(|found| &found.targets).map(|target| shown(target, seen(target)));
+    let active: Vec<Value> = if state == "dropped" { Vec::new() } else { active.collect() };
+    let dropped = jobs.iter().flat_map(|found| found.dropped_labels.iter().map(|labels| (&found.job, labels)));
+    let dropped = dropped.map(|(job, labels)| json!({"discoveredLabels": pairs(labels), "scrapePool": job}));
+    let dropped: Vec<Value> = if state == "active" { Vec::new() } else { dropped.collect() };
+    let counts: Map<String, Value> = jobs.iter().map(|found| (found.job.clone(), found.dropped.into())).collect();
+    Success::of(&json!({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts}))
 }
 
 /// `/api/v1/scrape_pools`.
 pub(super) async fn pools(State(api): State<Arc<Api>>) -> Reply {
-    let config = api.facts.config.load();
-    let mut jobs: Vec<&str> = config.iter().flat_map(|(config, _)| &config.targets).map(|target| target.job.as_str()).collect();
+    let found = api.board.found.load();
+    let mut jobs: Vec<&str> = found.iter().map(|found| found.job.as_str()).collect();
     jobs.sort_unstable();
-    jobs.dedup();
     Success::of(&json!({ "scrapePools": jobs }))
 }
 
@@ -67,32 +63,18 @@ pub(super) async fn metadata(params: Params) -> Reply {
 fn shown(target: &Target, view: Option<&TargetView>) -> Value {
     let up = view.and_then(|view| view.up);
     let health = up.map_or("unknown", |up| if up { "up" } else { "down" });
-    let labels = pairs(&target.labels);
-    let mut discovered = labels.clone();
-    discovered.remove("instance");
-    let (scheme, rest) = target.url.split_once("://").unwrap_or(("http", target.url.as_str()));
-    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
-    for (name, value) in [
-        ("__address__", target.instance.clone()),
-        ("__scheme__", scheme.to_owned()),
-        ("__metrics_path__", path.split('?').next().unwrap_or(path).to_owned()),
-        ("__scrape_interval__", duration(target.interval)),
-        ("__scrape_timeout__", duration(target.timeout)),
-    ] {
-        discovered.insert(name.to_owned(), value.into());
-    }
     json!({
-        "discoveredLabels": discovered,
-        "labels": labels,
-        "scrapePool": target.job,
+        "discoveredLabels": pairs(&target.discovered),
+        "labels": pairs(&target.labels),
+        "scrapePool": target.job.name,
         "scrapeUrl": target.url,
         "globalUrl": target.url,
         "lastError": view.map_or("", |view| view.error.as_str()),
         "lastScrape": time(view.filter(|view| view.at_ms > 0).map(|view| view.at_ms)),
         "lastScrapeDuration": view.map_or(0.0, |view| view.seconds),
         "health": health,
-        "scrapeInterval": duration(target.interval),
-        "scrapeTimeout": duration(target.timeout),
+        "scrapeInterval": duration_text(target.interval),
+        "scrapeTimeout": duration_text(target.timeout),
     })
 }
 
@@ -100,6 +82,6 @@ fn pairs(labels: &Labels) -> Map<String, Value> {
     labels.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
-fn duration(of: Duration) -> String {
-    print_duration(i64::try_from(of.as_millis()).unwrap_or(i64::MAX))
+fn label<'a>(target: &'a Target, name: &str) -> &'a str {
+    target.labels.get(name).unwrap_or_default()
 }
