@@ -56,8 +56,9 @@ fn bad_files_yield_every_finding_at_once() {
 fn the_shipped_configuration_means_what_it_says() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../watchdog.yml");
     let config = load(&shipped).map_err(|findings| findings.render(Lang::En, Format::Text)).unwrap().config;
-    assert_eq!(config.targets[0].labels.get("process"), Some("collector"));
-    assert_eq!((config.targets[0].interval.as_secs(), config.targets[0].timeout.as_secs()), (5, 3));
+    let target = &watchdog::targets::of(&config.jobs[0], &[]).targets[0];
+    assert_eq!(target.labels.get("process"), Some("collector"));
+    assert_eq!((target.interval.as_secs(), target.timeout.as_secs()), (5, 3));
     let restart = config.restart("collector").unwrap();
     assert!(restart.policy.verify.probe && restart.policy.verify.progress);
     assert_eq!((restart.policy.guard.per_hour, restart.policy.guard.per_day), (3, 6));

@@ -9,6 +9,8 @@ pub const OBSERVED: &[(&str, &str)] = &[
     ("up", "1 when the last scrape of the target succeeded, else 0"),
     ("scrape_duration_seconds", "how long the last scrape took"),
     ("scrape_samples_scraped", "samples on the scraped page"),
+    ("scrape_samples_post_metric_relabeling", "those that metric_relabel_configs left"),
+    ("scrape_series_added", "series that were not on the page before"),
     ("probe_success", "1 when the last probe got a status of 2xx, else 0"),
     ("probe_duration_seconds", "how long the last probe took"),
     ("probe_http_status_code", "HTTP status of the last probe, 0 when there was no answer"),

@@ -124,7 +124,8 @@ async fn the_limit_on_a_body_counts_what_is_decoded() {
     assert!(good.requests.lock().unwrap()[0].contains("accept-encoding: gzip"));
     let bad = fake(move |_| Some(bomb.clone())).await;
     assert_eq!(outcome(&bad.address, job()).await.0, "body_too_large");
-    assert_eq!(outcome(&good.address, Job { compression: false, ..job() }).await.0, "ok");
+    // It answers in gzip all the same, which nobody asked for.
+    assert_eq!(outcome(&good.address, Job { compression: false, ..job() }).await.0, "not_exposition");
     assert!(!good.requests.lock().unwrap()[1].contains("accept-encoding"));
 }
 
@@ -183,7 +184,7 @@ async fn a_proxy_is_asked_for_the_whole_url() {
 async fn up_tells_at_once_and_the_page_ends_after_the_tolerated_failures() {
     let mut scraper = Scraper::new(target("h:1", Job { stale_after_failures: 2, ..job() }), 1);
     let bad = Err(ScrapeError::Status(500));
-    let mut observe = |scraper: &mut Scraper, result: &Result<(), ScrapeError>| {
+    let observe = |scraper: &mut Scraper, result: &Result<(), ScrapeError>| {
         let page = scraper.observe(1_000, result, Duration::ZERO).page.unwrap();
         (page.samples.iter().find(|(number, _)| *number == 0).unwrap().1, page.samples.len(), page.stale.len())
     };
