@@ -3,17 +3,21 @@
 //! Exit codes: 0 fine; 1 not fine (a health check that fails, a stop past its deadline); 2 wrong arguments; 69 a port or directory is taken;
 //! 70 a part of the program ended by itself; 78 the configuration cannot be used.
 
+mod spool;
+
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use diagnostics::{Diagnostic, EXIT_CONFIG, Format, Lang, Severity, Text, render_all};
 
 use crate::config::{self, Environment, Loaded};
+use crate::metrics::{Registry, catalogue as names};
 use crate::signals::Signals;
 use crate::{Deps, Outcome, VERSION};
 
@@ -30,6 +34,8 @@ const EXAMPLES: &str = "Examples:
   collector check --config collector.yml --format github
   collector explain E510
   collector explain --list
+  collector spool ls
+  collector spool purge --stream trade --yes
   collector healthcheck
   collector healthcheck --url http://127.0.0.1:8087/ready
 
@@ -63,6 +69,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
         format: CheckFormat,
     },
+    /// What waits on disk for NATS: list it, send it, remove it; for a collector that does not run
+    Spool(spool::Arguments),
     /// Say what the code of an error means
     Explain {
         /// Code as a finding shows it
@@ -111,6 +119,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
     match arguments.command {
         Command::Run { config } => run(&config, asked, environment),
         Command::Check { config, format } => check(&config, format, asked, environment),
+        Command::Spool(arguments) => spool::run(arguments, asked, environment),
         Command::Explain { code, .. } => explain(code.as_deref(), Lang::choose(asked, languages(environment))),
         Command::Healthcheck { url } => healthcheck(&url),
         Command::Version => {
@@ -141,16 +150,17 @@ fn run(path: &Path, asked: Option<&str>, environment: &Environment) -> ExitCode 
     let file = File::read(path, asked, environment);
     complain(&file.shown(Format::Text));
     let Some(config) = file.loaded.config else { return exit_config() };
-    let deps = match Deps::real(&config) {
+    let registry = Arc::new(Registry::new());
+    let _log = match crate::logging::start(&config.log, registry.counter(&names::LOG_DROPPED, &[])) {
+        Ok(log) => log,
+        Err(error) => return fail(&error),
+    };
+    let deps = match Deps::real(&config, registry) {
         Ok(deps) => deps,
         Err(found) => {
             complain(&render_all(&found, |_| None, file.lang, Format::Text));
             return ExitCode::from(EXIT_UNAVAILABLE);
         }
-    };
-    let _log = match crate::logging::start(&config.log, deps.log_dropped()) {
-        Ok(log) => log,
-        Err(error) => return fail(&error),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

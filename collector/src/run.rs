@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::feed::{self, DataThread, NetworkMaker};
 use crate::http::debug::{Debug, read_token};
 use crate::http::{self, Listeners, Pages, health::Health};
-use crate::metrics::{Counter, Registry, catalogue as names};
+use crate::metrics::{Registry, catalogue as names};
 use crate::pressure::watch::Watch;
 use crate::sink::{self, Worker};
 use crate::state::{Phase, State};
@@ -66,24 +66,19 @@ impl std::fmt::Debug for Deps {
 }
 
 impl Deps {
-    /// The real world for this configuration. Ports are taken first, so that a second collector touches nothing else.
+    /// The real world for this configuration. Ports are taken first, so that a second collector touches nothing else. The log should be on: what is
+    /// found on disk is told there.
     ///
     /// # Errors
     /// What is taken or cannot be opened, for the operator.
-    pub fn real(config: &Config) -> Result<Self, Vec<Diagnostic>> {
+    pub fn real(config: &Config, registry: Arc<Registry>) -> Result<Self, Vec<Diagnostic>> {
         let listeners = Listeners::bind(&config.http)?;
         check_token(config)?;
         let clock = SystemClock::shared();
-        let registry = Arc::new(Registry::new());
         let state = State::new(config, Arc::clone(&clock));
         let network = feed::real_network(config, &registry).map_err(|troubles| troubles.into_iter().map(unusable_network).collect::<Vec<_>>())?;
         let sinks = start_sinks(config, &state, &registry, &clock).map_err(|found| vec![*found])?;
         Ok(Self { registry, state, listeners, network, sinks })
-    }
-
-    /// The log's counter of dropped lines.
-    pub fn log_dropped(&self) -> Counter {
-        self.registry.counter(&names::LOG_DROPPED, &[])
     }
 }
 
@@ -106,7 +101,7 @@ fn check_token(config: &Config) -> Result<(), Vec<Diagnostic>> {
     })
 }
 
-fn start_sinks(config: &Config, state: &State, registry: &Arc<Registry>, clock: &SharedClock) -> Result<Vec<sink::Started>, Box<Diagnostic>> {
+fn start_sinks(config: &Config, state: &Arc<State>, registry: &Arc<Registry>, clock: &SharedClock) -> Result<Vec<sink::Started>, Box<Diagnostic>> {
     let mut sinks = Vec::new();
     if let Some(recorder) = &config.recorder {
         let dir = recorder.dir.display();

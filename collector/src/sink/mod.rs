@@ -10,7 +10,7 @@ pub mod nats;
 mod outbox;
 mod queue;
 pub mod recorder;
-mod spool;
+pub(crate) mod spool;
 mod watermark;
 
 use std::sync::Arc;

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod feed;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod troubles;

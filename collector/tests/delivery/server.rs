@@ -71,6 +71,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

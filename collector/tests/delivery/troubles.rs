@@ -12,8 +12,8 @@ fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// An outage: 15 s would be too long for every run; `TIDEMARK_OUTAGE_SECONDS=60` is the full length.
-fn outage() -> Duration {
+/// Length of an outage; `TIDEMARK_OUTAGE_SECONDS=60` is the full length.
+pub(crate) fn outage() -> Duration {
     std::env::var("TIDEMARK_OUTAGE_SECONDS").ok().and_then(|text| text.parse().ok()).map_or(Duration::from_secs(6), Duration::from_secs)
 }
 

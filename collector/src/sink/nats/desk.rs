@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clock::Now;
 use marketdata::RecordKind;
 
 use super::NAME;
@@ -20,6 +21,7 @@ use super::store::Store;
 use super::streams::{Finding, Keeper};
 use super::wire::{self, Publication};
 use crate::clocks::SharedClock;
+use crate::conditions::Condition;
 use crate::config::{Config, Delivery, NatsConfig};
 use crate::metrics::{Registry, catalogue as names};
 use crate::sink::deadletter;
@@ -38,6 +40,9 @@ pub(super) struct Desk {
     pub(super) relief: Relief,
     pub(super) drain: Drain,
     pub(super) clock: SharedClock,
+    pub(super) state: Arc<State>,
+    /// Times the process was asked to give memory back, as last seen.
+    trims: u64,
     /// By [`Record::stream`].
     pub(super) outs: Vec<StreamOut>,
     keepers: Vec<Keeper>,
@@ -52,14 +57,15 @@ pub(super) struct Desk {
 // === impl Desk ===
 
 impl Desk {
-    pub(super) fn new((config, nats): (&Config, &NatsConfig), store: Store, (state, registry): (&State, &Arc<Registry>)) -> Self {
+    pub(super) fn new((config, nats): (&Config, &NatsConfig), store: Store, (state, registry): (&Arc<State>, &Arc<Registry>)) -> Self {
         let streams = &state.streams;
         let configs = match &nats.delivery {
             Delivery::Core => &[][..],
             Delivery::JetStream(streams) => streams,
         };
-        // A stream is made when something is configured that goes there.
-        let used = configs.iter().filter(|config| streams.iter().any(|stream| stream.kind == config.kind));
+        // A stream is made when something goes there: what is configured, and what an earlier run has left in the spool.
+        let left = |kind: RecordKind| store.spool.as_ref().is_some_and(|spool| spool.shelves().iter().any(|shelf| shelf.kind() == kind && !shelf.is_empty()));
+        let used = configs.iter().filter(|config| streams.iter().any(|stream| stream.kind == config.kind) || left(config.kind));
         let keepers: Vec<Keeper> = used.cloned().map(Keeper::new).collect();
         let confirm = |kind: RecordKind| if keepers.iter().any(|keeper| keeper.config().kind == kind) { Confirm::Ack } else { Confirm::Pong };
         // What is under way is in memory too: it may take what is below the high mark.
@@ -72,6 +78,8 @@ impl Desk {
             relief: Relief::new(config, nats, (streams, registry)),
             drain: Drain::default(),
             clock: Arc::clone(&state.clock),
+            state: Arc::clone(state),
+            trims: state.pressure.trims(),
             outs: streams.iter().map(|stream| StreamOut::new(stream, registry)).collect(),
             keepers,
             // As unlikely to meet another as a library's.
@@ -80,6 +88,10 @@ impl Desk {
             requests: Vec::new(),
             linked: false,
         };
+        if nats.delivery == Delivery::Core {
+            desk.state.conditions.raise(Condition::CoreMode);
+            tracing::warn!(sink = NAME, event = "core_mode", "core NATS acknowledges nothing: loss is possible");
+        }
         desk.join_backlog();
         desk
     }
@@ -301,6 +313,16 @@ impl Desk {
         self.relieve(now);
         self.drain_tick(now);
         self.store.note();
+        self.show(now);
+    }
+
+    /// Tells what is the case: figures, conditions.
+    fn show(&mut self, now: Now) {
+        let trims = self.state.pressure.trims();
+        if trims != std::mem::replace(&mut self.trims, trims) {
+            self.outbox.trim();
+        }
+        self.store.tell(&self.state.conditions);
         let age = self.outbox.oldest().map_or(Duration::ZERO, |offered| now.mono.saturating_sub(offered));
         self.meters.show(self.outbox.held(), self.outbox.under_way(), age);
         // It can secure records: by NATS, or by the spool.

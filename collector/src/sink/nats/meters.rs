@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::NAME;
 use super::ack::Reason;
-use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
+use crate::metrics::{Bound, Counter, Gauge, Histogram, Registry, Structure, catalogue as names};
 use crate::sink::outbox::Held;
 use crate::sink::{ByKind, Record};
 use crate::stream::Stream;
@@ -20,6 +20,8 @@ pub(super) struct Meters {
     pub(super) duplicate: Counter,
     pub(super) resent: Counter,
     pub(super) ack_duration: Histogram,
+    outbox: Structure,
+    window: Structure,
     in_flight: Gauge,
     records: Gauge,
     bytes: Gauge,
@@ -52,6 +54,8 @@ impl Meters {
             duplicate: registry.counter(&names::NATS_ACKS, &["duplicate"]),
             resent: registry.counter(&names::NATS_RESENT, &[]),
             ack_duration: registry.histogram(&names::NATS_ACK_DURATION, &[]),
+            outbox: Structure::register(registry, "nats_outbox", Bound::Bytes(bytes_limit)),
+            window: Structure::register(registry, "nats_window", Bound::Entries(in_flight)),
             in_flight: registry.gauge(&names::NATS_IN_FLIGHT, &[]),
             records: registry.gauge(&names::UNSECURED_RECORDS, &[]),
             bytes: registry.gauge(&names::UNSECURED_BYTES, &[]),
@@ -65,6 +69,8 @@ impl Meters {
         self.records.set_count(held.records);
         self.bytes.set_count(held.bytes);
         self.in_flight.set_count(under_way);
+        self.outbox.set(held.records, held.bytes);
+        self.window.set(under_way, 0);
         self.age.set(age.as_secs_f64());
     }
 

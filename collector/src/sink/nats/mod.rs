@@ -59,7 +59,7 @@ pub enum StartError {
 ///
 /// # Errors
 /// When an address or a certificate file does not parse, another process has the spool, or the thread cannot be started.
-pub fn start(config: &Config, state: &State, registry: &Arc<Registry>) -> Result<Started, StartError> {
+pub fn start(config: &Config, state: &Arc<State>, registry: &Arc<Registry>) -> Result<Started, StartError> {
     let nats = config.nats.as_ref().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "NATS is not configured"))?;
     let addresses = nats.urls.iter().map(|url| url.parse()).collect::<Result<Vec<Address>, _>>().map_err(io::Error::other)?;
     let tls = tls::client_config(nats.ca_file.as_deref()).map_err(io::Error::other)?;
@@ -72,6 +72,7 @@ pub fn start(config: &Config, state: &State, registry: &Arc<Registry>) -> Result
     // A second sink of one state does not happen; the first one's connection would stay the one that is used.
     let _first_stays = state.core_out.set(core_out);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    state.count_tasks_of("sink-nats", runtime.handle().clone());
     let worker = Worker::spawn(NAME, move || {
         runtime.block_on(Publisher::new((link, core_in), desk, clock).run(outlet));
         // Not dropped: that would wait for a look-up of a name that may hang.

@@ -124,7 +124,7 @@ impl Desk {
         for record in self.outbox.shed(place, too_old) {
             self.meters.dropped(&record, subject(&self.outs, &record), "too_old");
         }
-        if level.max(all) == Level::Emergency {
+        if level.max(all) == Level::Emergency || self.state.pressure.sheds_preview() {
             let shed = self.outbox.shed(place, Duration::MAX);
             self.bury(&shed, Reason::Emergency, now);
         }

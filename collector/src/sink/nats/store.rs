@@ -10,6 +10,7 @@ use clock::Now;
 use marketdata::RecordKind;
 use segments::OpenError;
 
+use crate::conditions::{Condition, Conditions};
 use crate::config::{Config, SpoolConfig, StreamConfig};
 use crate::metrics::{Counter, Gauge, Registry, catalogue as names};
 use crate::sink::deadletter::{DeadLetters, Reason};
@@ -34,6 +35,10 @@ pub(super) struct Store {
     again_at: Duration,
     /// Whether the last write failed.
     pub(super) refuses: bool,
+    /// Whether the spool's bound has taken records since it was last empty.
+    bound_bit: bool,
+    /// Conditions as last told.
+    told: [bool; 4],
     figures: Figures,
 }
 
@@ -61,6 +66,8 @@ impl Store {
             subjects,
             again_at: Duration::ZERO,
             refuses: false,
+            bound_bit: false,
+            told: [false; 4],
             figures: Figures::new(registry, config.spool.max_total),
         };
         match store.open_spool() {
@@ -177,7 +184,8 @@ impl Store {
         lost
     }
 
-    fn lost(&self, lost: &[Lost]) {
+    fn lost(&mut self, lost: &[Lost]) {
+        self.bound_bit |= !lost.is_empty();
         for lost in lost {
             let records: u64 = lost.subjects.values().sum();
             self.figures.registry.counter(&names::SPOOL_LOST, &[lost.kind.as_str(), lost.reason]).add(records);
@@ -199,6 +207,24 @@ impl Store {
                 self.figures.registry.counter(&names::SPOOL_ERRORS, &["dead_letter"]).inc();
                 tracing::error!(event = "dead_letter_failed", kind, subject, rows = records.len(), "records are lost, the dead letter cannot be written: {error}");
                 false
+            }
+        }
+    }
+
+    /// Says what is not as it should be.
+    pub(super) fn tell(&mut self, conditions: &Conditions) {
+        let in_use = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
+        self.bound_bit &= in_use;
+        let now = [
+            (Condition::SpoolInUse, in_use),
+            (Condition::SpoolBound, self.bound_bit),
+            (Condition::DeadLetters, self.letters.len() > 0),
+            (Condition::DiskRefuses, self.refuses),
+        ];
+        // Only what changed: others may tell of their disks too.
+        for ((condition, holds), told) in now.into_iter().zip(&mut self.told) {
+            if std::mem::replace(told, holds) != holds {
+                if holds { conditions.raise(condition) } else { conditions.clear(condition) }
             }
         }
     }

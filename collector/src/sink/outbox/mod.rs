@@ -337,6 +337,16 @@ impl Outbox {
         shed
     }
 
+    /// Gives back memory that is not needed now.
+    pub(crate) fn trim(&mut self) {
+        for lane in &mut self.lanes {
+            lane.waiting.shrink_to_fit();
+            lane.sent.shrink_to_fit();
+        }
+        self.ready.shrink_to_fit();
+        self.posted.shrink_to_fit();
+    }
+
     /// Whether this lane has anything to send now.
     fn is_sendable(&self, place: usize) -> bool {
         self.lanes.get(place).is_some_and(|lane| {
