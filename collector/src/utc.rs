@@ -20,7 +20,8 @@ pub(crate) fn of_stamp(text: &str) -> Option<i64> {
     // Years begin in March, so that the leap day is the last; the inverse of [`date`].
     let year = if month <= 2 { year - 1 } else { year };
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = year.div_euclid(400) * 146_097 + year.rem_euclid(400) * 365 + year.rem_euclid(400) / 4 - year.rem_euclid(400) / 100 + of_year - 719_468;
+    let days =
+        year.div_euclid(400) * 146_097 + year.rem_euclid(400) * 365 + year.rem_euclid(400) / 4 - year.rem_euclid(400) / 100 + of_year - 719_468;
     let ms = ((number(9..11)? * 60 + number(11..13)?) * 60 + number(13..15)?) * 1_000 + number(16..19)?;
     shape.then_some(days * 86_400_000 + ms)
 }

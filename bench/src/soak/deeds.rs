@@ -9,7 +9,7 @@ pub(crate) enum Deed {
     Storm,
     /// Each venue takes an instrument off its list.
     Delist,
-    /// The same instruments are listed again.
+    /// The same instruments are listed again, long after the collector has noticed that they were gone.
     Relist,
     /// Lost, repeated, swapped, cut and unknown messages.
     Frames,
@@ -37,13 +37,13 @@ pub(crate) fn script() -> Vec<(Duration, Deed)> {
         (at(6), Deed::Delist),
         (at(9), Deed::Frames),
         (at(14), Deed::NatsAway),
-        (at(18), Deed::Relist),
         (at(20), Deed::NatsBack),
         (at(23), Deed::Silence),
         (at(27), Deed::HalfOpen),
         (at(32), Deed::HandOver),
         (at(36), Deed::Close),
         (at(40), Deed::Clear),
+        (at(44), Deed::Relist),
     ]
 }
 

@@ -193,7 +193,7 @@ impl Rig {
 }
 
 fn config(markets: &[(&Market, String)], addresses: &Addresses) -> String {
-    let mut text = "venues:\n".to_owned();
+    let mut text = "instruments: {listing_interval: 5s, cleanup_interval: 5s}\nvenues:\n".to_owned();
     for (Market { exchange, market, symbols, .. }, address) in markets {
         let symbols = symbols.join(", ");
         // Writing to a string does not fail.

@@ -117,13 +117,25 @@ fn return_to_base(base: &[&Look], last: &Look) -> Vec<Check> {
             Check { what: what.to_owned(), measured: format!("{to:.0}"), limit: format!("{allowed:.0}"), holds: to <= allowed }
         })
         .collect();
+    let mut at_rest = 0;
     for (structure, length) in &last.tally.structures {
         let from = most(&|look| look.tally.structures.get(structure).copied().unwrap_or(0.0));
         let allowed = from * 1.25 + STRUCTURE_SLACK;
+        if *length <= STRUCTURE_SLACK {
+            at_rest += 1;
+            continue;
+        }
         let name = structure.split('"').nth(1).unwrap_or(structure);
         let measured = format!("{length:.0}");
         checks.push(Check { what: format!("entries of {name}"), measured, limit: format!("{allowed:.0}"), holds: *length <= allowed });
     }
+    let all = last.tally.structures.len().to_string();
+    checks.push(Check {
+        what: format!("structures of at most {STRUCTURE_SLACK:.0} entries"),
+        measured: at_rest.to_string(),
+        limit: format!("of {all}"),
+        holds: true,
+    });
     checks
 }
 

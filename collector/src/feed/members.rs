@@ -169,7 +169,12 @@ impl VenueLoop {
         for id in std::mem::take(&mut self.members.to_sweep) {
             let Some(instrument) = self.venue.instrument(id).cloned() else { continue };
             let series = self.outlets.sweep(id, &instrument);
-            tracing::info!(venue = self.venue.config().kind.as_str(), symbol = &*instrument.symbol, series, "the series of a delisted instrument are gone");
+            tracing::info!(
+                venue = self.venue.config().kind.as_str(),
+                symbol = &*instrument.symbol,
+                series,
+                "the series of a delisted instrument are gone"
+            );
         }
     }
 }

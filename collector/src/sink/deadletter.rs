@@ -273,7 +273,10 @@ mod tests {
         let mut all = letters(dir.path(), 1 << 20);
         assert_eq!((all.len(), dir.path().join("ofi/half.tmp").exists()), (3, false));
         let opened = all.oldest(|_| true).unwrap();
-        assert_eq!((opened.subject.as_str(), opened.rows.len(), &opened.rows[1]), ("ofi.binance.spot.BTC-USDT", 2, &(2, 9, Bytes::from_static(b"{\"n\":2}"))));
+        assert_eq!(
+            (opened.subject.as_str(), opened.rows.len(), &opened.rows[1]),
+            ("ofi.binance.spot.BTC-USDT", 2, &(2, 9, Bytes::from_static(b"{\"n\":2}")))
+        );
         all.done(&opened.path);
         all.done(&all.oldest(|_| true).unwrap().path);
         assert!(all.oldest(|_| true).is_none(), "what is too large is kept for people only");

@@ -83,7 +83,12 @@ pub fn start(config: &RecorderConfig, streams: &Streams, registry: &Arc<Registry
     start_on(RealDisk, config, streams, (registry, clock))
 }
 
-fn start_on<D: Disk + 'static>(disk: D, config: &RecorderConfig, streams: &Streams, (registry, clock): (&Arc<Registry>, SharedClock)) -> io::Result<Started> {
+fn start_on<D: Disk + 'static>(
+    disk: D,
+    config: &RecorderConfig,
+    streams: &Streams,
+    (registry, clock): (&Arc<Registry>, SharedClock),
+) -> io::Result<Started> {
     fs::create_dir_all(&config.dir)?;
     let lock = lock(&config.dir)?;
     let metrics = Metrics::new(registry);
@@ -92,7 +97,13 @@ fn start_on<D: Disk + 'static>(disk: D, config: &RecorderConfig, streams: &Strea
     metrics.start(config, registry);
     if recovered.torn > 0 {
         registry.counter(&names::RECORDER_TORN, &[]).add(recovered.torn);
-        tracing::warn!(sink = NAME, event = "torn_tail", files = recovered.torn, bytes = recovered.bytes, "what a crash left at the end of files was cut off");
+        tracing::warn!(
+            sink = NAME,
+            event = "torn_tail",
+            files = recovered.torn,
+            bytes = recovered.bytes,
+            "what a crash left at the end of files was cut off"
+        );
     }
     let limits = Limits { bytes: config.buffer, chunk: (config.buffer / 16).min(256 << 10), flush: config.flush };
     let dirs = streams.iter().map(|stream| stream.labels()).map(|[exchange, market, symbol, kind]| format!("{kind}/{exchange}.{market}/{symbol}"));

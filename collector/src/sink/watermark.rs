@@ -118,18 +118,13 @@ mod tests {
     #[test]
     fn each_level_is_told_once_and_left_at_half_of_its_mark() {
         let mut mark = Watermark::default();
-        let told: Vec<(usize, Level)> =
-            [10, 79, 80, 85, 70, 81, 100, 99, 101, 200, 150, 220, 101, 100, 60, 51, 50, 41, 40, 90].iter().filter_map(|value| Some((*value, mark.judge(*value, BOUNDS)?))).collect();
+        let told: Vec<(usize, Level)> = [10, 79, 80, 85, 70, 81, 100, 99, 101, 200, 150, 220, 101, 100, 60, 51, 50, 41, 40, 90]
+            .iter()
+            .filter_map(|value| Some((*value, mark.judge(*value, BOUNDS)?)))
+            .collect();
         assert_eq!(
             told,
-            [
-                (80, Level::Warning),
-                (100, Level::High),
-                (200, Level::Emergency),
-                (100, Level::High),
-                (50, Level::Calm),
-                (90, Level::Warning)
-            ]
+            [(80, Level::Warning), (100, Level::High), (200, Level::Emergency), (100, Level::High), (50, Level::Calm), (90, Level::Warning)]
         );
     }
 

@@ -99,7 +99,16 @@ impl Feed {
 
     pub(crate) fn figures(&self) -> String {
         let page = self.registry.render();
-        let wanted = ["collector_nats_", "collector_spool", "collector_unsecured", "collector_sink_", "collector_spills", "collector_dead", "collector_buffer_l", "marketprism_nats_connected"];
+        let wanted = [
+            "collector_nats_",
+            "collector_spool",
+            "collector_unsecured",
+            "collector_sink_",
+            "collector_spills",
+            "collector_dead",
+            "collector_buffer_l",
+            "marketprism_nats_connected",
+        ];
         page.lines().filter(|line| wanted.iter().any(|start| line.starts_with(start)) && !line.contains("bucket")).collect::<Vec<_>>().join("\n")
     }
 

@@ -100,7 +100,10 @@ impl Server {
         let context = self.jetstream().await;
         let mut stream = context.get_stream(stream).await.unwrap();
         let total = stream.info().await.unwrap().state.messages;
-        let consumer = stream.create_consumer(pull::OrderedConfig { deliver_policy: jetstream::consumer::DeliverPolicy::All, ..Default::default() }).await.unwrap();
+        let consumer = stream
+            .create_consumer(pull::OrderedConfig { deliver_policy: jetstream::consumer::DeliverPolicy::All, ..Default::default() })
+            .await
+            .unwrap();
         let mut messages = consumer.messages().await.unwrap().take(usize::try_from(total).unwrap());
         let mut found = std::collections::BTreeMap::<String, Vec<u64>>::new();
         while let Some(message) = tokio::time::timeout(SOON, messages.next()).await.expect("every message of the stream comes") {

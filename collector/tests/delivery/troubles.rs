@@ -24,7 +24,12 @@ async fn streams_are_made_and_everything_is_acknowledged_in_order() {
     let mut feed = Feed::start(&config(dir.path(), &server.url(), ""));
     feed.run(RATE, seconds(2.0)).await;
     feed.until_delivered().await;
-    assert_eq!((feed.refused, feed.metric("collector_nats_acks_total", "duplicate"), feed.metric("collector_spooled_total", "")), (0, 0.0, 0.0), "{}", feed.figures());
+    assert_eq!(
+        (feed.refused, feed.metric("collector_nats_acks_total", "duplicate"), feed.metric("collector_spooled_total", "")),
+        (0, 0.0, 0.0),
+        "{}",
+        feed.figures()
+    );
     assert_all(&server, &feed.state, &feed.last).await;
     println!("{}", feed.figures());
     feed.stop().await;
@@ -128,7 +133,10 @@ async fn without_jetstream_the_spool_keeps_everything_until_there_is_one() {
     let mut feed = Feed::start(&config(dir.path(), &server.url(), ""));
     feed.last = last;
     feed.run(RATE, seconds(1.0)).await;
-    feed.until("everything is delivered", |feed| feed.metric("collector_spool_records", "") == 0.0 && feed.metric("collector_unsecured_records", "") == 0.0).await;
+    feed.until("everything is delivered", |feed| {
+        feed.metric("collector_spool_records", "") == 0.0 && feed.metric("collector_unsecured_records", "") == 0.0
+    })
+    .await;
     assert_all(&server, &feed.state, &feed.last).await;
     feed.stop().await;
 }

@@ -7,6 +7,8 @@ mod chained;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod listing;
+#[cfg(test)]
 mod nats;
 #[cfg(test)]
 mod pages;

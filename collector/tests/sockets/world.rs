@@ -184,6 +184,11 @@ impl Capture {
         self.0.lock().unwrap().iter().map(|(_, payload)| serde_json::from_slice(payload).unwrap()).collect()
     }
 
+    /// Forgets everything so far.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }

@@ -72,7 +72,8 @@ impl Reader<'_> {
             && depth as usize > kind.deepest()
         {
             let most = kind.deepest();
-            let message = Text::new(format!("the venue tells {most} levels a side, not {depth}"), format!("该交易所每侧只提供 {most} 档，而非 {depth}"));
+            let message =
+                Text::new(format!("the venue tells {most} levels a side, not {depth}"), format!("该交易所每侧只提供 {most} 档，而非 {depth}"));
             self.error(place, Diagnostic::error("E502", message).expected(Text::new(format!("1 to {most}"), format!("1 到 {most}"))));
         }
         if kind.is_none() {

@@ -58,7 +58,11 @@ impl Ack {
         }
         // The server writes the stream's name first in a good answer; names hold no quotes.
         if payload.starts_with(b"{\"stream\":") && !contains(payload, b"\"error\"") {
-            return if contains(payload, b"\"duplicate\":true") || contains(payload, b"\"duplicate\": true") { Self::Duplicate } else { Self::Stored };
+            return if contains(payload, b"\"duplicate\":true") || contains(payload, b"\"duplicate\": true") {
+                Self::Duplicate
+            } else {
+                Self::Stored
+            };
         }
         match serde_json::from_slice(payload) {
             Ok(Answer { error: Some(error) }) => Self::Refused(Reason::of(&error)),

@@ -39,10 +39,8 @@ impl std::str::FromStr for Address {
     type Err = BadUrl;
 
     fn from_str(url: &str) -> Result<Self, BadUrl> {
-        let (tls, rest) = [("nats://", false), ("tls://", true)]
-            .into_iter()
-            .find_map(|(scheme, tls)| Some((tls, url.strip_prefix(scheme)?)))
-            .ok_or(BadUrl)?;
+        let (tls, rest) =
+            [("nats://", false), ("tls://", true)].into_iter().find_map(|(scheme, tls)| Some((tls, url.strip_prefix(scheme)?))).ok_or(BadUrl)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (login, place) = match rest.rsplit_once('@') {
             None => (Login::Nobody, rest),

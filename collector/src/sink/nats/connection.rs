@@ -288,7 +288,8 @@ impl Connection {
 
 /// The body of CONNECT.
 fn hello(login: &Login) -> String {
-    let mut text = String::from("{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"echo\":false,\"protocol\":1,\"lang\":\"rust\"");
+    let mut text =
+        String::from("{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"echo\":false,\"protocol\":1,\"lang\":\"rust\"");
     let mut field = |name: &str, value: &str| {
         // Writing into a String cannot fail; a JSON string escapes what must be.
         let _infallible = write!(text, ",\"{name}\":{}", serde_json::Value::from(value));

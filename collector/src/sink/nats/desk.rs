@@ -14,8 +14,8 @@ use marketdata::RecordKind;
 use super::NAME;
 use super::ack::{Ack, Reason};
 use super::connection::{Connection, Heard};
-use super::meters::{Meters, StreamOut};
 use super::drain::Drain;
+use super::meters::{Meters, StreamOut};
 use super::relief::Relief;
 use super::store::Store;
 use super::streams::{Finding, Keeper};
@@ -24,9 +24,9 @@ use crate::clocks::SharedClock;
 use crate::conditions::Condition;
 use crate::config::{Config, Delivery, NatsConfig};
 use crate::metrics::{Registry, catalogue as names};
+use crate::sink::Record;
 use crate::sink::deadletter;
 use crate::sink::outbox::{Confirm, Origin, Outbox};
-use crate::sink::Record;
 use crate::state::State;
 
 /// Unwritten bytes above which nothing is added: what the socket does not take waits in the outbox, not here.
@@ -256,7 +256,15 @@ impl Desk {
                 let gauge = registry.gauge(&names::NATS_STREAM_DIFFERS, &[name, setting]);
                 if gauge.get() == 0.0 {
                     gauge.set(1.0);
-                    tracing::warn!(sink = NAME, event = "stream_differs", stream = name, setting, found, configured, "an existing stream has another setting; it is left as it is");
+                    tracing::warn!(
+                        sink = NAME,
+                        event = "stream_differs",
+                        stream = name,
+                        setting,
+                        found,
+                        configured,
+                        "an existing stream has another setting; it is left as it is"
+                    );
                 }
             }
             Finding::Unusable(trouble) => {
@@ -264,7 +272,13 @@ impl Desk {
                 counter.inc();
                 ready.set(0.0);
                 if counter.get() % 100 == 1 {
-                    tracing::error!(sink = NAME, event = "stream_unusable", stream = name, reason = trouble.as_str(), "the stream cannot be used: {trouble}");
+                    tracing::error!(
+                        sink = NAME,
+                        event = "stream_unusable",
+                        stream = name,
+                        reason = trouble.as_str(),
+                        "the stream cannot be used: {trouble}"
+                    );
                 }
                 self.outbox.close(config.kind);
             }

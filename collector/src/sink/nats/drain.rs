@@ -15,10 +15,10 @@ use super::meters::id_prefix;
 use super::wire::{self, Publication};
 use crate::config::StreamConfig;
 use crate::metrics::catalogue as names;
+use crate::sink::Record;
 use crate::sink::deadletter::{self, CALM};
 use crate::sink::outbox::{Confirm, Origin};
 use crate::sink::watermark::Rate;
-use crate::sink::Record;
 
 /// The drain runs at this many times the rate at which records arrive,
 const TIMES: f64 = 4.0;

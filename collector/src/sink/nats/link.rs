@@ -55,16 +55,7 @@ pub(super) enum Event {
 impl Link {
     pub(super) fn new(addresses: Vec<Address>, tls: Arc<ClientConfig>, clock: SharedClock, registry: &Arc<Registry>) -> Self {
         let connected = registry.gauge(&names::NATS_CONNECTED, &[]);
-        Self {
-            addresses,
-            turn: 0,
-            attempts: 0,
-            tls,
-            clock,
-            state: State::Waiting(Duration::ZERO),
-            connected,
-            registry: Arc::clone(registry),
-        }
+        Self { addresses, turn: 0, attempts: 0, tls, clock, state: State::Waiting(Duration::ZERO), connected, registry: Arc::clone(registry) }
     }
 
     /// The connection, while there is one.

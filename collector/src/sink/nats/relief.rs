@@ -47,7 +47,8 @@ impl Relief {
         for kind in RecordKind::ALL {
             registry.gauge(&names::BUFFER_HIGH, &[kind.as_str()]).set_count(config.buffers.of(kind).high);
         }
-        let watched = |labels: [&str; 4]| Watched { mark: Watermark::default(), rate: Rate::default(), shown: registry.gauge(&names::BUFFER_RECORDS, &labels) };
+        let watched =
+            |labels: [&str; 4]| Watched { mark: Watermark::default(), rate: Rate::default(), shown: registry.gauge(&names::BUFFER_RECORDS, &labels) };
         Self {
             buffers: config.buffers.clone(),
             accept_within: nats.accept_within,

@@ -189,7 +189,13 @@ impl Store {
         for lost in lost {
             let records: u64 = lost.subjects.values().sum();
             self.figures.registry.counter(&names::SPOOL_LOST, &[lost.kind.as_str(), lost.reason]).add(records);
-            tracing::error!(event = "spool_lost", kind = lost.kind.as_str(), reason = lost.reason, records, "the bound of the spool took records for good");
+            tracing::error!(
+                event = "spool_lost",
+                kind = lost.kind.as_str(),
+                reason = lost.reason,
+                records,
+                "the bound of the spool took records for good"
+            );
         }
     }
 
@@ -205,7 +211,13 @@ impl Store {
             }
             Err(error) => {
                 self.figures.registry.counter(&names::SPOOL_ERRORS, &["dead_letter"]).inc();
-                tracing::error!(event = "dead_letter_failed", kind, subject, rows = records.len(), "records are lost, the dead letter cannot be written: {error}");
+                tracing::error!(
+                    event = "dead_letter_failed",
+                    kind,
+                    subject,
+                    rows = records.len(),
+                    "records are lost, the dead letter cannot be written: {error}"
+                );
                 false
             }
         }

@@ -237,7 +237,9 @@ impl Trouble {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NoJetStream => f.write_str("the server has no JetStream (start it with -js), or the account may not use it; `nats.mode: core` does without, with loss possible"),
+            Self::NoJetStream => f.write_str(
+                "the server has no JetStream (start it with -js), or the account may not use it; `nats.mode: core` does without, with loss possible",
+            ),
             Self::OtherSubjects(subjects) => write!(f, "the stream exists with other subjects ({subjects}): give another `name`, or mend the stream"),
             Self::Overlap(name) => write!(f, "the stream {name} already has these subjects: use its name, or mend it"),
             Self::NoAck => f.write_str("the stream has `no_ack`: nothing it takes is confirmed"),

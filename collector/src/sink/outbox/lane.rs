@@ -48,16 +48,7 @@ pub(crate) struct Sent {
 
 impl Lane {
     pub(super) fn new(kind: RecordKind, confirm: Confirm) -> Self {
-        Self {
-            kind,
-            confirm,
-            waiting: VecDeque::new(),
-            sent: VecDeque::new(),
-            spilled: false,
-            backlog: 0,
-            listed: false,
-            taken: 0,
-        }
+        Self { kind, confirm, waiting: VecDeque::new(), sent: VecDeque::new(), spilled: false, backlog: 0, listed: false, taken: 0 }
     }
 
     /// Records in memory.

@@ -98,12 +98,19 @@ mod tests {
     #[test]
     fn members_are_plain_gzip_and_a_torn_end_is_found_at_every_byte() {
         let mut packer = Packer::new();
-        let members: Vec<Vec<u8>> = ["one\n", "two two two two two\n", "three\n"].iter().map(|text| packer.member(text.as_bytes()).unwrap()).collect();
+        let members: Vec<Vec<u8>> =
+            ["one\n", "two two two two two\n", "three\n"].iter().map(|text| packer.member(text.as_bytes()).unwrap()).collect();
         let all = members.concat();
         let mut text = String::new();
         flate2::read::MultiGzDecoder::new(all.as_slice()).read_to_string(&mut text).unwrap();
         assert_eq!(text, "one\ntwo two two two two\nthree\n");
-        let ends: Vec<u64> = members.iter().scan(0, |at, member| { *at += member.len() as u64; Some(*at) }).collect();
+        let ends: Vec<u64> = members
+            .iter()
+            .scan(0, |at, member| {
+                *at += member.len() as u64;
+                Some(*at)
+            })
+            .collect();
         for size in 0..=all.len() {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&all[..size]).unwrap();

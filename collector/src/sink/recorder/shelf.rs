@@ -124,7 +124,12 @@ impl Shelf {
         let due = |place: &&mut Place| {
             let waits = matches!(place.trouble, Trouble::Since(_, until) if now < until) && !last;
             let whole = place.chunks.len() > 1;
-            !place.busy && !waits && place.chunks.front().is_some_and(|chunk| at_once || whole || chunk.since + self.limits.flush <= now || chunk.lines.len() >= self.limits.chunk / 2)
+            !place.busy
+                && !waits
+                && place
+                    .chunks
+                    .front()
+                    .is_some_and(|chunk| at_once || whole || chunk.since + self.limits.flush <= now || chunk.lines.len() >= self.limits.chunk / 2)
         };
         let place = self.places.iter_mut().filter(due).min_by_key(|place| place.chunks.front().map(|chunk| chunk.since))?;
         place.busy = true;

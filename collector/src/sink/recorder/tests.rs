@@ -33,7 +33,11 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { all.extend(files(&path)) } else if path.extension().is_some_and(|ending| ending == "gz") { all.push(path) }
+        if path.is_dir() {
+            all.extend(files(&path))
+        } else if path.extension().is_some_and(|ending| ending == "gz") {
+            all.push(path)
+        }
     }
     all.sort();
     all
@@ -174,7 +178,8 @@ fn one_slow_symbol_delays_no_other() {
     let config = small(dir.path());
     let Started { mut sink, worker } = start_on(disk, &config, &streams, (&registry, SystemClock::shared())).unwrap();
     let begun = Instant::now();
-    let [slow, quick] = ["SLOW-X", "A-B"].map(|symbol| streams.iter().position(|stream| stream.labels() == ["binance", "spot", symbol, "trade"]).unwrap());
+    let [slow, quick] =
+        ["SLOW-X", "A-B"].map(|symbol| streams.iter().position(|stream| stream.labels() == ["binance", "spot", symbol, "trade"]).unwrap());
     for n in 0.. {
         sink.offer(&trade(slow, 1_000_000)).unwrap();
         sink.offer(&trade(quick, n)).unwrap();
