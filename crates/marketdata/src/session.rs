@@ -300,7 +300,14 @@ impl Session {
             self.pinged = true;
             steps.push(Step::Send(ping()));
         }
-        if self.subscriptions.overdue(now) {
+        let first = self.lanes.first().map_or(0, |lane| lane.id.index());
+        let lanes = &mut self.lanes;
+        let overdue = self.subscriptions.overdue(now, |(id, kind)| {
+            if let Some(lane) = id.index().checked_sub(first).and_then(|place| lanes.get_mut(place)) {
+                lane.refused(now, kind, steps);
+            }
+        });
+        if overdue {
             return steps.push(Step::End(Reason::SubscribeTimeout));
         }
         self.look_at_lanes(scene, steps);
@@ -318,7 +325,7 @@ impl Session {
             for (kind, remedy) in StreamKind::ALL.into_iter().zip(remedies) {
                 match remedy {
                     Some(Remedy::Renew) => self.subscriptions.renew((id, kind)),
-                    Some(Remedy::TryAgain) => self.subscriptions.subscribe((id, kind)),
+                    Some(Remedy::TryAgain) => self.subscriptions.try_again((id, kind)),
                     Some(Remedy::Replace) => steps.push(Step::Replace(Reason::NoData)),
                     None => {}
                 }

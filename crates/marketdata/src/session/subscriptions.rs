@@ -47,6 +47,8 @@ struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
     Subscribe,
+    /// Subscribe what was refused before: if nobody answers, it stays refused.
+    TryAgain,
     Unsubscribe,
     /// Unsubscribe, and subscribe again when that is answered.
     Renew,
@@ -70,6 +72,14 @@ pub(super) struct Decided {
 /// A request that the venue could not carry out now is repeated after this.
 const LATER: Duration = Duration::from_secs(5);
 
+// === impl Op ===
+
+impl Op {
+    const fn subscribes(self) -> bool {
+        matches!(self, Op::Subscribe | Op::TryAgain)
+    }
+}
+
 // === impl Subscriptions ===
 
 impl Subscriptions {
@@ -86,10 +96,10 @@ impl Subscriptions {
         }
     }
 
-    /// Subscribes one stream, unless that is about to happen.
-    pub(super) fn subscribe(&mut self, stream: Stream) {
+    /// Subscribes one stream that was refused, unless that is about to happen.
+    pub(super) fn try_again(&mut self, stream: Stream) {
         if !self.is_pending(stream) {
-            self.queue(Op::Subscribe, vec![stream]);
+            self.queue(Op::TryAgain, vec![stream]);
         }
     }
 
@@ -131,7 +141,7 @@ impl Subscriptions {
         let id = self.fresh_id();
         let text = loop {
             let names: Vec<String> = request.streams.iter().map(|&(id, kind)| (wire.stream)(raw(id), kind)).collect();
-            let text = if request.op == Op::Subscribe { (wire.subscribe)(id, &names) } else { (wire.unsubscribe)(id, &names) };
+            let text = if request.op.subscribes() { (wire.subscribe)(id, &names) } else { (wire.unsubscribe)(id, &names) };
             if text.len() <= scene.dialect.limits.request_bytes || request.streams.len() < 2 {
                 break text;
             }
@@ -155,7 +165,7 @@ impl Subscriptions {
         match (request.op, answer) {
             (Op::Unsubscribe, _) => {}
             (Op::Renew, _) => self.queue_first(Op::Subscribe, request.streams),
-            (Op::Subscribe, Answer::Refused(Refusal::Later)) => {
+            (Op::Subscribe | Op::TryAgain, Answer::Refused(Refusal::Later)) => {
                 request.not_before = scene.now.mono.saturating_add(LATER);
                 self.waiting.push_back(request);
             }
@@ -164,18 +174,18 @@ impl Subscriptions {
                 self.queue(Op::Subscribe, request.streams);
                 self.queue(Op::Subscribe, second);
             }
-            (Op::Subscribe, _) => request.streams.into_iter().for_each(|(instrument, kind)| decided(Decided { instrument, kind, accepted })),
+            (Op::Subscribe | Op::TryAgain, _) => request.streams.into_iter().for_each(|(instrument, kind)| decided(Decided { instrument, kind, accepted })),
         }
     }
 
     /// One stream was acknowledged by name: whether as a subscription that was awaited, be it one of a request that was refused for another's sake.
     pub(super) fn subscribed(&mut self, id: Option<u64>, stream: Stream) -> bool {
         // Deribit lists what it has unsubscribed in the same form.
-        if self.sent.iter().any(|sent| Some(sent.id) == id && sent.request.op != Op::Subscribe) {
+        if self.sent.iter().any(|sent| Some(sent.id) == id && !sent.request.op.subscribes()) {
             return false;
         }
         let take = |request: &mut Request| {
-            let place = request.streams.iter().position(|other| request.op == Op::Subscribe && *other == stream)?;
+            let place = request.streams.iter().position(|other| request.op.subscribes() && *other == stream)?;
             Some(request.streams.swap_remove(place))
         };
         let found = self.sent.iter_mut().map(|sent| &mut sent.request).chain(&mut self.waiting).any(|request| take(request).is_some());
@@ -185,7 +195,7 @@ impl Subscriptions {
 
     /// One stream was acknowledged as unsubscribed.
     pub(super) fn unsubscribed(&mut self, stream: Stream) {
-        let of = |sent: &&mut Sent| sent.request.op != Op::Subscribe && sent.request.streams.contains(&stream);
+        let of = |sent: &&mut Sent| !sent.request.op.subscribes() && sent.request.streams.contains(&stream);
         let Some(sent) = self.sent.iter_mut().find(of) else { return };
         sent.request.streams.retain(|other| *other != stream);
         if sent.request.op == Op::Renew {
@@ -200,8 +210,15 @@ impl Subscriptions {
         }
     }
 
-    /// A request has had no answer in time.
-    pub(super) fn overdue(&self, now: Duration) -> bool {
+    /// Whether a request has had no answer in time; streams that were refused before are given to `refused` instead.
+    pub(super) fn overdue(&mut self, now: Duration, mut refused: impl FnMut(Stream)) -> bool {
+        self.sent.retain(|sent| {
+            let given_up = now >= sent.deadline && sent.request.op == Op::TryAgain;
+            if given_up {
+                sent.request.streams.iter().copied().for_each(&mut refused);
+            }
+            !given_up
+        });
         self.sent.iter().any(|sent| now >= sent.deadline)
     }
 

@@ -150,6 +150,54 @@ fn listings_give_names_scales_and_what_trades() {
 }
 
 #[test]
+fn okx_and_deribit_list_names_scales_and_what_quantities_count() {
+    let okx = r#"{"code":"0","msg":"","data":[
+        {"instType":"SWAP","instId":"BTC-USDT-SWAP","baseCcy":"","quoteCcy":"","ctVal":"0.01","ctMult":"1","ctValCcy":"BTC","ctType":"linear","tickSz":"0.1","lotSz":"0.01","maxLmtSz":"100000000","state":"live"},
+        {"instId":"BTC-USD-SWAP","ctVal":"100","ctMult":"1","ctValCcy":"USD","ctType":"inverse","tickSz":"0.1","lotSz":"1","maxLmtSz":"1000000","state":"live"},
+        {"instId":"PEPE-USDT-SWAP","ctVal":"10000000","ctMult":"1","ctType":"linear","tickSz":"0.000000001","lotSz":"0.1","maxLmtSz":"1000000","state":"suspend"},
+        {"instId":"ODD-USDT-SWAP","ctVal":"","ctMult":"1","tickSz":"0.1","lotSz":"1","state":"live"},
+        {"instId":"BTC-USDT-260327","ctVal":"0.01","ctMult":"1","tickSz":"0.1","lotSz":"1","state":"live"}]}"#;
+    let told = |kind: VenueKind, body: &str| -> Vec<(String, String, bool, &'static str, u8, u8)> {
+        let listings = kind.parse_listing(body).unwrap();
+        let of = |l: &marketdata::Listing| {
+            let i = &l.instrument;
+            (i.raw.to_string(), i.symbol.to_string(), l.trading, i.unit.as_str(), i.price.digits(), i.quantity.digits())
+        };
+        listings.iter().map(of).collect()
+    };
+    let row = |raw: &str, symbol: &str, trading, unit, price, quantity| (raw.to_owned(), symbol.to_owned(), trading, unit, price, quantity);
+    assert_eq!(
+        told(VenueKind::OkxSwap, okx),
+        [
+            row("BTC-USDT-SWAP", "BTC-USDT", true, "base", 3, 4),
+            row("BTC-USD-SWAP", "BTC-USD", true, "quote", 3, 0),
+            row("PEPE-USDT-SWAP", "PEPE-USDT", false, "base", 11, 1),
+        ],
+        "dated contracts are not perpetual, and an entry without a contract's worth is left out"
+    );
+    let swaps = VenueKind::OkxSwap.parse_listing(okx).unwrap();
+    let quantity = |place: usize, size: &str| {
+        let instrument = &swaps[place].instrument;
+        instrument.parse_quantity(size).map(|quantity| instrument.quantity.text(quantity.0)).unwrap()
+    };
+    assert_eq!((quantity(0, "415.07"), quantity(1, "3"), quantity(2, "1000000.5")), ("4.1507".into(), "300".into(), "10000005000000".into()));
+
+    let spot = r#"{"code":"0","data":[{"instId":"BTC-USDT","baseCcy":"BTC","quoteCcy":"USDT","ctVal":"","ctMult":"","tickSz":"0.1","lotSz":"0.00000001","maxLmtSz":"9999999999","state":"live"}]}"#;
+    assert_eq!(told(VenueKind::OkxSpot, spot), [row("BTC-USDT", "BTC-USDT", true, "base", 3, 8)]);
+    assert!(VenueKind::OkxSpot.parse_listing(r#"{"code":"50011","msg":"Too Many Requests","data":[]}"#).is_err());
+
+    let deribit = r#"{"jsonrpc":"2.0","result":[
+        {"instrument_name":"BTC-PERPETUAL","base_currency":"BTC","quote_currency":"USD","settlement_period":"perpetual","instrument_type":"reversed","tick_size":0.5,"min_trade_amount":10,"contract_size":10,"is_active":true,"kind":"future"},
+        {"instrument_name":"XRP_USDC-PERPETUAL","base_currency":"XRP","quote_currency":"USDC","settlement_period":"perpetual","instrument_type":"linear","tick_size":1e-4,"min_trade_amount":1.0,"contract_size":1.0,"is_active":false},
+        {"instrument_name":"BTC-27MAR26","base_currency":"BTC","quote_currency":"USD","settlement_period":"month","instrument_type":"reversed","tick_size":2.5,"min_trade_amount":10,"contract_size":10,"is_active":true}],"usIn":1}"#;
+    assert_eq!(
+        told(VenueKind::Deribit, deribit),
+        [row("BTC-PERPETUAL", "BTC-USD", true, "quote", 3, 2), row("XRP_USDC-PERPETUAL", "XRP-USDC", false, "base", 6, 2)]
+    );
+    assert!(VenueKind::Deribit.parse_listing(r#"{"error":{"code":-32602}}"#).is_err());
+}
+
+#[test]
 fn a_venue_that_cannot_work_is_not_built() {
     let good = venue(VenueKind::BinanceSpot).0.instruments().to_vec();
     let config = || VenueConfig::new(VenueKind::BinanceSpot);
@@ -200,6 +248,20 @@ fn shards() -> impl Strategy<Value = String> {
         Just("\"T\":1"),
         Just("\"E\":-1"),
         Just("\"m\":true"),
+        // OKX.
+        Just("\"arg\":{\"channel\":\"books\",\"instId\":\"BTCUSDT\"}"),
+        Just("\"arg\":{\"channel\":\"trades\",\"instId\":\"BTCUSDT\"}"),
+        Just("\"action\":\"update\""),
+        Just("\"event\":\"error\""),
+        Just("\"event\":\"subscribe\""),
+        Just("\"data\":[{\"asks\":[],\"bids\":[],\"prevSeqId\":-1,\"seqId\":18446744073709551615}]"),
+        Just("\"data\":[{\"tradeId\":\"1\",\"px\":\"1\",\"sz\":\"1\",\"side\":\"buy\",\"ts\":\"1\",\"count\":\"4294967295\"}]"),
+        // Deribit.
+        Just("\"method\":\"subscription\""),
+        Just("\"params\":{\"channel\":\"book.BTCUSDT.100ms\",\"data\":{\"type\":\"change\",\"change_id\":0,\"bids\":[],\"asks\":[]}}"),
+        Just("\"params\":{\"channel\":\"trades.BTCUSDT.100ms\",\"data\":[{\"trade_seq\":1}]}"),
+        Just("\"result\":[\"book.BTCUSDT.100ms\"]"),
+        Just("\"error\":{\"code\":11051}"),
     ];
     proptest::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }

@@ -2,6 +2,8 @@
 //!
 //! `cfg(test)` marks the modules as tests for the lints, which otherwise know only the `#[test]` functions as such.
 #[cfg(test)]
+mod chained_recordings;
+#[cfg(test)]
 mod follower;
 #[cfg(test)]
 mod frames;
@@ -15,6 +17,8 @@ mod random_faults;
 mod recordings;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod scripts;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

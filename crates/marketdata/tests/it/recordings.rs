@@ -94,7 +94,7 @@ struct Count {
 }
 
 #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the test reads the recording; the core it feeds does no I/O")]
-fn read(name: &str) -> Option<String> {
+pub(crate) fn read(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings").join(name);
     let worktree = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/recordings").join(name);
     let found = [path, worktree].into_iter().find(|path| path.exists());
