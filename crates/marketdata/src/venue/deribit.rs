@@ -24,7 +24,7 @@ pub(super) static PERPETUAL: Dialect = Dialect {
     limits: Limits {
         // A heartbeat is due every HEARTBEAT_SECONDS.
         idle: Duration::from_secs(45),
-        stale_after: Duration::from_secs(60),
+        stale_after: Duration::from_mins(1),
         // A subscription costs 3,000 of 30,000 credits, 10,000 come back in a second; without them the session is ended.
         messages_per_second: 2,
         requests_per_hour: u32::MAX,

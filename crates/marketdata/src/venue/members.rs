@@ -7,7 +7,7 @@ use clock::Now;
 
 use crate::effect::{Effect, Reason};
 use crate::instrument::{Instrument, InstrumentId};
-use crate::session::Scene;
+use crate::session::{Lane, Scene, Session};
 use crate::venue::slot::{Role, Slot};
 use crate::venue::status::Counters;
 use crate::venue::{Venue, VenueError, check_instruments};
@@ -27,7 +27,7 @@ impl Venue {
         if let Some(instrument) = self.catalog.get(id) {
             self.outlets.put(id, instrument, &self.config);
         }
-        self.with_lane_of(now, id, effects, |session, scene, lane| session.adopt(scene, lane));
+        self.with_lane_of(now, id, effects, Session::adopt);
         Ok(id)
     }
 
@@ -39,7 +39,7 @@ impl Venue {
         self.catalog.retire(id);
         self.outlets.invalidated(id);
         self.outlets.drop_held(id);
-        self.with_lane_of(now, id, effects, |session, scene, lane| session.retire(scene, lane));
+        self.with_lane_of(now, id, effects, Session::retire);
         let place = id.index() / self.per_slot;
         if !self.is_used(place)
             && let Some(slot) = self.slots.get(place)
@@ -76,7 +76,7 @@ impl Venue {
         now: Now,
         id: InstrumentId,
         effects: &mut Vec<Effect>,
-        call: impl Fn(&mut crate::session::Session, &Scene<'_>, crate::session::Lane),
+        call: impl Fn(&mut Session, &Scene<'_>, Lane),
     ) {
         let place = id.index() / self.per_slot;
         for role in [Role::Active, Role::Standby] {

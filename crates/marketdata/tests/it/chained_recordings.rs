@@ -66,7 +66,8 @@ impl Replay {
     fn play(&mut self, text: &str, mut form: impl FnMut(&str) -> String, mut each: impl FnMut(&str, &[BookView<'_>], &mut Count)) {
         let received = text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
         for (at, frame) in received.filter_map(|line| line.split_once(": ")) {
-            let ms = (at.parse::<f64>().unwrap() * 1_000.0) as i64;
+            let (seconds, fraction) = at.split_once('.').unwrap();
+            let ms: i64 = format!("{seconds}{fraction:0<3.3}").parse().unwrap();
             let now = Now::new(Duration::from_millis(u64::try_from(ms).unwrap() % 100_000_000), ms);
             while self.venue.next_timeout().is_some_and(|due| due <= now.mono) {
                 self.input(now, Input::Timeout);

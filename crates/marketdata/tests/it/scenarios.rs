@@ -149,7 +149,7 @@ fn rest_trouble_delays_the_first_book_and_is_named() {
 #[test]
 fn deltas_that_wait_too_long_for_a_snapshot_start_anew_under_that_name() {
     // Where books come with the stream it is subscribed anew before that.
-    [VenueKind::BinanceSpot, VenueKind::BinanceUsdm].into_iter().for_each(|kind| {
+    for kind in [VenueKind::BinanceSpot, VenueKind::BinanceUsdm] {
         let mut simulation = Simulation::new(config(kind), 11);
         simulation.faults = Faults { rest_error: 1_000, ..Faults::default() };
         simulation.run(30);
@@ -158,7 +158,7 @@ fn deltas_that_wait_too_long_for_a_snapshot_start_anew_under_that_name() {
         simulation.faults = Faults::default();
         simulation.run(30);
         well(&simulation);
-    });
+    }
 }
 
 #[test]

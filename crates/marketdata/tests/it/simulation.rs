@@ -325,7 +325,9 @@ impl Simulation {
         let mut effects = Vec::new();
         let now = self.now();
         self.venue.retire(now, id, &mut effects);
-        effects.into_iter().for_each(|effect| self.perform(effect));
+        for effect in effects {
+            self.perform(effect);
+        }
     }
 
     /// Is collected again.
@@ -334,7 +336,9 @@ impl Simulation {
         let now = self.now();
         let id = self.venue.adopt(now, instrument(self.wire_form, place), &mut effects).unwrap();
         self.followers[place] = Follower::seeing_part(false); // what is counted begins anew
-        effects.into_iter().for_each(|effect| self.perform(effect));
+        for effect in effects {
+            self.perform(effect);
+        }
         id
     }
 
