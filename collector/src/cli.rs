@@ -1,8 +1,10 @@
 //! The command line: arguments in, exit code out.
 //!
-//! Exit codes: 0 fine; 1 not fine (a health check that fails, a stop past its deadline); 2 wrong arguments; 69 a port or directory is taken;
+//! Exit codes: 0 fine; 1 not fine (a health check that fails, a stop past its deadline, a recording that is not whole); 2 wrong arguments;
+//! 65 not a recording; 66 a recording cannot be read; 74 records cannot be written; 69 a port or directory is taken;
 //! 70 a part of the program ended by itself; 78 the configuration cannot be used.
 
+mod replay;
 mod spool;
 
 use std::ffi::OsString;
@@ -38,9 +40,11 @@ const EXAMPLES: &str = "Examples:
   collector spool purge --stream trade --yes
   collector healthcheck
   collector healthcheck --url http://127.0.0.1:8087/ready
+  collector replay data/capture/binance.spot
+  collector replay --publish every --out records.ndjson recording.gz
 
-Exit codes: 0 fine; 1 not well, or stopped past its deadline; 2 wrong arguments; 69 a port or directory is taken;
-70 a part of the program ended by itself; 78 the configuration cannot be used";
+Exit codes: 0 fine; 1 not well, stopped past its deadline, or a recording is not whole; 2 wrong arguments; 65 not a recording;
+66 a recording cannot be read; 69 a port or directory is taken; 70 a part of the program ended by itself; 78 the configuration cannot be used";
 
 #[derive(Debug, Parser)]
 #[command(name = "collector", version, about = "Order books and trades from crypto venues, kept exact, to NATS and disk", long_about = None, after_help = EXAMPLES)]
@@ -86,6 +90,8 @@ enum Command {
         #[arg(long, default_value = "http://127.0.0.1:8087/health")]
         url: String,
     },
+    /// Run recordings through the core again; the records go to standard output, one a line, the summary to standard error
+    Replay(replay::Arguments),
     /// Show the version
     Version,
 }
@@ -122,6 +128,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Spool(arguments) => spool::run(arguments, asked, environment),
         Command::Explain { code, .. } => explain(code.as_deref(), Lang::choose(asked, languages(environment))),
         Command::Healthcheck { url } => healthcheck(&url),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Version => {
             say(&format!("collector {VERSION}\n"));
             ExitCode::SUCCESS

@@ -23,6 +23,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod pressure;
+pub mod replay;
 mod run;
 pub mod signals;
 pub mod sink;

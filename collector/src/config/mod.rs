@@ -18,6 +18,7 @@ use diagnostics::{Diagnostic, Lang, Severity, yaml};
 pub use environment::Environment;
 use marketdata::{Exchange, FusionConfig, MarketType, Output};
 pub use proxy::{Login, ProxyConfig};
+pub(crate) use units::duration;
 
 use crate::pressure::Limits;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A duration of one number and one unit: ms, s, m, h, d. `None` for anything else or when it does not fit.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let milliseconds = match unit {
         "ms" => 1,

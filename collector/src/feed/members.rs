@@ -143,6 +143,9 @@ impl VenueLoop {
         }
         let (venue, symbol) = (self.venue.config().kind.as_str(), instrument.symbol.clone());
         self.members.told.remove(&*symbol);
+        if let Some(capture) = &mut self.capture {
+            capture.adopt(now, &instrument, self.venue.config());
+        }
         let mut effects = std::mem::take(&mut self.effects);
         match self.venue.adopt(now, instrument, &mut effects) {
             Ok(id) => {
@@ -158,6 +161,9 @@ impl VenueLoop {
     fn retire(&mut self, now: Now, id: InstrumentId, event: &'static str) {
         let Some(symbol) = self.venue.instrument(id).map(|instrument| instrument.symbol.clone()) else { return };
         tracing::warn!(venue = self.venue.config().kind.as_str(), symbol = &*symbol, event, "{symbol}: {event}; it is unsubscribed");
+        if let Some(capture) = &mut self.capture {
+            capture.retire(now, id);
+        }
         let mut effects = std::mem::take(&mut self.effects);
         self.venue.retire(now, id, &mut effects);
         self.carry_out_all(now, effects);

@@ -4,6 +4,7 @@
 //!
 //! The way of a frame: [`link`] reads it → [`venue_loop`] hands it to `marketdata::Venue` → effects → [`publisher`] → sinks.
 
+pub(crate) mod capture;
 mod dial;
 mod link;
 mod listing;
@@ -11,6 +12,8 @@ mod members;
 pub mod network;
 mod outlets;
 mod publisher;
+pub(crate) mod recipe;
+pub(crate) mod rerun;
 mod rest;
 mod sizes;
 pub(crate) mod tls;

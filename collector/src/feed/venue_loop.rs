@@ -12,6 +12,7 @@ use marketdata::{ConnId, Effect, Event, EventKind, FetchId, Input, Pressure, Res
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
+use super::capture::Capture;
 use super::listing::{self, Found, Trouble};
 use super::members::Members;
 use super::network::{ConnectError, Link, Reply, RestFailure, Wire};
@@ -52,6 +53,8 @@ pub(super) struct VenueLoop {
     trims: u64,
     /// Where the monotonic clock stood at zero, on the timer's scale.
     epoch: Instant,
+    /// Keeps the raw input, when configured.
+    pub(super) capture: Option<Capture>,
 }
 
 /// What a job came to.
@@ -104,8 +107,13 @@ impl VenueLoop {
         let members = Members::new(config, &found, shared.state.clock.now().mono);
         let epoch = Instant::now().checked_sub(shared.state.clock.now().mono).unwrap_or_else(Instant::now);
         let venue = Venue::new(core, found.instruments)?;
+        let capture = Capture::start(config, &venue, shared.state.clock.now(), &shared.registry).unwrap_or_else(|error| {
+            tracing::error!(venue = kind.as_str(), event = "capture_failed", "cannot capture: {error}");
+            None
+        });
         Ok(Self {
             epoch,
+            capture,
             metrics: VenueMetrics::new(config, &shared.registry),
             sizes: Sizes::new(&venue, &shared.registry),
             trims: shared.state.pressure.trims(),
@@ -154,6 +162,9 @@ impl VenueLoop {
         let closing: FuturesUnordered<_> = self.links.drain(..).map(|(_, link)| link.close()).collect();
         let _in_time = timeout(CLOSING, closing.collect::<()>()).await;
         self.metrics.connected.set_count(0);
+        if let Some(capture) = self.capture.take() {
+            capture.finish().await;
+        }
     }
 
     pub(super) fn now(&self) -> Now {
@@ -279,11 +290,17 @@ impl VenueLoop {
     fn handle(&mut self, input: Input<'_>) {
         let now = self.now();
         let mut effects = std::mem::take(&mut self.effects);
+        if let Some(capture) = &mut self.capture {
+            capture.input(now, &input);
+        }
         self.venue.handle(now, input, &mut effects);
         for effect in effects.drain(..) {
             self.carry_out(now, effect);
         }
         while let Some(conn) = self.ended.pop() {
+            if let Some(capture) = &mut self.capture {
+                capture.input(now, &Input::Closed { conn });
+            }
             self.venue.handle(now, Input::Closed { conn }, &mut effects);
             for effect in effects.drain(..) {
                 self.carry_out(now, effect);
@@ -293,6 +310,9 @@ impl VenueLoop {
     }
 
     fn carry_out(&mut self, now: Now, effect: Effect) {
+        if let Some(capture) = &mut self.capture {
+            capture.effect(now, &effect);
+        }
         match effect {
             Effect::Book { instrument } => self.outlets.book(now, (&self.venue, instrument), &self.metrics),
             Effect::Trade(trade) => {
@@ -325,6 +345,9 @@ impl VenueLoop {
     fn set_pressure(&mut self, pressure: Pressure) {
         self.metrics.pressure(pressure);
         let now = self.now();
+        if let Some(capture) = &mut self.capture {
+            capture.pressure(now, pressure);
+        }
         let mut effects = std::mem::take(&mut self.effects);
         self.venue.set_pressure(now, pressure, &mut effects);
         self.carry_out_all(now, effects);

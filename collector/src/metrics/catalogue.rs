@@ -141,6 +141,10 @@ catalogue! {
     SNAPSHOT_REQUESTS = Counter, "marketprism_snapshot_requests_total" ["exchange", "market_type", "status"] "REST requests to the venue, by outcome: success, timeout, error.";
     SNAPSHOT_DURATION = Histogram(REST), "marketprism_snapshot_request_duration_seconds" ["exchange", "market_type"] "Duration of REST requests to the venue, in seconds.";
 
+    CAPTURE_BYTES = Counter, "collector_capture_bytes_total" ["exchange", "market_type"] "Bytes of the capture of raw input written, packed; only where `capture` is configured.";
+    CAPTURE_LOST = Counter, "collector_capture_lost_lines_total" ["exchange", "market_type"] "Lines the capture could not take in time; the capture says where they are missing.";
+    CAPTURE_ERRORS = Counter, "collector_capture_errors_total" ["exchange", "market_type"] "Parts of the capture that could not be written.";
+
     // From acceptance to a sink.
     QUEUE_LENGTH = Gauge, "collector_sink_queue_length" ["sink"] "Accepted records that wait for the sink.";
     QUEUE_CAPACITY = Gauge, "collector_sink_queue_capacity" ["sink"] "Records the sink's queue can hold.";

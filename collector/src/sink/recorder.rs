@@ -18,14 +18,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use archive::{Archive, Bounds, Destination, Disk, RealDisk};
-use segment::Packer;
+pub(crate) use archive::{Archive, Bounds, Destination, RealDisk};
+use archive::Disk;
+pub(crate) use segment::Packer;
 use shelf::{Chunk, Limits, Shelf};
 
 use super::{Outlet, Record, Started, Streams, Worker, queue};
 use crate::clocks::SharedClock;
 use crate::config::RecorderConfig;
 use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
+use crate::stream::Stream;
 
 const NAME: &str = "recorder";
 /// Records taken from the queue in one go.
@@ -92,7 +94,7 @@ fn start_on<D: Disk + 'static>(
     fs::create_dir_all(&config.dir)?;
     let lock = lock(&config.dir)?;
     let metrics = Metrics::new(registry);
-    let bounds = Bounds { total: config.max_total, file: config.rotate, age_ms: i64::try_from(config.rotate_after.as_millis()).unwrap_or(i64::MAX) };
+    let bounds = Bounds { total: config.max_total, file: config.rotate, age_ms: i64::try_from(config.rotate_after.as_millis()).unwrap_or(i64::MAX), depth: 4 };
     let (archive, recovered) = Archive::open(disk, config.dir.clone(), bounds, streams.len())?;
     metrics.start(config, registry);
     if recovered.torn > 0 {
@@ -106,7 +108,7 @@ fn start_on<D: Disk + 'static>(
         );
     }
     let limits = Limits { bytes: config.buffer, chunk: (config.buffer / 16).min(256 << 10), flush: config.flush };
-    let dirs = streams.iter().map(|stream| stream.labels()).map(|[exchange, market, symbol, kind]| format!("{kind}/{exchange}.{market}/{symbol}"));
+    let dirs = streams.iter().map(Stream::labels).map(|[exchange, market, symbol, kind]| format!("{kind}/{exchange}.{market}/{symbol}"));
     let shared = Arc::new(Shared {
         shelf: Mutex::new(Shelf::new(limits, streams.len())),
         due: Condvar::new(),

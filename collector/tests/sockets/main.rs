@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod chained;
 #[cfg(test)]
+mod capture;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod listing;

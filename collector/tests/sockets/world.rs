@@ -189,6 +189,11 @@ impl Capture {
         self.0.lock().unwrap().clear();
     }
 
+    /// Everything so far, in order, as it was encoded.
+    pub(crate) fn payloads(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|(_, payload)| String::from_utf8(payload.to_vec()).unwrap()).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }

@@ -150,6 +150,16 @@ impl Multiplier {
     /// Sizes are quantities.
     pub const ONE: Multiplier = Multiplier { mantissa: 1, digits: 0 };
 
+    /// From its parts.
+    pub const fn of(mantissa: i64, digits: u8) -> Self {
+        Self { mantissa, digits }
+    }
+
+    /// Mantissa and digits.
+    pub const fn parts(self) -> (i64, u8) {
+        (self.mantissa, self.digits)
+    }
+
     /// The product of decimal texts, each greater than zero.
     pub fn product(factors: &[&str]) -> Result<Self, NumberError> {
         let mut product = Self::ONE;

@@ -39,6 +39,8 @@ pub(crate) struct Bounds {
     pub(crate) file: u64,
     /// From the begin of one to the begin of the next, milliseconds.
     pub(crate) age_ms: i64,
+    /// Directories between the root and a file.
+    pub(crate) depth: usize,
 }
 
 /// The files, shared by the writers.
@@ -140,7 +142,7 @@ impl<D: Disk> Archive<D> {
     /// The files below `root`, of which those that a crash can have torn are made whole.
     pub(crate) fn open(disk: D, root: PathBuf, bounds: Bounds, streams: usize) -> io::Result<(Self, Recovered)> {
         let mut files = Vec::new();
-        walk(&root, 0, &mut files)?;
+        walk(&root, bounds.depth, &mut files)?;
         let recovered = recover(&mut files)?;
         files.sort_by(|one, other| (one.started, &one.path).cmp(&(other.started, &other.path)));
         let bytes = files.iter().map(|file| file.bytes).sum();
@@ -261,14 +263,14 @@ impl Index {
     }
 }
 
-/// All files of ours: kind, venue, symbol, day, file.
+/// All files of ours, so many directories down.
 fn walk(dir: &Path, depth: usize, files: &mut Vec<Entry>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let (kind, path) = (entry.file_type()?, entry.path());
-        if kind.is_dir() && depth < 4 {
-            walk(&path, depth + 1, files)?;
-        } else if kind.is_file() && depth == 4 {
+        if kind.is_dir() && depth > 0 {
+            walk(&path, depth - 1, files)?;
+        } else if kind.is_file() && depth == 0 {
             let started = entry.file_name().to_str().and_then(|name| utc::of_stamp(name.strip_suffix(ENDING)?.split('-').next()?));
             if let Some(started) = started {
                 files.push(Entry { started, path, bytes: entry.metadata()?.len() });

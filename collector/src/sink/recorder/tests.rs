@@ -82,7 +82,7 @@ fn what_goes_in_comes_out_in_order_by_kind_venue_symbol_and_day() {
 #[test]
 fn files_are_rotated_by_size_age_and_day_and_the_oldest_removed_within_the_limit() {
     let dir = tempfile::tempdir().unwrap();
-    let bounds = Bounds { total: 1_000, file: 300, age_ms: 60_000 };
+    let bounds = Bounds { total: 1_000, file: 300, age_ms: 60_000, depth: 4 };
     let (archive, _) = Archive::open(RealDisk, dir.path().to_owned(), bounds, 1).unwrap();
     let write = |now_ms: i64| archive.write(Destination { stream: 0, dir: "trade/x.spot/A-B", day: now_ms / DAY_MS, now_ms }, &[7; 100]).unwrap();
     let rotated: Vec<i64> = [0, 1, 2, 3, 60_002, 60_003, 120_004, DAY_MS - 1, DAY_MS].into_iter().filter(|now| write(*now).rotated).collect();

@@ -1,0 +1,69 @@
+//! What was captured of a live run is replayed to the same records, byte for byte.
+
+use std::time::Duration;
+
+use collector::replay::{Wishes, replay};
+use marketdata::Publication;
+use venue_sim::{FaultKind, FaultSpec, VenueKind};
+
+use crate::world::{Capture, Collector, Venues, config, recording};
+
+async fn comes_out_the_same(kind: VenueKind, faults: &[FaultKind]) {
+    let dir = tempfile::tempdir().unwrap();
+    let venues = Venues::walk(kind, &["BTC-USDT", "ETH-USDT"], vec![]).await;
+    let sink = Capture::default();
+    let more = format!(", publish: 50ms, delta: every, previews: [ofi, cvd, event], capture: {{dir: '{}', max_bytes: 100MB}}", dir.path().display());
+    let collector = Collector::start(config(&[venues.entry(kind, "BTC-USDT, ETH-USDT", &more)], ""), vec![Box::new(sink.clone())]);
+    sink.more_books(20).await;
+    for fault in faults {
+        venues.handle(kind).inject(FaultSpec::once(*fault)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        sink.more_books(20).await;
+    }
+    assert_eq!(collector.stop().await, collector::Outcome::Clean);
+    let mut out = Vec::new();
+    let summary = replay(&[dir.path().to_owned()], Wishes::default(), &mut out).unwrap();
+    let live: Vec<String> = sink.payloads();
+    let again: Vec<&str> = std::str::from_utf8(&out).unwrap().lines().collect();
+    println!("{}\n{} records live", summary.to_text(), live.len());
+    assert!(summary.is_whole(), "{}", summary.to_text());
+    let differs = live.iter().zip(&again).position(|(one, other)| one != other);
+    assert_eq!(differs.map(|at| (&*live[at], again[at])), None);
+    assert_eq!(again.len(), live.len());
+    // Published otherwise, the same run has more books.
+    let wishes = Wishes { publish: Some(Publication::EveryUpdate), depth: Some(5) };
+    let often = replay(&[dir.path().to_owned()], wishes, &mut std::io::sink()).unwrap();
+    assert!(often.records["orderbook"] > summary.records["orderbook"], "{}", often.to_text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_captured_spot_run_with_faults_replays_to_the_same_records() {
+    comes_out_the_same(VenueKind::BinanceSpot, &[FaultKind::DropDiff, FaultKind::TcpReset, FaultKind::MalformedFrame]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_captured_futures_run_replays_to_the_same_records() {
+    comes_out_the_same(VenueKind::BinanceUsdm, &[FaultKind::Rest429]).await;
+}
+
+#[test]
+fn the_recordings_beside_the_project_are_replayed_whole() {
+    for (name, kind, books) in [("binance_spot_btcusdt_20240808.gz", "binance_spot", 3_400), ("binance_usdm_btcusdt_20240808.gz", "binance_usdm", 5_000)] {
+        let Some(file) = recording(name) else { continue };
+        let summary = replay(&[file], Wishes::default(), &mut std::io::sink()).unwrap();
+        println!("{}", summary.to_text());
+        assert!(summary.is_whole() && summary.runs == [kind], "{}", summary.to_text());
+        assert_eq!(summary.states, [("BTC-USDT".to_owned(), "synced")]);
+        assert_eq!((summary.trades_missing, summary.records["orderbook"] >= books), (0, true), "{}", summary.to_text());
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_told_by_the_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x");
+    let code = |path: &std::path::Path| replay(&[path.to_owned()], Wishes::default(), &mut std::io::sink()).unwrap_err().exit_code();
+    assert_eq!(code(&file), 66);
+    std::fs::write(&file, "hello\n").unwrap();
+    assert_eq!(code(&file), 65);
+}
