@@ -141,6 +141,7 @@ fn structure_entry(size: &Size, before: Option<&Size>, rises: u32) -> Value {
     let bound = match size.bound {
         Bound::Entries(most) => json!({"entries": most}),
         Bound::Bytes(most) => json!({"bytes": most}),
+        Bound::DiskBytes(most) => json!({"disk_bytes": most}),
         Bound::Open => Value::Null,
     };
     json!({

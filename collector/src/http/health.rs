@@ -34,6 +34,7 @@ pub(super) const LOOP_DEAD: Duration = Duration::from_secs(30);
 pub struct Health {
     state: Arc<State>,
     grace: Duration,
+    registry: Arc<Registry>,
     sinks: Vec<(&'static str, Gauge)>,
     sockets: BTreeMap<String, Socket>,
     memory_total: f64,
@@ -97,7 +98,7 @@ impl Verdict {
 
 impl Health {
     /// Looks at this state, at these sinks, and at the sockets of the streams' venues.
-    pub fn new(state: Arc<State>, registry: &Registry, sinks: &[&'static str], grace: Duration) -> Self {
+    pub fn new(state: Arc<State>, registry: &Arc<Registry>, sinks: &[&'static str], grace: Duration) -> Self {
         let socket = |stream: &Stream| {
             let [exchange, market_type, ..] = stream.labels();
             let up = registry.gauge(&names::WEBSOCKET_CONNECTED, &[exchange, market_type]);
@@ -107,7 +108,7 @@ impl Health {
         let sinks = sinks.iter().map(|name| (*name, registry.gauge(&names::SINK_UP, &[name]))).collect();
         let info = rustix::system::sysinfo();
         let memory_total = info.totalram as f64 * f64::from(info.mem_unit);
-        Self { state, grace, sinks, sockets, memory_total, last: (Duration::ZERO, 0.0) }
+        Self { state, grace, registry: Arc::clone(registry), sinks, sockets, memory_total, last: (Duration::ZERO, 0.0) }
     }
 
     /// The report of this moment.
@@ -164,6 +165,7 @@ impl Health {
         }
         reasons.extend(checks.iter().filter(|(_, check)| check.verdict != Verdict::Healthy).map(|(name, _)| name.clone()));
         reasons.extend(Condition::ALL.into_iter().filter(|condition| self.state.conditions.holds(*condition)).map(|c| c.as_str().to_owned()));
+        reasons.extend(self.troubled().map(str::to_owned));
         for resource in Resource::ALL {
             let level = self.state.pressure.level_of(resource);
             if level > Level::Normal {
@@ -176,6 +178,13 @@ impl Health {
             (false, true) => Verdict::Healthy,
         };
         (verdict, reasons)
+    }
+
+    /// What a sink's own figures say is not as it should be, although it can write.
+    fn troubled(&self) -> impl Iterator<Item = &'static str> {
+        let some = |spec, is: fn(f64) -> bool| self.registry.values(spec).iter().any(|(_, value)| is(*value));
+        let not_ready = some(&names::NATS_STREAM_READY, |ready| ready < 1.0).then_some("nats_stream_not_ready");
+        not_ready.into_iter().chain(some(&names::RECORDER_TROUBLED, |streams| streams > 0.0).then_some("recorder_troubled"))
     }
 
     fn some_sink_up(&self) -> bool {
@@ -388,7 +397,7 @@ mod tests {
     struct World {
         clock: Arc<Hand>,
         state: Arc<State>,
-        registry: Registry,
+        registry: Arc<Registry>,
         health: Health,
     }
 
@@ -396,7 +405,7 @@ mod tests {
         let config = config::load("c", "venues: [{name: binance, market: spot, symbols: [A-B, C-D]}]", &Environment::default()).config.unwrap();
         let clock = Arc::new(Hand::default());
         let state = State::new(&config, Arc::<Hand>::clone(&clock));
-        let registry = Registry::new();
+        let registry = Arc::new(Registry::new());
         let health = Health::new(Arc::clone(&state), &registry, &["recorder"], Duration::from_mins(2));
         World { clock, state, registry, health }
     }
@@ -454,9 +463,11 @@ mod tests {
         assert_eq!((world.at(202).verdict(), world.health.not_ready()), (Verdict::Healthy, None));
         world.state.conditions.raise(Condition::SpoolInUse);
         world.state.pressure.set_level(Resource::Memory, Level::Critical);
+        world.registry.gauge(&names::RECORDER_TROUBLED, &[]).set(2.0);
         let degraded = world.at(203);
+        world.registry.gauge(&names::RECORDER_TROUBLED, &[]).set(0.0);
         assert_eq!((degraded.verdict(), degraded.answers_ok()), (Verdict::Degraded, true));
-        assert_eq!(degraded.to_json()["reasons"], json!(["spool_in_use", "memory_critical"]));
+        assert_eq!(degraded.to_json()["reasons"], json!(["spool_in_use", "recorder_troubled", "memory_critical"]));
         world.state.conditions.clear(Condition::SpoolInUse);
         world.state.pressure.set_level(Resource::Memory, Level::Normal);
         assert_eq!(world.at(204).to_json()["reasons"], json!([]));

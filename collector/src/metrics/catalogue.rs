@@ -100,7 +100,7 @@ catalogue! {
     ALLOCATOR_PURGES = Counter, "collector_allocator_purges_total" ["reason"] "Purges of the allocator's free pages, by reason: over_soft, over_hard, interval; unsupported with the system's allocator.";
     STRUCTURE_LENGTH = Gauge, "collector_structure_length" ["structure"] "Entries of one of the collector's own structures.";
     STRUCTURE_BYTES = Gauge, "collector_structure_bytes" ["structure"] "Bytes of one of the collector's own structures, as far as its owner knows them.";
-    STRUCTURE_BOUND = Gauge, "collector_structure_bound" ["structure", "unit"] "What a structure may hold, in its unit: entries, bytes.";
+    STRUCTURE_BOUND = Gauge, "collector_structure_bound" ["structure", "unit"] "What a structure may hold, in its unit: entries, bytes, disk_bytes.";
     LEAK_SUSPECTS = Gauge, "marketprism_memory_leak_suspects" [] "Own structures that rose at each of the last six looks (one every 30 s), or stand over their bound; /debug/memory names them.";
 
     // The data loop, as the HTTP thread sees it.

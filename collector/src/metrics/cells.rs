@@ -26,6 +26,16 @@ struct Buckets {
     sum: AtomicU64,
 }
 
+/// A figure that was set from a count, as the count.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates, and a count is neither negative nor broken"
+)]
+pub(crate) const fn whole(value: f64) -> u64 {
+    value as u64
+}
+
 // === impl Counter ===
 
 impl Counter {

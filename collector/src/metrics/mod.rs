@@ -12,6 +12,7 @@ mod structure;
 mod text;
 
 pub use catalogue::{Kind, Spec};
+pub(crate) use cells::whole;
 pub use cells::{Counter, Gauge, Histogram};
 pub use registry::{MAX_SERIES_PER_FAMILY, Registry};
 pub use structure::{Bound, Size, Structure};

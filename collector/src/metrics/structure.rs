@@ -1,7 +1,7 @@
 //! Sizes of the process's own structures: each owner registers a handle and keeps it true; pages, metrics and the search for leaks read it.
 
 use super::catalogue as names;
-use super::{Gauge, Registry};
+use super::{Gauge, Registry, whole};
 
 /// The handle of one structure. Cloning shares the cells.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub enum Bound {
     Entries(usize),
     /// This many bytes.
     Bytes(usize),
+    /// This many bytes on disk; filling them is what it is for, not a leak.
+    DiskBytes(usize),
     /// As large as what it mirrors: its owner bounds that, not this.
     Open,
 }
@@ -42,6 +44,7 @@ impl Structure {
         match bound {
             Bound::Entries(most) => registry.gauge(&names::STRUCTURE_BOUND, &[name, ENTRIES]).set_count(most),
             Bound::Bytes(most) => registry.gauge(&names::STRUCTURE_BOUND, &[name, BYTES]).set_count(most),
+            Bound::DiskBytes(most) => registry.gauge(&names::STRUCTURE_BOUND, &[name, DISK_BYTES]).set_count(most),
             Bound::Open => {}
         }
         Self { length: registry.gauge(&names::STRUCTURE_LENGTH, &[name]), bytes: registry.gauge(&names::STRUCTURE_BYTES, &[name]) }
@@ -59,7 +62,8 @@ impl Structure {
         let bounds = registry.values(&names::STRUCTURE_BOUND);
         let bound_of = |name: &str| {
             let of_unit = |unit| find(&bounds, &[name, unit]).map(|most| usize::try_from(whole(most)).unwrap_or(usize::MAX));
-            of_unit(ENTRIES).map(Bound::Entries).or_else(|| of_unit(BYTES).map(Bound::Bytes)).unwrap_or(Bound::Open)
+            let in_memory = of_unit(ENTRIES).map(Bound::Entries).or_else(|| of_unit(BYTES).map(Bound::Bytes));
+            in_memory.or_else(|| of_unit(DISK_BYTES).map(Bound::DiskBytes)).unwrap_or(Bound::Open)
         };
         let mut all: Vec<Size> = registry
             .values(&names::STRUCTURE_LENGTH)
@@ -79,16 +83,8 @@ impl Structure {
 const ENTRIES: &str = "entries";
 /// Unit of a bound: bytes.
 const BYTES: &str = "bytes";
-
-/// A gauge that was set from a count, as the count.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast of a float saturates, and a count is neither negative nor broken"
-)]
-const fn whole(value: f64) -> u64 {
-    value as u64
-}
+/// Unit of a bound: bytes on disk.
+const DISK_BYTES: &str = "disk_bytes";
 
 fn find(series: &[(Vec<String>, f64)], labels: &[&str]) -> Option<f64> {
     series.iter().find(|(known, _)| known == labels).map(|(_, value)| *value)

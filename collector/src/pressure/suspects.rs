@@ -69,13 +69,14 @@ impl Suspicion {
 }
 
 fn rose(before: &Size, now: &Size) -> bool {
-    now.length >= before.length && now.bytes >= before.bytes && (now.length > before.length || now.bytes > before.bytes)
+    let on_disk = matches!(now.bound, Bound::DiskBytes(_));
+    !on_disk && now.length >= before.length && now.bytes >= before.bytes && (now.length > before.length || now.bytes > before.bytes)
 }
 
 fn over_bound(size: &Size) -> bool {
     match size.bound {
         Bound::Entries(most) => size.length > most as u64,
-        Bound::Bytes(most) => size.bytes > most as u64,
+        Bound::Bytes(most) | Bound::DiskBytes(most) => size.bytes > most as u64,
         Bound::Open => false,
     }
 }
@@ -92,10 +93,10 @@ mod tests {
     fn six_rises_in_a_row_make_a_suspect_and_one_fall_clears_it() {
         let mut ledger = Ledger::default();
         for n in 0..6 {
-            ledger.look(vec![size("grows", n, Bound::Open), size("steady", 5, Bound::Open)]);
+            ledger.look(vec![size("grows", n, Bound::Open), size("spool", n, Bound::DiskBytes(1_000)), size("steady", 5, Bound::Open)]);
             assert!(ledger.suspects().is_empty(), "{n} rises are not enough");
         }
-        ledger.look(vec![size("grows", 6, Bound::Open), size("steady", 5, Bound::Open)]);
+        ledger.look(vec![size("grows", 6, Bound::Open), size("spool", 6, Bound::DiskBytes(1_000)), size("steady", 5, Bound::Open)]);
         assert_eq!((ledger.suspects(), ledger.rises("grows")), (vec![("grows", Suspicion::KeepsRising)], 6));
         ledger.look(vec![size("grows", 5, Bound::Open)]);
         assert_eq!((ledger.suspects(), ledger.rises("grows")), (vec![], 0));

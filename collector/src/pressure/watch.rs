@@ -11,6 +11,7 @@ use super::budget::{Allowance, Budget, Surroundings};
 use super::level::{Level, Reason, Resource, Step};
 use super::look::Looker;
 use super::machine::{Decision, Figures, Holds, Machine, NamedEvent, Pace};
+use super::mirrors;
 use super::suspects::Ledger;
 use super::trend::Trend;
 use crate::config::PressureConfig;
@@ -156,6 +157,7 @@ impl Watch {
             self.structures_at = now + STRUCTURES;
             let (series, bytes) = self.registry.size();
             self.series.set(series, bytes);
+            mirrors::refresh(&self.registry);
             findings.ledger.look(Structure::all(&self.registry));
             self.shown.suspects.set_count(findings.ledger.suspects().len());
         }
