@@ -84,6 +84,12 @@ impl Book {
         levels.iter().rev().take(depth).copied()
     }
 
+    /// Up to `depth` levels of a side, the best last.
+    pub(crate) fn top_slice(&self, side: Side, depth: usize) -> &[Level] {
+        let levels = &self.ladder(side).levels;
+        levels.get(levels.len().saturating_sub(depth)..).unwrap_or_default()
+    }
+
     /// The best level of a side.
     pub fn best(&self, side: Side) -> Option<Level> {
         self.ladder(side).levels.last().copied()

@@ -50,7 +50,7 @@ pub(crate) struct DeltaChain {
     /// Of the delta that left last; `None`: the next begins anew.
     sequence: Option<u64>,
     snapshot_at: Duration,
-    /// What consumers have, best first.
+    /// What consumers have, the best last, as a book holds it.
     bids: Vec<Level>,
     asks: Vec<Level>,
     /// Reused between deltas.
@@ -85,57 +85,73 @@ impl DeltaChain {
         let previous = self.sequence;
         let form = if previous.is_none() || now >= self.snapshot_at { DeltaForm::Snapshot } else { DeltaForm::Delta };
         for (side, had, changed) in [(Side::Bid, &mut self.bids, &mut self.changed.0), (Side::Ask, &mut self.asks, &mut self.changed.1)] {
+            let now_there = view.book.top_slice(side, view.depth);
             changed.clear();
-            if form == DeltaForm::Delta {
-                differ(side, had, view.levels(side), changed);
-                if changed.is_empty() {
-                    continue;
-                }
+            match form {
+                DeltaForm::Snapshot => changed.extend(now_there.iter().rev()),
+                DeltaForm::Delta => differ(side, had, now_there, changed),
             }
-            had.clear();
-            had.extend(view.levels(side));
+            if !changed.is_empty() || form == DeltaForm::Snapshot {
+                had.clear();
+                had.extend_from_slice(now_there);
+            }
         }
-        let (bids, asks) = match form {
-            DeltaForm::Delta if self.changed.0.is_empty() && self.changed.1.is_empty() => return None,
-            DeltaForm::Delta => (&self.changed.0, &self.changed.1),
-            DeltaForm::Snapshot => {
-                self.snapshot_at = now.saturating_add(SNAPSHOT_EVERY);
-                (&self.bids, &self.asks)
-            }
-        };
+        let (bids, asks) = (&self.changed.0, &self.changed.1);
+        match form {
+            DeltaForm::Delta if bids.is_empty() && asks.is_empty() => return None,
+            DeltaForm::Delta => {}
+            DeltaForm::Snapshot => self.snapshot_at = now.saturating_add(SNAPSHOT_EVERY),
+        }
         self.sequence = Some(view.stamp.sequence);
         Some(BookDelta { instrument: view.instrument, stamp: view.stamp, previous, form, depth: view.depth, complete: view.complete(), bids, asks })
     }
 }
 
-/// Appends what turns `had` into `new`; both best first.
-fn differ(side: Side, had: &[Level], new: impl Iterator<Item = Level>, changed: &mut Vec<Level>) {
-    let gone = |level: &Level| Level { price: level.price, quantity: Quantity(0) };
-    let mut had = had.iter();
-    let mut old = had.next();
-    for level in new {
-        loop {
-            match old.map(|old| (old, rank(side, old.price).cmp(&rank(side, level.price)))) {
-                // A better price than any that is left now.
-                Some((passed, Ordering::Greater)) => {
-                    changed.push(gone(passed));
-                    old = had.next();
-                }
-                Some((same, Ordering::Equal)) => {
-                    if same.quantity != level.quantity {
-                        changed.push(level);
-                    }
-                    old = had.next();
-                    break;
-                }
-                Some((_, Ordering::Less)) | None => {
-                    changed.push(level);
-                    break;
-                }
+/// Appends what turns `had` into `new`, best first; both have the best last.
+fn differ(side: Side, mut had: &[Level], mut new: &[Level], changed: &mut Vec<Level>) {
+    let gone = |level: Level| Level { price: level.price, quantity: Quantity(0) };
+    loop {
+        // Most levels are as they were: four at a time, without a branch for each.
+        while let (Some((others, same)), Some((rest, now))) = (had.split_last_chunk::<4>(), new.split_last_chunk::<4>()) {
+            if !equal(same, now) {
+                break;
             }
+            (had, new) = (others, rest);
+        }
+        match (had.split_last(), new.split_last()) {
+            (None, None) => return,
+            (Some((passed, others)), None) => {
+                changed.push(gone(*passed));
+                had = others;
+            }
+            (None, Some((level, rest))) => {
+                changed.push(*level);
+                new = rest;
+            }
+            (Some((old, others)), Some((level, rest))) => match rank(side, old.price).cmp(&rank(side, level.price)) {
+                // A better price than any that is left now.
+                Ordering::Greater => {
+                    changed.push(gone(*old));
+                    had = others;
+                }
+                Ordering::Equal => {
+                    if old.quantity != level.quantity {
+                        changed.push(*level);
+                    }
+                    (had, new) = (others, rest);
+                }
+                Ordering::Less => {
+                    changed.push(*level);
+                    new = rest;
+                }
+            },
         }
     }
-    changed.extend(old.into_iter().chain(had).map(gone));
+}
+
+fn equal(a: &[Level; 4], b: &[Level; 4]) -> bool {
+    let differing = a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a.price.0 ^ b.price.0) | (a.quantity.0 ^ b.quantity.0));
+    differing == 0
 }
 
 #[cfg(test)]

@@ -258,10 +258,10 @@ impl Catalog {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn named(raw: &str) -> Instrument {
+    pub(crate) fn named(raw: &str) -> Instrument {
         let scale = Scale::new(8);
         Instrument::new(Exchange::Binance, MarketType::Spot, (raw, raw), (scale, scale))
     }

@@ -7,6 +7,7 @@
 //! `standardized_at` (a text form of `ts_ms` that no consumer reads) is not sent.
 
 pub(crate) mod json;
+pub mod text;
 
 use clock::Now;
 
@@ -119,6 +120,11 @@ pub fn trade_id(trade: &Trade, instrument: &Instrument, out: &mut Vec<u8>) {
 
 /// Appends one JSON object: the book's first N levels. `now` becomes `ts_ms`, the publishing time, as in the old system.
 pub fn encode_book(view: &BookView<'_>, now: Now, out: &mut Vec<u8>) {
+    text::BookText::default().encode(view, now, out);
+}
+
+/// The record of a book around the text of its levels.
+fn book_with(view: &BookView<'_>, now: Now, (bids, asks): (&[u8], &[u8]), out: &mut Vec<u8>) {
     let stamp = view.stamp;
     head(RecordKind::OrderBook, view.instrument, now, out);
     text_field("update_type", "snapshot", out);
@@ -131,8 +137,12 @@ pub fn encode_book(view: &BookView<'_>, now: Now, out: &mut Vec<u8>) {
     optional("depth_levels", u64::try_from(view.depth).ok(), out);
     yes_or_no("complete", view.complete(), out);
     yes_or_no("confirmed", view.confirmed, out);
-    levels("bids", view.instrument, view.levels(Side::Bid), out);
-    levels("asks", view.instrument, view.levels(Side::Ask), out);
+    for (name, levels) in [("bids", bids), ("asks", asks)] {
+        key(name, out);
+        out.push(b'[');
+        out.extend_from_slice(levels);
+        out.push(b']');
+    }
     out.push(b'}');
 }
 

@@ -43,6 +43,15 @@ pub const MAX_DIGITS: u8 = 18;
 /// Longest printed number: sign, 19 digits, point and up to [`MAX_DIGITS`] leading or padded zeros.
 const TEXT_MAX: usize = 1 + 19 + 1 + 2 * MAX_DIGITS as usize;
 
+/// Texts up to this length are read without a check at every digit.
+const SHORT: usize = 19;
+
+/// Numbers below this are written all digits at once.
+const SIXTEEN_DIGITS: u64 = 10_000_000_000_000_000;
+
+/// Eight times `0`.
+const EIGHT_ZEROS: u64 = 0x3030_3030_3030_3030;
+
 const POWERS: [i64; MAX_DIGITS as usize + 1] = powers();
 
 // === impl Scale ===
@@ -101,6 +110,53 @@ impl Scale {
     }
 
     fn parse_digits(self, text: &[u8]) -> Result<i64, NumberError> {
+        if text.len() > SHORT {
+            return self.parse_long(text);
+        }
+        // Up to 19 digits are below 2^64: nothing here can overflow.
+        let mut value: u64 = 0;
+        let mut rest = text;
+        let whole = loop {
+            match rest.split_first() {
+                Some((byte @ b'0'..=b'9', after)) => {
+                    value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                    rest = after;
+                }
+                Some((b'.', after)) => {
+                    let digits = text.len() - rest.len();
+                    rest = after;
+                    break digits;
+                }
+                Some(_) => return Err(NumberError::NotADecimal),
+                None => break text.len(),
+            }
+        };
+        if whole == 0 || whole + 1 == text.len() && text[whole] == b'.' {
+            return Err(NumberError::NotADecimal);
+        }
+        let decimals = rest.len();
+        if let Some((eight, after)) = rest.split_first_chunk::<8>() {
+            value = value.wrapping_mul(100_000_000).wrapping_add(u64::from(digits_of(*eight).ok_or(NumberError::NotADecimal)?));
+            rest = after;
+        }
+        for byte in rest {
+            if !byte.is_ascii_digit() {
+                return Err(NumberError::NotADecimal);
+            }
+            value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+        }
+        let value = i64::try_from(value).map_err(|_| NumberError::OutOfRange)?;
+        // Both differences are below the table's length: a text this short has at most 17 decimals.
+        match usize::from(self.digits).checked_sub(decimals) {
+            Some(missing) => value.checked_mul(POWERS[missing]).ok_or(NumberError::OutOfRange),
+            None => {
+                let surplus = POWERS[decimals - usize::from(self.digits)];
+                if value % surplus == 0 { Ok(value / surplus) } else { Err(NumberError::TooPrecise) }
+            }
+        }
+    }
+
+    fn parse_long(self, text: &[u8]) -> Result<i64, NumberError> {
         let mut value: i64 = 0;
         let mut digits = 0u32;
         let mut fraction: Option<u8> = None;
@@ -157,6 +213,32 @@ impl Scale {
 
     /// Appends the exact decimal text of `value`.
     pub fn write(self, value: i64, out: &mut Vec<u8>) {
+        let magnitude = value.unsigned_abs();
+        if magnitude >= SIXTEEN_DIGITS || self.digits >= 16 || self.digits > self.shown {
+            return self.write_long(value, out);
+        }
+        // All sixteen digits in one word, the first in the lowest byte, zeros before them.
+        let (high, low) = (eight_digits(magnitude / 100_000_000), eight_digits(magnitude % 100_000_000));
+        let word = u128::from(high) | u128::from(low) << 64;
+        let zeros = if high == EIGHT_ZEROS { 8 + leading_zeros(low) } else { leading_zeros(high) };
+        let point = 16 - u32::from(self.digits);
+        let first = zeros.min(point - 1); // at least one digit before the point
+        if value < 0 {
+            out.push(b'-');
+        }
+        append(word >> (8 * first), point - first, out);
+        if self.shown > 0 {
+            out.push(b'.');
+        }
+        if self.digits > 0 {
+            append(word >> (8 * point), 16 - point, out);
+        }
+        for _ in self.digits..self.shown {
+            out.push(b'0');
+        }
+    }
+
+    fn write_long(self, value: i64, out: &mut Vec<u8>) {
         let mut buffer = [b'0'; TEXT_MAX];
         let mut at = TEXT_MAX;
         let mut rest = value.unsigned_abs();
@@ -197,6 +279,40 @@ impl Scale {
         self.write(value, &mut out);
         out.into_iter().map(char::from).collect()
     }
+}
+
+/// The value of eight ASCII digits, the first in the lowest byte: neighbours are joined pairwise in one word, three times.
+fn digits_of(text: [u8; 8]) -> Option<u32> {
+    let word = u64::from_le_bytes(text);
+    let all_digits = (word & 0xF0F0_F0F0_F0F0_F0F0) | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0) >> 4);
+    if all_digits != 0x3333_3333_3333_3333 {
+        return None;
+    }
+    let pairs = (word & 0x0F0F_0F0F_0F0F_0F0F).wrapping_mul(2_561) >> 8; // 10·a + b
+    let fours = (pairs & 0x00FF_00FF_00FF_00FF).wrapping_mul(6_553_601) >> 16; // 100·a + b
+    u32::try_from((fours & 0x0000_FFFF_0000_FFFF).wrapping_mul(42_949_672_960_001) >> 32).ok() // 10,000·a + b
+}
+
+/// Eight ASCII digits of a number below 10^8, the first in the lowest byte: the word is split in halves, three times. The divisions by 100 and by 10 are
+/// multiplications that are exact for numbers below 10,000 and 100.
+const fn eight_digits(value: u64) -> u64 {
+    let fours = (value / 10_000) | (value % 10_000) << 32;
+    let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007F_0000_007F;
+    let pairs = hundreds | fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
+    let tens = (pairs.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;
+    EIGHT_ZEROS + (tens | pairs.wrapping_sub(tens.wrapping_mul(10)) << 8)
+}
+
+/// Leading `0`s of eight digits.
+const fn leading_zeros(digits: u64) -> u32 {
+    (digits ^ EIGHT_ZEROS).trailing_zeros() / 8
+}
+
+/// Appends the lowest bytes of a word: all of it, then cut, which is less than a call to copy a few bytes.
+fn append(word: u128, bytes: u32, out: &mut Vec<u8>) {
+    let end = out.len() + bytes as usize;
+    out.extend_from_slice(&word.to_le_bytes());
+    out.truncate(end);
 }
 
 const fn digit(value: u64) -> u8 {
@@ -312,6 +428,21 @@ mod tests {
     }
 
     proptest! {
+        /// The short ways and the long ones are the same.
+        #[test]
+        fn both_ways_write_and_read_the_same(value in any::<i64>(), small in -2_000_000i64..2_000_000, digits in 0u8..=18, shown in 0u8..=18, text in "-?[0-9.]{0,24}") {
+            let scale = Scale::new(digits).showing(shown);
+            for value in [value, value / 1_000, value / 1_000_000_000, small] {
+                let (mut short, mut long) = (Vec::new(), Vec::new());
+                scale.write(value, &mut short);
+                scale.write_long(value, &mut long);
+                prop_assert_eq!(short, long);
+            }
+            let digits = text.trim_start_matches('-').as_bytes();
+            // Where a text is wrong in two ways, which of them is told may differ.
+            prop_assert_eq!(scale.parse_digits(digits).ok(), scale.parse_long(digits).ok());
+        }
+
         #[test]
         fn every_value_survives_print_and_parse(value in any::<i64>(), digits in 0u8..=18, shown in 0u8..=18) {
             prop_assume!(value != i64::MIN);
