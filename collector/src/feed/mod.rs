@@ -11,6 +11,7 @@ mod listing;
 mod members;
 pub mod network;
 mod outlets;
+mod payloads;
 mod publisher;
 pub(crate) mod recipe;
 pub(crate) mod rerun;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use clock::Now;
+use marketdata::message::text::BookText;
 use marketdata::{BookView, Event, EventKind, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message};
 
 use super::Shared;
@@ -32,6 +33,7 @@ pub(super) struct Outlets {
 }
 
 struct Outlet {
+    text: BookText,
     /// By [`RecordKind::index`]; `None`: not published.
     ways: [Option<Way>; RecordKind::ALL.len()],
     /// Sinks that refused the newest book.
@@ -97,7 +99,7 @@ impl Outlets {
         let Some(outlet) = self.all.get_mut(id.index()) else { return };
         let (Some(way), Some(view)) = (&outlet.ways[RecordKind::OrderBook.index()], venue.book(id)) else { return };
         self.payload.clear();
-        message::encode_book(&view, now, &mut self.payload);
+        outlet.text.encode(&view, now, &mut self.payload);
         outlet.owed = self.shared.publisher.borrow_mut().offer(way.book(&view, now), &self.payload);
         if outlet.owed != 0 {
             self.offer_again_at.get_or_insert(now.mono + OFFER_AGAIN);
@@ -176,7 +178,7 @@ impl Outlets {
             return;
         };
         self.payload.clear();
-        message::encode_book(&view, now, &mut self.payload);
+        outlet.text.encode(&view, now, &mut self.payload);
         outlet.owed = self.shared.publisher.borrow_mut().offer_to(outlet.owed, way.book(&view, now), &self.payload);
         if outlet.owed != 0 {
             self.offer_again_at = Some(now.mono + OFFER_AGAIN);
@@ -212,15 +214,20 @@ impl Outlets {
         self.shared.state.streams.get(stream).is_some_and(|stream| away.contains(&stream.state()))
     }
 
-    /// Bytes of the buffer that is reused between records.
+    /// Bytes of the buffers that are reused between records.
     pub(super) fn scratch(&self) -> usize {
-        self.payload.capacity()
+        let texts: usize = self.all.iter().map(|outlet| outlet.text.bytes()).sum();
+        self.payload.capacity() + texts + self.shared.publisher.borrow().bytes()
     }
 
-    /// Gives spare capacity of that buffer back.
+    /// Gives what they have to spare back.
     pub(super) fn trim(&mut self) {
         self.payload.clear();
         self.payload.shrink_to(PAYLOAD);
+        self.shared.publisher.borrow_mut().trim();
+        for outlet in &mut self.all {
+            outlet.text = BookText::default();
+        }
     }
 
     /// Copies the core's figures to metrics.
@@ -244,7 +251,7 @@ impl Outlet {
             let stream = streams.iter().position(|stream| stream.is_of(config) && stream.symbol == symbol && stream.kind == kind)?;
             Some(Way { kind, stream, metrics: StreamMetrics::new(streams, stream, &shared.registry)? })
         };
-        Self { ways: RecordKind::ALL.map(way), owed: 0, delta_owed: false }
+        Self { text: BookText::default(), ways: RecordKind::ALL.map(way), owed: 0, delta_owed: false }
     }
 }
 

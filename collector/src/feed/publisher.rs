@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use marketdata::RecordKind;
 
+use super::payloads::Payloads;
 use crate::sink::{Record, Sink};
 
 /// The sinks; their number is below the bits of [`Refused`].
 pub(crate) struct Publisher {
     sinks: Vec<Box<dyn Sink>>,
+    payloads: Payloads,
 }
 
 /// Which sinks refused a record, one bit each; 0: none.
@@ -32,7 +33,17 @@ pub(crate) struct Origin {
 impl Publisher {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
         debug_assert!(sinks.len() < 32);
-        Self { sinks }
+        Self { sinks, payloads: Payloads::new() }
+    }
+
+    /// Gives spare buffers back.
+    pub(crate) fn trim(&mut self) {
+        self.payloads.trim();
+    }
+
+    /// Bytes of the buffers it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payloads.bytes()
     }
 
     /// Offers the payload to all sinks.
@@ -43,7 +54,7 @@ impl Publisher {
     /// Offers the payload to those of the sinks whose bit is set.
     pub(crate) fn offer_to(&mut self, only: Refused, origin: Origin, payload: &[u8]) -> Refused {
         let Origin { stream, kind, sequence, event_ts_ms, at } = origin;
-        let record = Record { stream, kind, sequence, event_ts_ms, payload: Bytes::copy_from_slice(payload), offered: at };
+        let record = Record { stream, kind, sequence, event_ts_ms, payload: self.payloads.copy(payload), offered: at };
         let mut refused = 0;
         for (place, sink) in self.sinks.iter_mut().enumerate() {
             let bit = 1 << place;

@@ -265,21 +265,26 @@ impl VenueLoop {
 
     fn read_inbox(&mut self) {
         let mut inbox = std::mem::take(&mut self.inbox);
+        // One reading for the batch: all of it has arrived by now.
+        let now = self.now();
+        let (mut messages, mut bytes) = (0, 0);
         for (conn, wire) in inbox.drain(..) {
             match wire {
                 Wire::Text(text) => {
-                    self.metrics.message(text.len());
-                    self.handle(Input::Frame { conn, text: &text });
+                    messages += 1;
+                    bytes += text.len();
+                    self.handle_at(now, Input::Frame { conn, text: &text });
                 }
-                Wire::Activity => self.handle(Input::Activity { conn }),
+                Wire::Activity => self.handle_at(now, Input::Activity { conn }),
                 Wire::Ended(why) => {
                     tracing::info!(venue = self.venue.config().kind.as_str(), conn = conn.0, "connection ended: {why}");
                     self.drop_link(conn);
-                    self.handle(Input::Closed { conn });
+                    self.handle_at(now, Input::Closed { conn });
                 }
             }
         }
         self.inbox = inbox;
+        self.metrics.messages(messages, bytes);
         if self.links.len() > 1 {
             // Another link is first next time, so that a busy one does not starve it.
             self.links.rotate_left(1);
@@ -288,7 +293,10 @@ impl VenueLoop {
 
     /// One input, its effects, and the ends of connections found meanwhile.
     fn handle(&mut self, input: Input<'_>) {
-        let now = self.now();
+        self.handle_at(self.now(), input);
+    }
+
+    fn handle_at(&mut self, now: Now, input: Input<'_>) {
         let mut effects = std::mem::take(&mut self.effects);
         if let Some(capture) = &mut self.capture {
             capture.input(now, &input);

@@ -69,8 +69,8 @@ impl VenueMetrics {
         self.pressure.set_count(pressure.index());
     }
 
-    pub(super) fn message(&self, bytes: usize) {
-        self.messages.inc();
+    pub(super) fn messages(&self, count: u64, bytes: usize) {
+        self.messages.add(count);
         self.bytes.add(bytes as u64);
     }
 

@@ -110,8 +110,17 @@ impl Scale {
     }
 
     fn parse_digits(self, text: &[u8]) -> Result<i64, NumberError> {
+        match self.parse_short(text) {
+            // Longer, or an exponent, or nothing of the kind.
+            None => self.parse_long(text),
+            Some(parsed) => parsed,
+        }
+    }
+
+    /// `digits[.digits]` of at most [`SHORT`] bytes; `None`: another form.
+    fn parse_short(self, text: &[u8]) -> Option<Result<i64, NumberError>> {
         if text.len() > SHORT {
-            return self.parse_long(text);
+            return None;
         }
         // Up to 19 digits are below 2^64: nothing here can overflow.
         let mut value: u64 = 0;
@@ -127,33 +136,33 @@ impl Scale {
                     rest = after;
                     break digits;
                 }
-                Some(_) => return Err(NumberError::NotADecimal),
+                Some(_) => return None,
                 None => break text.len(),
             }
         };
         if whole == 0 || whole + 1 == text.len() && text[whole] == b'.' {
-            return Err(NumberError::NotADecimal);
+            return None;
         }
         let decimals = rest.len();
         if let Some((eight, after)) = rest.split_first_chunk::<8>() {
-            value = value.wrapping_mul(100_000_000).wrapping_add(u64::from(digits_of(*eight).ok_or(NumberError::NotADecimal)?));
+            value = value.wrapping_mul(100_000_000).wrapping_add(u64::from(digits_of(*eight)?));
             rest = after;
         }
         for byte in rest {
             if !byte.is_ascii_digit() {
-                return Err(NumberError::NotADecimal);
+                return None;
             }
             value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
         }
-        let value = i64::try_from(value).map_err(|_| NumberError::OutOfRange)?;
+        let Ok(value) = i64::try_from(value) else { return Some(Err(NumberError::OutOfRange)) };
         // Both differences are below the table's length: a text this short has at most 17 decimals.
-        match usize::from(self.digits).checked_sub(decimals) {
+        Some(match usize::from(self.digits).checked_sub(decimals) {
             Some(missing) => value.checked_mul(POWERS[missing]).ok_or(NumberError::OutOfRange),
             None => {
                 let surplus = POWERS[decimals - usize::from(self.digits)];
                 if value % surplus == 0 { Ok(value / surplus) } else { Err(NumberError::TooPrecise) }
             }
-        }
+        })
     }
 
     fn parse_long(self, text: &[u8]) -> Result<i64, NumberError> {
