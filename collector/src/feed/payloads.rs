@@ -109,7 +109,7 @@ mod tests {
         let waiting: Vec<Bytes> = (0..SMALL.1 + 100).map(|n| payloads.copy(n.to_string().as_bytes())).collect();
         assert_eq!(payloads.bytes(), SMALL.0 * SMALL.1);
         assert!(waiting.iter().enumerate().all(|(n, bytes)| bytes[..] == *n.to_string().as_bytes()));
-        let (middle, huge) = (payloads.copy(&[7; 5_000]), payloads.copy(&[8; 50_000]));
+        let (middle, huge) = (payloads.copy(&[7; 5_000]), payloads.copy(&vec![8; 50_000]));
         assert_eq!((middle.len(), huge.len(), payloads.bytes()), (5_000, 50_000, SMALL.0 * SMALL.1 + LARGE.0));
         payloads.trim();
         assert_eq!((payloads.bytes(), &waiting[3][..]), (0, &b"3"[..]));

@@ -156,12 +156,11 @@ impl Scale {
         }
         let Ok(value) = i64::try_from(value) else { return Some(Err(NumberError::OutOfRange)) };
         // Both differences are below the table's length: a text this short has at most 17 decimals.
-        Some(match usize::from(self.digits).checked_sub(decimals) {
-            Some(missing) => value.checked_mul(POWERS[missing]).ok_or(NumberError::OutOfRange),
-            None => {
-                let surplus = POWERS[decimals - usize::from(self.digits)];
-                if value % surplus == 0 { Ok(value / surplus) } else { Err(NumberError::TooPrecise) }
-            }
+        Some(if let Some(missing) = usize::from(self.digits).checked_sub(decimals) {
+            value.checked_mul(POWERS[missing]).ok_or(NumberError::OutOfRange)
+        } else {
+            let surplus = POWERS[decimals - usize::from(self.digits)];
+            if value % surplus == 0 { Ok(value / surplus) } else { Err(NumberError::TooPrecise) }
         })
     }
 

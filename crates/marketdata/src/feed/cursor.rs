@@ -227,7 +227,7 @@ fn quote_or_escape(text: &[u8]) -> Option<usize> {
     let mut rest = text;
     while let Some((eight, after)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*eight);
-        let found = zero_byte(word ^ (ONES * b'"' as u64)) | zero_byte(word ^ (ONES * b'\\' as u64));
+        let found = zero_byte(word ^ (ONES * u64::from(b'"'))) | zero_byte(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
             return Some(text.len() - rest.len() + (found.trailing_zeros() / 8) as usize);
         }
