@@ -230,3 +230,23 @@ fn pressure_has_defaults_takes_pairs_and_wants_them_in_order() {
     let places: Vec<_> = load_with(&wrong, &[]).findings.iter().map(|finding| (finding.code, finding.place.unwrap().line)).collect();
     assert_eq!(places, [("E502", 3), ("E502", 4)]);
 }
+
+#[test]
+fn a_venue_is_not_asked_for_more_levels_than_it_tells() {
+    let depth = |venue: &str, depth: u32| format!("venues: [{{{venue}, symbols: [A-B], depth: {depth}}}]\n");
+    let okx = "name: okx, market: spot";
+    assert_eq!(sound(&depth(okx, 400), &[]).venues[0].depth, 400);
+    let found = load_with(&depth(okx, 401), &[]).findings;
+    assert_eq!(found.iter().map(|finding| (finding.code, finding.place.unwrap().column)).collect::<Vec<_>>(), [("E502", 59)]);
+    assert_eq!(sound(&depth("name: deribit, market: perpetual", 1_000), &[]).venues[0].depth, 1_000);
+}
+
+#[test]
+fn instrument_lists_are_read_again_as_often_as_is_said() {
+    assert_eq!(sound(SMALL, &[]).venues[0].listing, ListingConfig::default());
+    let config = sound(&format!("{SMALL}instruments: {{listing_interval: 90s, cleanup_interval: 2m}}\n"), &[]);
+    let expected = ListingConfig { interval: Duration::from_secs(90), cleanup_interval: Duration::from_mins(2) };
+    assert_eq!(config.venues[0].listing, expected);
+    let codes = load_with(&format!("{SMALL}instruments: {{listing_interval: 0s}}\n"), &[]).findings;
+    assert_eq!(codes.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["E502"]);
+}

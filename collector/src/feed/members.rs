@@ -13,7 +13,7 @@ use marketdata::{Instrument, InstrumentId};
 
 use super::listing::{self, Found, Trouble};
 use super::venue_loop::{Done, VenueLoop};
-use crate::config::{ListingConfig, VenueConfig};
+use crate::config::ListingConfig;
 
 /// After a refused subscription the list is read soon, though not more often than [`LEAST`].
 const SOON: Duration = Duration::from_secs(5);
@@ -40,8 +40,7 @@ pub(super) struct Members {
 
 impl Members {
     /// After the first reading, at `now`.
-    pub(super) fn new(config: &VenueConfig, found: &Found, now: Duration) -> Self {
-        let listing = config.listing;
+    pub(super) fn after(listing: ListingConfig, found: &Found, now: Duration) -> Self {
         Self {
             config: listing,
             next_listing_at: now.saturating_add(listing.interval),
@@ -182,5 +181,26 @@ impl VenueLoop {
                 "the series of a delisted instrument are gone"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_brings_the_next_reading_near_but_not_again_and_again() {
+        let at = Duration::from_secs;
+        let config = ListingConfig { interval: at(3_600), cleanup_interval: at(1_800) };
+        let found = Found { instruments: Vec::new(), unknown: Vec::new() };
+        let mut members = Members::after(config, &found, at(100));
+        assert!(!members.is_due(at(3_699)) && members.is_due(at(3_700)));
+        members.refused(at(110));
+        assert!(!members.is_due(at(159)) && members.is_due(at(160)), "not within a minute of the last reading");
+        members.under_way = true;
+        assert!(!members.is_due(at(200)), "one at a time");
+        members.answered(at(200), at(3_600));
+        members.refused(at(1_000));
+        assert!(!members.is_due(at(1_004)) && members.is_due(at(1_005)), "soon");
     }
 }

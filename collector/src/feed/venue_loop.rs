@@ -104,7 +104,7 @@ impl VenueLoop {
             tuning: Tuning { jitter_seed: random(), ..Tuning::of(kind) },
         };
         let outlets = Outlets::new(shared.clone(), config, &found.instruments);
-        let members = Members::new(config, &found, shared.state.clock.now().mono);
+        let members = Members::after(config.listing, &found, shared.state.clock.now().mono);
         let epoch = Instant::now().checked_sub(shared.state.clock.now().mono).unwrap_or_else(Instant::now);
         let venue = Venue::new(core, found.instruments)?;
         let capture = Capture::start(config, &venue, shared.state.clock.now(), &shared.registry).unwrap_or_else(|error| {

@@ -317,11 +317,9 @@ impl EventKind {
             | EventKind::Resumed(reason) => reason.as_str(),
             EventKind::Pressure(level) => level.as_str(),
             EventKind::SnapshotRetry(trouble) => trouble.as_str(),
-            EventKind::NoFirstData(kind)
-            | EventKind::Stale(kind)
-            | EventKind::Fresh(kind)
-            | EventKind::Refused(kind)
-            | EventKind::Renewed(kind) => kind.as_str(),
+            EventKind::NoFirstData(kind) | EventKind::Stale(kind) | EventKind::Fresh(kind) | EventKind::Refused(kind) | EventKind::Renewed(kind) => {
+                kind.as_str()
+            }
             _ => "",
         }
     }

@@ -57,4 +57,7 @@ pub use preview::{Bar, PreviewView};
 pub use price::{NumberError, Price, Quantity, Scale};
 pub use session::SilenceBounds;
 pub use sync::{BufferBounds, SyncState};
-pub use venue::{BookCondition, InstrumentStatus, Output, Pressure, Priority, Publication, TradeCounts, Tuning, Venue, VenueConfig, VenueError, VenueKind, VenueStats};
+pub use venue::{
+    BookCondition, InstrumentStatus, Output, Pressure, Priority, Publication, TradeCounts, Tuning, Venue, VenueConfig, VenueError, VenueKind,
+    VenueStats,
+};

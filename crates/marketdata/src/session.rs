@@ -21,10 +21,10 @@ use crate::sync::{Delta, Outcome, Snapshot, SyncState, Wish};
 use crate::venue::Tuning;
 use crate::venue::dialect::Dialect;
 
+use health::Remedy;
 pub use health::SilenceBounds;
 pub(crate) use health::StreamHealth;
 pub(crate) use lane::Lane;
-use health::Remedy;
 use lane::{LevelError, read_levels};
 use subscriptions::{Answer, Subscriptions};
 
@@ -359,7 +359,13 @@ impl Session {
     }
 
     /// A whole book that came with its stream.
-    fn stream_snapshot(&mut self, scene: &Scene<'_>, (id, instrument): (InstrumentId, &Instrument), frame: &SnapshotFrame<'_>, steps: &mut Vec<Step>) {
+    fn stream_snapshot(
+        &mut self,
+        scene: &Scene<'_>,
+        (id, instrument): (InstrumentId, &Instrument),
+        frame: &SnapshotFrame<'_>,
+        steps: &mut Vec<Step>,
+    ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         let read = scratch.read((frame.bids, frame.asks), instrument);
         if let Some(lane) = self.lane_mut(id) {

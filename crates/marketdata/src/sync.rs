@@ -107,10 +107,7 @@ pub(crate) enum Outcome {
     /// The running book changed.
     Updated,
     /// The running book changed, and the venue counts its updates anew.
-    Restarted {
-        from: u64,
-        to: u64,
-    },
+    Restarted { from: u64, to: u64 },
     /// The book became exact, or was replaced by a deeper one.
     Synced,
     /// The book stopped being exact.

@@ -27,9 +27,9 @@ use std::time::Duration;
 
 use clock::Now;
 
+use crate::delta::BookDelta;
 use crate::effect::{ConnId, Effect, Event, EventKind, FetchId, Input, Reason, Response, SnapshotTrouble};
 use crate::instrument::{Catalog, Instrument, InstrumentId};
-use crate::delta::BookDelta;
 use crate::message::BookView;
 use crate::preview::PreviewView;
 use crate::preview::ofi::Touch;
@@ -290,7 +290,9 @@ impl Venue {
         let mut at = start;
         while let Some(effect) = effects.get(at) {
             let keep = match effect {
-                Effect::Book { instrument } | Effect::Delta { instrument } => self.book(*instrument).is_some() && !effects.iter().skip(at + 1).any(|later| later == effect),
+                Effect::Book { instrument } | Effect::Delta { instrument } => {
+                    self.book(*instrument).is_some() && !effects.iter().skip(at + 1).any(|later| later == effect)
+                }
                 _ => true,
             };
             if keep {

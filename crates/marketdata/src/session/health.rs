@@ -51,16 +51,7 @@ pub struct SilenceBounds {
 
 impl StreamHealth {
     pub(super) const fn new(kind: StreamKind) -> Self {
-        Self {
-            kind,
-            subscribed_at: None,
-            last: None,
-            told: false,
-            renewed_at: None,
-            refused: false,
-            try_again_at: Duration::ZERO,
-            refusals: 0,
-        }
+        Self { kind, subscribed_at: None, last: None, told: false, renewed_at: None, refused: false, try_again_at: Duration::ZERO, refusals: 0 }
     }
 
     pub(super) const fn subscribed(&mut self, now: Duration) {

@@ -174,7 +174,9 @@ impl Subscriptions {
                 self.queue(Op::Subscribe, request.streams);
                 self.queue(Op::Subscribe, second);
             }
-            (Op::Subscribe | Op::TryAgain, _) => request.streams.into_iter().for_each(|(instrument, kind)| decided(Decided { instrument, kind, accepted })),
+            (Op::Subscribe | Op::TryAgain, _) => {
+                request.streams.into_iter().for_each(|(instrument, kind)| decided(Decided { instrument, kind, accepted }));
+            }
         }
     }
 
@@ -230,7 +232,11 @@ impl Subscriptions {
     }
 
     fn is_pending(&self, stream: Stream) -> bool {
-        self.sent.iter().map(|sent| &sent.request).chain(&self.waiting).any(|request| request.op != Op::Unsubscribe && request.streams.contains(&stream))
+        self.sent
+            .iter()
+            .map(|sent| &sent.request)
+            .chain(&self.waiting)
+            .any(|request| request.op != Op::Unsubscribe && request.streams.contains(&stream))
     }
 
     fn queue(&mut self, op: Op, streams: Vec<Stream>) {

@@ -37,8 +37,7 @@ struct Fields<'a> {
     refused: bool,
 }
 
-pub(super) const WIRE: Wire =
-    Wire { stream, subscribe, unsubscribe, answers: Answers::Whole, greeting: None, ping: None, challenged: None };
+pub(super) const WIRE: Wire = Wire { stream, subscribe, unsubscribe, answers: Answers::Whole, greeting: None, ping: None, challenged: None };
 
 /// No bound is published; far above a request of 100 streams.
 pub(super) const REQUEST_BYTES: usize = 16_000;

@@ -171,8 +171,7 @@ pub enum VenueError {
 
 impl VenueKind {
     /// All venues.
-    pub const ALL: [VenueKind; 5] =
-        [VenueKind::BinanceSpot, VenueKind::BinanceUsdm, VenueKind::OkxSpot, VenueKind::OkxSwap, VenueKind::Deribit];
+    pub const ALL: [VenueKind; 5] = [VenueKind::BinanceSpot, VenueKind::BinanceUsdm, VenueKind::OkxSpot, VenueKind::OkxSwap, VenueKind::Deribit];
 
     /// The word in configuration and logs.
     pub const fn as_str(self) -> &'static str {

@@ -270,7 +270,11 @@ impl Venue {
     pub(super) fn replace(&mut self, now: Now, (place, role): At, reason: Reason, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(place) else { return };
         slot.heed(reason);
-        if role == Role::Active && now.mono >= self.next_connect_at && slot.may_replace(now.mono, reason, &self.config.tuning) && self.may_connect(now.mono) {
+        if role == Role::Active
+            && now.mono >= self.next_connect_at
+            && slot.may_replace(now.mono, reason, &self.config.tuning)
+            && self.may_connect(now.mono)
+        {
             effects.push(Event::venue(EventKind::HandOverStarted(reason)));
             self.open(now, (place, Role::Standby), effects);
         }

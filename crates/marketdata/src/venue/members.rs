@@ -71,13 +71,7 @@ impl Venue {
     }
 
     /// Gives a fresh lane of this instrument to each session that carries it.
-    fn with_lane_of(
-        &mut self,
-        now: Now,
-        id: InstrumentId,
-        effects: &mut Vec<Effect>,
-        call: impl Fn(&mut Session, &Scene<'_>, Lane),
-    ) {
+    fn with_lane_of(&mut self, now: Now, id: InstrumentId, effects: &mut Vec<Effect>, call: impl Fn(&mut Session, &Scene<'_>, Lane)) {
         let place = id.index() / self.per_slot;
         for role in [Role::Active, Role::Standby] {
             let lane = self.new_lane(id);

@@ -14,7 +14,8 @@ use crate::sequence::{Rule, UpdateIds};
 use crate::venue::dialect::{Answers, Dialect, Limits, SnapshotSource, Snapshots, Wire};
 use crate::venue::okx_listing;
 
-pub(super) static SPOT: Dialect = Dialect { market_type: MarketType::Spot, listing_path: okx_listing::spot_path, listing: okx_listing::spot, ..COMMON };
+pub(super) static SPOT: Dialect =
+    Dialect { market_type: MarketType::Spot, listing_path: okx_listing::spot_path, listing: okx_listing::spot, ..COMMON };
 
 pub(super) static SWAP: Dialect =
     Dialect { market_type: MarketType::Perpetual, listing_path: okx_listing::swap_path, listing: okx_listing::swap, ..COMMON };

@@ -85,11 +85,8 @@ impl Entry<'_> {
         };
         let price = Scale::new(decimals_needed(&self.tick_sz).saturating_add(SPARE_DECIMALS)).showing(0);
         Scale::new(price.digits()).parse(&self.tick_sz)?;
-        let instrument = Instrument {
-            multiplier,
-            unit,
-            ..Instrument::new(Exchange::Okx, market_type, (raw, symbol), (price, self.quantity_scale(multiplier)?))
-        };
+        let instrument =
+            Instrument { multiplier, unit, ..Instrument::new(Exchange::Okx, market_type, (raw, symbol), (price, self.quantity_scale(multiplier)?)) };
         Ok(Some(Listing { instrument, trading: self.state == "live" }))
     }
 

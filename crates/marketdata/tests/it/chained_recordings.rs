@@ -98,7 +98,8 @@ fn crc32(text: &str) -> i32 {
 /// OKX's rule: best bid, best ask, second bid, …; where one side ends the other goes on alone.
 fn checksum(view: &BookView<'_>) -> i32 {
     let text = |side| {
-        let of = |level: marketdata::Level| format!("{}:{}", view.instrument.price.text(level.price.0), view.instrument.quantity.text(level.quantity.0));
+        let of =
+            |level: marketdata::Level| format!("{}:{}", view.instrument.price.text(level.price.0), view.instrument.quantity.text(level.quantity.0));
         view.levels(side).take(25).map(of).collect::<Vec<String>>()
     };
     let (bids, asks) = (text(Side::Bid), text(Side::Ask));

@@ -232,8 +232,18 @@ fn replay(kind: VenueKind, name: &str, decimals: (u8, u8)) -> Option<Count> {
 fn spot_books_equal_the_book_ticker() {
     if let Some(count) = replay(VenueKind::BinanceSpot, "binance_spot_btcusdt_20240808.gz", (8, 8)) {
         println!("spot: {count:?}");
-        let expected =
-            Count { books: 3_449, deltas: 3_386, compared: 564, trades: 9_757, incomplete: 0, refreshes: 1, resyncs: 0, gaps: 0, unknown: 28_040, malformed: 0 };
+        let expected = Count {
+            books: 3_449,
+            deltas: 3_386,
+            compared: 564,
+            trades: 9_757,
+            incomplete: 0,
+            refreshes: 1,
+            resyncs: 0,
+            gaps: 0,
+            unknown: 28_040,
+            malformed: 0,
+        };
         assert_eq!(count, expected);
     }
 }
@@ -242,8 +252,18 @@ fn spot_books_equal_the_book_ticker() {
 fn futures_books_equal_the_book_ticker() {
     if let Some(count) = replay(VenueKind::BinanceUsdm, "binance_usdm_btcusdt_20240808.gz", (2, 3)) {
         println!("futures: {count:?}");
-        let expected =
-            Count { books: 6_546, deltas: 6_442, compared: 629, trades: 21_313, incomplete: 0, refreshes: 1, resyncs: 0, gaps: 0, unknown: 66_089, malformed: 0 };
+        let expected = Count {
+            books: 6_546,
+            deltas: 6_442,
+            compared: 629,
+            trades: 21_313,
+            incomplete: 0,
+            refreshes: 1,
+            resyncs: 0,
+            gaps: 0,
+            unknown: 66_089,
+            malformed: 0,
+        };
         assert_eq!(count, expected);
     }
 }

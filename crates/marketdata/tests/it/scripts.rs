@@ -17,9 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{
-    ConnId, Effect, FetchId, Input, Instrument, Multiplier, Publication, Response, Scale, Side, Venue, VenueConfig, VenueKind,
-};
+use marketdata::{ConnId, Effect, FetchId, Input, Instrument, Multiplier, Publication, Response, Scale, Side, Venue, VenueConfig, VenueKind};
 
 struct Conversation {
     venue: Venue,

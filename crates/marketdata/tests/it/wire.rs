@@ -116,7 +116,9 @@ impl Wire {
     pub(crate) fn refused(self, id: u64) -> String {
         match self.0 {
             BinanceSpot | BinanceUsdm => format!(r#"{{"code":2,"msg":"Invalid request: unknown stream","id":{id}}}"#),
-            OkxSpot | OkxSwap => format!(r#"{{"id":"{id}","event":"error","code":"60018","msg":"Wrong URL or channel doesn't exist.","connId":"a4d3ae55"}}"#),
+            OkxSpot | OkxSwap => {
+                format!(r#"{{"id":"{id}","event":"error","code":"60018","msg":"Wrong URL or channel doesn't exist.","connId":"a4d3ae55"}}"#)
+            }
             Deribit => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32602,"message":"Invalid params"}},"usIn":1,"usOut":2,"usDiff":1}}"#),
         }
     }
