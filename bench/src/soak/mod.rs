@@ -51,6 +51,8 @@ pub(crate) struct Course {
     pub(crate) peak_mb: f64,
     /// The most descriptors of all.
     pub(crate) descriptors: usize,
+    /// Series of symbols before anything was done.
+    pub(crate) of_symbols: usize,
 }
 
 /// Runs the soak and prints table and verdict.
@@ -68,6 +70,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<()> {
     let print_every = (plan.length / ROWS).max(LOOK * 2);
     let mut printed: Option<Duration> = None;
     let (script, mut messages) = (deeds::script(), look::Meter::default());
+    course.of_symbols = rig.look()?.tally.of_symbols;
     while began.elapsed() < CYCLE * cycles {
         let at = began.elapsed();
         let cycle = u32::try_from(at.as_secs() / CYCLE.as_secs()).unwrap_or(u32::MAX);

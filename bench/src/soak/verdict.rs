@@ -34,6 +34,10 @@ pub(crate) fn judge(course: &Course, (warm_up, cycles): (u32, u32), ending: &End
     let mut checks = limits(course);
     checks.extend(growth((&base, &end), cycles - warm_up));
     checks.extend(return_to_base(&base, last));
+    let (before, after) = (course.of_symbols, last.tally.of_symbols);
+    let all_back =
+        Check { what: "series of symbols, all back".into(), measured: after.to_string(), limit: format!("from {before}"), holds: after >= before };
+    checks.push(all_back);
     checks.extend(state(ending));
     println!("\n{:<44} {:>22} {:>22}", "limit", "measured", "allowed");
     for Check { what, measured, limit, holds } in &checks {

@@ -60,7 +60,13 @@ impl Outlets {
 
     /// One instrument more, or one that is back.
     pub(super) fn put(&mut self, id: InstrumentId, config: &VenueConfig, symbol: &str) {
+        // Sinks hold handles of series that went when the instrument did.
+        let registry = &self.shared.registry;
+        registry.restore(&[("exchange", config.exchange.as_str()), ("market_type", config.market_type.as_str()), ("symbol", symbol)]);
         let outlet = Outlet::new(&self.shared, config, symbol);
+        for stream in outlet.ways.iter().flatten().filter_map(|way| self.shared.state.streams.get(way.stream)) {
+            registry.restore(&[("subject", &stream.subject)]);
+        }
         match self.all.get_mut(id.index()) {
             Some(place) => *place = outlet,
             None => self.all.push(outlet),

@@ -39,6 +39,11 @@ pub(crate) const fn whole(value: f64) -> u64 {
 // === impl Counter ===
 
 impl Counter {
+    /// Handles of this cell, the list's own included.
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// One more.
     pub fn inc(&self) {
         self.add(1);
@@ -58,6 +63,11 @@ impl Counter {
 // === impl Gauge ===
 
 impl Gauge {
+    /// Handles of this cell, the list's own included.
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// The value from now on.
     pub fn set(&self, value: f64) {
         self.0.store(value.to_bits(), Ordering::Relaxed);
@@ -77,6 +87,11 @@ impl Gauge {
 // === impl Histogram ===
 
 impl Histogram {
+    /// Handles of this cell, the list's own included.
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub(super) fn new(bounds: &'static [f64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Self(Arc::new(Buckets { bounds, counts, sum: AtomicU64::new(0) }))

@@ -1,8 +1,8 @@
 //! All series of the process, readable without a lock.
 //!
 //! Registration copies the family's list and swaps it in (rare: at start, and for a reason seen for the first time), so the page is rendered
-//! from an immutable list even while the data path is stuck. Removal, when an instrument is gone, does the same; a handle that is still held
-//! then counts into a cell that no page shows.
+//! from an immutable list even while the data path is stuck. Removal, when an instrument is gone, does the same; a series whose handle is still
+//! held is set aside and shown again when the instrument is back, so that its owner need not know that it was gone.
 
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub struct Registry {
 pub(super) struct Family {
     pub(super) spec: &'static Spec,
     pub(super) series: ArcSwap<Vec<Arc<Series>>>,
+    /// Removed, with a handle held by somebody.
+    aside: ArcSwap<Vec<Arc<Series>>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Default for Registry {
 impl Registry {
     /// Every family of the catalogue, without series.
     pub fn new() -> Self {
-        let families = catalogue::ALL.iter().map(|spec| Family { spec, series: ArcSwap::default() }).collect();
+        let families = catalogue::ALL.iter().map(|spec| Family { spec, series: ArcSwap::default(), aside: ArcSwap::default() }).collect();
         Self { families }
     }
 
@@ -90,12 +92,22 @@ impl Registry {
     /// Drops every series that carries all of these labels; returns how many. For an instrument that is gone: its exchange, market type and
     /// symbol, and once more its subjects.
     pub fn remove(&self, labels: &[(&str, &str)]) -> usize {
+        self.of_all(labels, Family::remove)
+    }
+
+    /// Shows those series again that carry all of these labels, were removed and have a handle that is still held; returns how many.
+    pub fn restore(&self, labels: &[(&str, &str)]) -> usize {
+        self.of_all(labels, Family::restore)
+    }
+
+    /// Does something with the rendered pairs in every family that has all of these labels.
+    fn of_all(&self, labels: &[(&str, &str)], act: fn(&Family, &[String]) -> usize) -> usize {
         if labels.is_empty() {
             return 0;
         }
         let pairs: Vec<String> = labels.iter().map(|(name, value)| text::labels(&[name], &[value])).collect();
         let with_all = |family: &&Family| labels.iter().all(|(name, _)| family.spec.labels.contains(name));
-        self.families.iter().filter(with_all).map(|family| family.remove(&pairs)).sum()
+        self.families.iter().filter(with_all).map(|family| act(family, &pairs)).sum()
     }
 
     /// Label values, in the order of the catalogue, and value of every series of the counter or gauge `spec`.
@@ -168,21 +180,50 @@ impl Registry {
 // === impl Family ===
 
 impl Family {
-    /// Drops the series that carry all of these rendered pairs.
+    /// Drops the series that carry all of these rendered pairs; sets those aside whose handle somebody holds.
     fn remove(&self, pairs: &[String]) -> usize {
-        let mut gone = 0;
-        self.series.rcu(|list| {
-            let kept: Vec<Arc<Series>> = list.iter().filter(|series| !pairs.iter().all(|pair| series.has(pair))).map(Arc::clone).collect();
-            gone = list.len() - kept.len();
-            if gone == 0 { Arc::clone(list) } else { Arc::new(kept) }
+        let gone = take(&self.series, |series| series.has_all(pairs));
+        self.aside.rcu(|list| {
+            let known = list.iter().filter(|series| series.cell.is_held());
+            let more = gone.iter().filter(|series| series.cell.is_held());
+            known.chain(more).take(MAX_SERIES_PER_FAMILY).cloned().collect::<Vec<_>>()
         });
-        gone
+        gone.len()
     }
+
+    /// Puts series that were set aside back, unless others with their labels have been made meanwhile.
+    fn restore(&self, pairs: &[String]) -> usize {
+        let back = take(&self.aside, |series| series.has_all(pairs));
+        let mut restored = 0;
+        self.series.rcu(|list| {
+            let mut longer = list.to_vec();
+            longer.extend(back.iter().filter(|series| !list.iter().any(|known| known.labels == series.labels)).cloned());
+            longer.truncate(MAX_SERIES_PER_FAMILY.max(list.len()));
+            restored = longer.len() - list.len();
+            longer
+        });
+        restored
+    }
+}
+
+/// Takes the series out of a list that `wanted` names.
+fn take(list: &ArcSwap<Vec<Arc<Series>>>, wanted: impl Fn(&Series) -> bool) -> Vec<Arc<Series>> {
+    let mut taken = Vec::new();
+    list.rcu(|list| {
+        let (gone, kept) = list.iter().cloned().partition::<Vec<_>, _>(|series| wanted(series));
+        taken = gone;
+        if taken.is_empty() { Arc::clone(list) } else { Arc::new(kept) }
+    });
+    taken
 }
 
 // === impl Series ===
 
 impl Series {
+    fn has_all(&self, pairs: &[String]) -> bool {
+        pairs.iter().all(|pair| self.has(pair))
+    }
+
     /// Whether the rendered pair is one of the labels. A quote inside a value is escaped, so `",` stands only between pairs.
     fn has(&self, pair: &str) -> bool {
         self.labels.match_indices(pair).any(|(at, _)| {
@@ -196,6 +237,16 @@ impl Series {
 // === impl Cell ===
 
 impl Cell {
+    /// Whether somebody besides the list holds a handle.
+    fn is_held(&self) -> bool {
+        let holders = match self {
+            Self::Counter(counter) => counter.holders(),
+            Self::Gauge(gauge) => gauge.holders(),
+            Self::Histogram(histogram) => histogram.holders(),
+        };
+        holders > 1
+    }
+
     /// Heap bytes behind the handle.
     fn bytes(&self) -> usize {
         match self {
@@ -246,8 +297,26 @@ mod tests {
         assert_eq!((registry.remove(&[]), registry.size().0), (0, before - 3));
         let left = registry.values(&catalogue::BOOK_LEVELS);
         assert!(left.iter().all(|(labels, _)| labels[1..] != ["spot", "A-B"]) && left.len() == 5, "{left:?}");
-        // What comes back begins anew.
+        // What nobody holds begins anew.
         registry.counter(&catalogue::NATS_MESSAGES_PUBLISHED, &["trade.binance.spot.A-B"]).inc();
         assert_eq!(registry.values(&catalogue::NATS_MESSAGES_PUBLISHED), [(vec!["trade.binance.spot.A-B".to_owned()], 1.0)]);
+    }
+
+    #[test]
+    fn a_series_whose_handle_is_held_comes_back_with_its_instrument() {
+        let registry = Registry::new();
+        let subject = [("subject", "trade.binance.spot.A-B")];
+        let held = registry.counter(&catalogue::NATS_MESSAGES_PUBLISHED, &["trade.binance.spot.A-B"]);
+        held.inc();
+        assert_eq!((registry.remove(&subject), registry.restore(&[("subject", "trade.binance.spot.X-Y")])), (1, 0));
+        assert!(registry.values(&catalogue::NATS_MESSAGES_PUBLISHED).is_empty());
+        held.inc();
+        assert_eq!((registry.restore(&subject), registry.restore(&subject)), (1, 0));
+        assert_eq!(registry.values(&catalogue::NATS_MESSAGES_PUBLISHED), [(vec!["trade.binance.spot.A-B".to_owned()], 2.0)]);
+        // Another with its labels has been made meanwhile: that one stays.
+        registry.remove(&subject);
+        registry.counter(&catalogue::NATS_MESSAGES_PUBLISHED, &["trade.binance.spot.A-B"]).add(7);
+        assert_eq!(registry.restore(&subject), 0);
+        assert_eq!(registry.values(&catalogue::NATS_MESSAGES_PUBLISHED)[0].1, 7.0);
     }
 }
