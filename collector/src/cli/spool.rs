@@ -167,7 +167,8 @@ fn list(spool: &Spool, kind: Option<RecordKind>, lang: Lang) -> ExitCode {
     let mut text = String::new();
     for (subject, row) in &waiting {
         let (from, to) = (utc::rfc3339(row.event_ms.0), utc::rfc3339(row.event_ms.1));
-        text.push_str(&format!("{subject}\t{}\t{}..{}\t{from}..{to}\t{} B\n", row.records, row.sequences.0, row.sequences.1, row.bytes));
+        let Waiting { records, bytes, sequences, .. } = row;
+        text.extend([format!("{subject}\t{records}\t{}..{}\t{from}..{to}\t{bytes} B\n", sequences.0, sequences.1)]);
     }
     let records: u64 = waiting.values().map(|row| row.records).sum();
     let (bytes, dir) = (spool.bytes(), spool.dir().display());

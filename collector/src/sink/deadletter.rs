@@ -18,6 +18,9 @@ use super::Record;
 use crate::config::DeadLetterConfig;
 use crate::utc;
 
+/// Files of one symbol, one size and one millisecond that find a name.
+const SAME_MOMENT: i64 = 1_000;
+
 /// The directory.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
@@ -144,7 +147,8 @@ impl DeadLetters {
         let dir = self.config.dir.join(kind);
         fs::create_dir_all(&dir)?;
         let place = |stamp_ms: i64| dir.join(format!("{symbol}_{}_{}.ndjson", utc::stamp(stamp_ms), records.len()));
-        let path = (now.wall_ms..).map(place).find(|path| !path.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
+        let path =
+            (now.wall_ms..now.wall_ms.saturating_add(SAME_MOMENT)).map(place).find(|path| !path.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
         let head = Head {
             reason: reason.as_str().to_owned(),
             subject: subject.to_owned(),

@@ -79,7 +79,7 @@ impl Feed {
     }
 
     pub(crate) async fn until(&self, what: &str, happens: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + SOON + crate::troubles::outage();
         while !happens(self) {
             assert!(Instant::now() < deadline, "{what}\n{}", self.figures());
             tokio::time::sleep(Duration::from_millis(20)).await;

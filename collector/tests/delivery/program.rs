@@ -72,6 +72,12 @@ impl World {
         Run(child)
     }
 
+    /// Runs a command of the program: its exit code and what it said.
+    fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_collector")).current_dir(self.dir.path()).args(arguments).env_clear().output().unwrap();
+        (output.status.code(), [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+    }
+
     /// The sum of a family's series; 0 while nobody answers.
     fn metric(&self, family: &str) -> f64 {
         let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.metrics)) else { return 0.0 };
@@ -85,7 +91,7 @@ impl World {
     }
 
     fn until(&self, what: &str, happens: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + SOON + crate::troubles::outage();
         while !happens(self) {
             let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
             assert!(Instant::now() < deadline, "{what}\n{}", log.chars().rev().take(3_000).collect::<String>().chars().rev().collect::<String>());
@@ -219,7 +225,12 @@ async fn killed_at_many_points_it_loses_nothing_accepted_and_names_what_it_caugh
     let stored = stored(&server).await;
     let gaps = check(&stored);
     let count: usize = stored.values().map(Vec::len).sum();
-    println!("{count} records of {} subjects stored once and in order; {} gaps at kills; named {:?}", stored.len(), gaps.values().map(Vec::len).sum::<usize>(), named.iter().map(|caught| caught.records).collect::<Vec<_>>());
+    println!(
+        "{count} records of {} subjects stored once and in order; {} gaps at kills; named {:?}",
+        stored.len(),
+        gaps.values().map(Vec::len).sum::<usize>(),
+        named.iter().map(|caught| caught.records).collect::<Vec<_>>()
+    );
     // Every gap lies behind what was secured: nothing accepted is in it.
     for (subject, gaps) in &gaps {
         for (before, next) in gaps {
@@ -257,13 +268,29 @@ async fn an_outage_costs_little_memory_and_a_stop_in_it_costs_nothing() {
     // Stopped in the middle of it, started again, and only then the server comes back.
     run.signal(Signal::TERM);
     assert_eq!(run.wait(), Some(0));
+    let (code, said) = world.command(&["spool", "ls"]);
+    assert!(code == Some(0) && said.contains("trade.binance.spot.BTC-USDT\t"), "{code:?} {said}");
+    let (code, said) = world.command(&["spool", "purge", "--stream", "trade"]);
+    assert!(code == Some(1) && said.contains("--yes"), "{code:?} {said}");
     let run = world.run();
     world.until("the spool grows", |world| world.metric("collector_spooled_total") > 100.0);
     assert_eq!(world.caught().len(), 0, "an orderly stop catches nothing");
+    let (code, said) = world.command(&["spool", "ls"]);
+    assert!(code == Some(69) && said.contains("E515") && said.contains("in use by another process"), "{code:?} {said}");
     server.run();
-    world.until("the spool is drained", |world| world.metric("collector_spool_records") == 0.0 && world.metric("collector_sink_written_total") > waiting);
+    world.until("the spool is drained", |world| {
+        world.metric("collector_spool_records") == 0.0 && world.metric("collector_sink_written_total") > waiting
+    });
+    server.kill();
+    let spooled = world.metric("collector_spooled_total");
+    world.until("the spool fills", |world| world.metric("collector_spooled_total") > spooled + 100.0);
     run.signal(Signal::TERM);
     assert_eq!(run.wait(), Some(0));
+    // What is left can be sent without a collector.
+    server.run();
+    let (code, said) = world.command(&["spool", "replay", "--lang", "zh"]);
+    assert!(code == Some(0) && said.contains("全部已发送并确认"), "{code:?} {said}");
+    assert!(world.command(&["spool", "ls"]).1.contains(" 0 records of 0 subjects"));
     let stored = stored(&server).await;
     // The one gap of a subject is the time between the two runs.
     for (subject, gaps) in check(&stored) {

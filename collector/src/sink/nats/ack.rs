@@ -37,6 +37,9 @@ pub(crate) enum Reason {
 #[derive(Deserialize)]
 struct Answer {
     error: Option<ApiError>,
+    seq: Option<u64>,
+    #[serde(default)]
+    duplicate: bool,
 }
 
 /// An error of the JetStream interface.
@@ -56,17 +59,14 @@ impl Ack {
         if status == Some(503) {
             return Self::Refused(Reason::NoStream);
         }
-        // The server writes the stream's name first in a good answer; names hold no quotes.
-        if payload.starts_with(b"{\"stream\":") && !contains(payload, b"\"error\"") {
-            return if contains(payload, b"\"duplicate\":true") || contains(payload, b"\"duplicate\": true") {
-                Self::Duplicate
-            } else {
-                Self::Stored
-            };
+        // A plain one is told by its two ends: the server writes an error first, and what is unusual last.
+        if payload.starts_with(b"{\"stream\":") && ends_with_sequence(payload) {
+            return Self::Stored;
         }
         match serde_json::from_slice(payload) {
-            Ok(Answer { error: Some(error) }) => Self::Refused(Reason::of(&error)),
-            Ok(Answer { error: None }) if contains(payload, b"\"seq\"") => Self::Stored,
+            Ok(Answer { error: Some(error), .. }) => Self::Refused(Reason::of(&error)),
+            Ok(Answer { error: None, seq: Some(_), duplicate: true }) => Self::Duplicate,
+            Ok(Answer { error: None, seq: Some(_), .. }) => Self::Stored,
             _ => Self::Refused(Reason::Other),
         }
     }
@@ -107,8 +107,11 @@ impl Reason {
     }
 }
 
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|part| part == word)
+/// Whether an answer ends in `"seq":<digits>}`.
+fn ends_with_sequence(payload: &[u8]) -> bool {
+    let Some(rest) = payload.strip_suffix(b"}") else { return false };
+    let digits = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    digits > 0 && rest.get(..rest.len() - digits).is_some_and(|rest| rest.ends_with(b"\"seq\":"))
 }
 
 #[cfg(test)]
@@ -123,7 +126,9 @@ mod tests {
         for (status, payload, expected) in [
             (None, "{\"stream\":\"TRADE\",\"seq\":7}".to_owned(), Ack::Stored),
             (None, "{\"stream\":\"TRADE\",\"domain\":\"hub\",\"seq\":7}".to_owned(), Ack::Stored),
+            (None, "{\"stream\":\"TRADE\", \"seq\": 7, \"domain\": \"hub\"}".to_owned(), Ack::Stored),
             (None, "{\"stream\":\"TRADE\",\"seq\":7,\"duplicate\": true}".to_owned(), Ack::Duplicate),
+            (None, "{\"stream\":\"TRADE\"}".to_owned(), Ack::Refused(Reason::Other)),
             (Some(503), String::new(), Ack::Refused(Reason::NoStream)),
             (None, error(10077, 503, "maximum bytes exceeded"), Ack::Refused(Reason::StreamFull)),
             (None, error(10077, 503, "write: no space left on device"), Ack::Refused(Reason::Unavailable)),

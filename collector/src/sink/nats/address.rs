@@ -118,7 +118,7 @@ mod tests {
             ("nats://[::1]:5", "::1", 5, false, Login::Nobody),
             ("nats://[::1]", "::1", 4222, false, Login::Nobody),
             ("nats://tok@h", "h", 4222, false, Login::Token("tok".into())),
-            ("nats://me:p%40%3Ass@h:1", "h", 1, false, password.clone()),
+            ("nats://me:p%40%3Ass@h:1", "h", 1, false, password),
         ] {
             let address: Address = url.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!((address.host.as_str(), address.port, address.tls, &address.login), (host, port, tls, &login), "{url}");

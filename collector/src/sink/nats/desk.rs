@@ -64,7 +64,9 @@ impl Desk {
             Delivery::JetStream(streams) => streams,
         };
         // A stream is made when something goes there: what is configured, and what an earlier run has left in the spool.
-        let left = |kind: RecordKind| store.spool.as_ref().is_some_and(|spool| spool.shelves().iter().any(|shelf| shelf.kind() == kind && !shelf.is_empty()));
+        let left = |kind: RecordKind| {
+            store.spool.as_ref().is_some_and(|spool| spool.shelves().iter().any(|shelf| shelf.kind() == kind && !shelf.is_empty()))
+        };
         let used = configs.iter().filter(|config| streams.iter().any(|stream| stream.kind == config.kind) || left(config.kind));
         let keepers: Vec<Keeper> = used.cloned().map(Keeper::new).collect();
         let confirm = |kind: RecordKind| if keepers.iter().any(|keeper| keeper.config().kind == kind) { Confirm::Ack } else { Confirm::Pong };

@@ -34,6 +34,8 @@ pub(super) struct Drain {
     /// Records that may be sent now.
     tokens: f64,
     looked: Duration,
+    /// Which kind comes first.
+    turn: usize,
     /// Sent without acknowledgement: kind, record, and the PING that will tell.
     posted: VecDeque<(usize, u64, u64)>,
     /// Since when nothing waits.
@@ -74,7 +76,9 @@ impl Desk {
         if self.store.spool.as_ref().is_none_or(crate::sink::spool::Spool::is_empty) {
             return;
         }
-        for kind in StreamConfig::KINDS {
+        self.drain.turn = (self.drain.turn + 1) % StreamConfig::KINDS.len();
+        // Each time another kind comes first, so that none waits for the others to be drained.
+        for kind in StreamConfig::KINDS.into_iter().cycle().skip(self.drain.turn).take(StreamConfig::KINDS.len()) {
             // A kind that has no stream goes without acknowledgement, as its records from memory do.
             let acknowledged = self.confirm_of(kind) == Confirm::Ack;
             if acknowledged && !self.outbox.is_open(kind) {
@@ -82,7 +86,8 @@ impl Desk {
             }
             let (single, half) = (self.outbox.is_single(kind), self.outbox.window().capacity().div_ceil(2));
             while self.drain.tokens >= 1.0 && connection.unwritten() < UNWRITTEN_MOST && self.outbox.window().has_room() {
-                let Some(shelf) = self.store.shelf(kind).filter(|shelf| shelf.under_way() < half) else { break };
+                let (shelves, places) = self.store.both();
+                let Some(shelf) = shelves.and_then(|spool| spool.shelf(kind)).filter(|shelf| shelf.under_way() < half) else { break };
                 let Some((record, entry)) = shelf.next(now, single) else { break };
                 self.drain.tokens -= 1.0;
                 let origin = Origin::Spool { kind: kind.index(), record };
@@ -96,7 +101,8 @@ impl Desk {
                 if number.is_none() {
                     self.drain.posted.push_back((kind.index(), record, connection.pings() + 1));
                 }
-                shelf.sent();
+                let place = places.get(&entry.subject).copied();
+                shelf.sent(place);
             }
         }
     }
@@ -105,21 +111,16 @@ impl Desk {
     pub(super) fn drained(&mut self, kind: usize, record: u64) {
         let Some(kind) = RecordKind::ALL.get(kind).copied() else { return };
         let Self { store, outbox, outs, meters, .. } = self;
-        let mut subjects: Vec<String> = Vec::new();
-        if let Some(shelf) = store.shelf(kind) {
-            shelf.acknowledged(record, |subject| subjects.push(subject.to_owned()));
-        }
-        let counter = meters.registry.counter(&names::SPOOL_DRAINED, &[kind.as_str()]);
-        for subject in subjects {
-            counter.inc();
+        let Some(shelf) = store.shelf(kind) else { return };
+        shelf.acknowledged(record, |place| {
+            meters.drained(kind);
             meters.written.inc(kind);
-            if let Some(place) = store.place(&subject) {
-                outbox.drained(place);
-                if let Some(out) = outs.get(place) {
-                    out.arrived();
-                }
+            let Some(place) = place else { return };
+            outbox.drained(place);
+            if let Some(out) = outs.get(place) {
+                out.arrived();
             }
-        }
+        });
     }
 
     /// A PONG: what was sent from the spool before its PING has arrived.

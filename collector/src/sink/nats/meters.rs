@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use marketdata::RecordKind;
+
 use super::NAME;
 use super::ack::Reason;
 use crate::metrics::{Bound, Counter, Gauge, Histogram, Registry, Structure, catalogue as names};
@@ -22,6 +24,7 @@ pub(super) struct Meters {
     pub(super) ack_duration: Histogram,
     outbox: Structure,
     window: Structure,
+    drained: [Counter; RecordKind::ALL.len()],
     in_flight: Gauge,
     records: Gauge,
     bytes: Gauge,
@@ -56,6 +59,7 @@ impl Meters {
             ack_duration: registry.histogram(&names::NATS_ACK_DURATION, &[]),
             outbox: Structure::register(registry, "nats_outbox", Bound::Bytes(bytes_limit)),
             window: Structure::register(registry, "nats_window", Bound::Entries(in_flight)),
+            drained: RecordKind::ALL.map(|kind| registry.counter(&names::SPOOL_DRAINED, &[kind.as_str()])),
             in_flight: registry.gauge(&names::NATS_IN_FLIGHT, &[]),
             records: registry.gauge(&names::UNSECURED_RECORDS, &[]),
             bytes: registry.gauge(&names::UNSECURED_BYTES, &[]),
@@ -72,6 +76,13 @@ impl Meters {
         self.outbox.set(held.records, held.bytes);
         self.window.set(under_way, 0);
         self.age.set(age.as_secs_f64());
+    }
+
+    /// A record of the spool has arrived.
+    pub(super) fn drained(&self, kind: RecordKind) {
+        if let Some(counter) = self.drained.get(kind.index()) {
+            counter.inc();
+        }
     }
 
     /// A publication was not stored.

@@ -114,9 +114,10 @@ impl Desk {
 
     fn told(&self, kind: &'static str, level: Level, held: usize) {
         self.meters.registry.counter(&names::BUFFER_LEVELS, &[kind, level.as_str()]).inc();
-        match level {
-            Level::Calm => tracing::info!(sink = NAME, event = "buffer_level", kind, level = level.as_str(), held, "a buffer is calm again"),
-            _ => tracing::warn!(sink = NAME, event = "buffer_level", kind, level = level.as_str(), held, "a buffer fills"),
+        if level == Level::Calm {
+            tracing::info!(sink = NAME, event = "buffer_level", kind, level = level.as_str(), held, "a buffer is calm again");
+        } else {
+            tracing::warn!(sink = NAME, event = "buffer_level", kind, level = level.as_str(), held, "a buffer fills");
         }
     }
 
@@ -177,7 +178,9 @@ impl Desk {
                 let written = !batch.is_empty() && self.store.append(&batch, now);
                 if written {
                     self.outbox.spooled(&batch);
-                    batch.iter().for_each(|record| self.store.secured(record));
+                    for record in &batch {
+                        self.store.secured(record);
+                    }
                     batch.clear();
                 }
                 let failed = !batch.is_empty();
@@ -199,7 +202,9 @@ impl Desk {
         for place in 0..self.outs.len() {
             self.outbox.again(place);
             let shed = self.outbox.shed(place, Duration::MAX);
-            shed.iter().for_each(|record| self.store.secured(record));
+            for record in &shed {
+                self.store.secured(record);
+            }
             self.bury(&shed, reason, now);
         }
     }

@@ -268,6 +268,11 @@ impl Store {
         self.spool.as_mut()?.shelf(kind)
     }
 
+    /// The spool, and the places of subjects in the table of streams.
+    pub(super) fn both(&mut self) -> (Option<&mut Spool>, &HashMap<String, usize>) {
+        (self.spool.as_mut(), &self.places)
+    }
+
     /// Everything that is under way from the spool is sent again.
     pub(super) fn rewind(&mut self) {
         for kind in StreamConfig::KINDS {

@@ -45,6 +45,8 @@ pub(crate) struct Shelf {
 struct Flight {
     number: u64,
     subject: String,
+    /// Its stream's place in the table, if it is configured still.
+    place: Option<usize>,
     acknowledged: bool,
 }
 
@@ -153,13 +155,13 @@ impl Shelf {
 
     /// A record that cannot be read counts as acknowledged, behind those before it.
     fn skip(&mut self, number: u64) {
-        self.flights.push_back(Flight { number, subject: String::new(), acknowledged: true });
+        self.flights.push_back(Flight { number, subject: String::new(), place: None, acknowledged: true });
     }
 
-    /// The next record is under way.
-    pub(crate) fn sent(&mut self) {
+    /// The next record is under way; `place`: that of its stream.
+    pub(crate) fn sent(&mut self, place: Option<usize>) {
         if let Some((number, entry)) = self.ahead.take() {
-            self.flights.push_back(Flight { number, subject: entry.subject, acknowledged: false });
+            self.flights.push_back(Flight { number, subject: entry.subject, place, acknowledged: false });
         }
     }
 
@@ -168,15 +170,15 @@ impl Shelf {
         self.flights.len()
     }
 
-    /// A record was acknowledged; the subjects of all that are thereby done go to `done`.
-    pub(crate) fn acknowledged(&mut self, number: u64, mut done: impl FnMut(&str)) {
+    /// A record was acknowledged; the places of all that are thereby done go to `done`.
+    pub(crate) fn acknowledged(&mut self, number: u64, mut done: impl FnMut(Option<usize>)) {
         self.pause = PAUSE.0;
         if let Some(flight) = self.flights.iter_mut().find(|flight| flight.number == number) {
             flight.acknowledged = true;
         }
         while let Some(flight) = self.flights.pop_front_if(|flight| flight.acknowledged) {
             self.done = flight.number + 1;
-            done(&flight.subject);
+            done(flight.place);
         }
         if self.flights.is_empty() && self.ahead.is_none() {
             // Numbers that no record has are behind it too.

@@ -37,7 +37,7 @@ fn drain(spool: &mut Spool, most: usize) -> Vec<u64> {
         && let Some((number, entry)) = shelf.next(Duration::from_secs(1_000), false)
     {
         sent.push((number, entry.sequence));
-        shelf.sent();
+        shelf.sent(None);
     }
     // Answers in another order do not matter.
     for (number, _) in sent.iter().rev() {
@@ -83,9 +83,9 @@ fn a_refusal_pauses_and_begins_again_at_the_first_that_is_not_acknowledged() {
     spool.append(&records(1..=4), subject, at(1), &mut Vec::new()).unwrap();
     let (now, shelf) = (Duration::from_secs(10), spool.shelf(TRADE).unwrap());
     let (first, _) = shelf.next(now, false).unwrap();
-    shelf.sent();
+    shelf.sent(None);
     shelf.next(now, false).unwrap();
-    shelf.sent();
+    shelf.sent(None);
     shelf.acknowledged(first, |_| {});
     shelf.refused(now);
     assert!(shelf.next(now, false).is_none());
@@ -99,9 +99,9 @@ fn one_of_a_subject_at_a_time_where_that_is_wanted() {
     spool.append(&records(1..=3), subject, at(1), &mut Vec::new()).unwrap();
     let (now, shelf) = (Duration::from_secs(10), spool.shelf(TRADE).unwrap());
     let (first, _) = shelf.next(now, true).unwrap();
-    shelf.sent();
+    shelf.sent(None);
     shelf.next(now, true).unwrap();
-    shelf.sent();
+    shelf.sent(None);
     assert!(shelf.next(now, true).is_none(), "the third is of the first one's subject");
     shelf.acknowledged(first, |_| {});
     assert_eq!(shelf.next(now, true).unwrap().1.sequence, 3);
