@@ -1,7 +1,6 @@
 //! No allocation per steady message, from the frame to the sink: counted, not believed.
 //!
 //! The network is a stand-in that hands frames over as the WebSocket library does; it counts on the data thread itself, between two frames.
-#![expect(clippy::unwrap_used, reason = "a test, all of it")]
 #![allow(unsafe_code, reason = "a counting allocator cannot be written without; it only counts and passes on to the system's")]
 // Always true here; it tells clippy that helper functions are test code too.
 #![cfg(test)]
@@ -123,7 +122,7 @@ impl Link for Stream {
         }
         // A pause after every few frames, as between packets: timers have their turn.
         self.next += 1;
-        if self.next % 16 == 0 {
+        if self.next.is_multiple_of(16) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -200,7 +199,7 @@ fn frames() -> Vec<Utf8Bytes> {
     let mut n = 0;
     while all.len() <= WARM_UP + COUNTED {
         // The link passes over every sixteenth place.
-        let skipped = all.len() % 16 == 0;
+        let skipped = all.len().is_multiple_of(16);
         let shared: Utf8Bytes = if skipped { Utf8Bytes::default() } else { frame(n).into() };
         // The first clone of bytes may allocate what all clones share.
         all.push(shared.clone());

@@ -156,7 +156,7 @@ async fn previews_come_every_second_and_add_up_to_the_trades_and_quiet_kinds_are
     // Up to the last closed second, the sums are those of the published trades in their order.
     let last = cvd.last().unwrap();
     let trades = of_kind(&records, "trade", "BTC-USDT");
-    let counted = last["trades"].as_u64().unwrap() as usize;
+    let counted = usize::try_from(last["trades"].as_u64().unwrap()).unwrap();
     let sum: f64 = trades[..counted].iter().map(|trade| number(&trade["quantity"]) * if trade["side"] == "buy" { 1.0 } else { -1.0 }).sum();
     assert!((sum - number(&last["cvd"])).abs() < 1e-6, "{sum} {last}");
     assert_eq!((last["reset"].as_str(), last["complete"].as_bool()), (Some("start"), Some(false)));

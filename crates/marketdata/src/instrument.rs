@@ -2,7 +2,7 @@
 //!
 //! Owns: names (venue's, ours, of exchange and market), scales, look-up. Must not know: connections, books.
 
-use crate::price::{NumberError, Quantity, Scale, decimals_needed};
+use crate::price::{NumberError, Price, Quantity, Scale, decimals_needed};
 
 /// Who runs the venue; the second word of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +119,22 @@ impl Instrument {
         let ((raw, symbol), (price, quantity)) = (names, scales);
         let (multiplier, unit) = (Multiplier::ONE, Unit::Base);
         Self { exchange, market_type, raw: raw.into(), symbol: symbol.into(), price, quantity, multiplier, unit }
+    }
+
+    /// What so much is worth in the quote currency, in units of 10^-[`worth_digits`](Self::worth_digits): exact.
+    pub fn worth(&self, price: Price, quantity: Quantity) -> i128 {
+        match self.unit {
+            Unit::Base => i128::from(price.0) * i128::from(quantity.0),
+            Unit::Quote => quantity.0.into(),
+        }
+    }
+
+    /// Decimals of a [`worth`](Self::worth).
+    pub const fn worth_digits(&self) -> u8 {
+        match self.unit {
+            Unit::Base => self.price.digits() + self.quantity.digits(),
+            Unit::Quote => self.quantity.digits(),
+        }
     }
 
     /// A size as the venue writes it, as a quantity at the instrument's scale; exact or an error.

@@ -140,7 +140,7 @@ mod tests {
                 moments.join(*value, alpha, place == 0);
             }
             let last = values.len() - 1;
-            let weight = |place: usize| (1.0 - alpha).powi((last - place) as i32) * if place == 0 { 1.0 } else { alpha };
+            let weight = |place: usize| (1.0 - alpha).powf((last - place) as f64) * if place == 0 { 1.0 } else { alpha };
             let mean: f64 = values.iter().enumerate().map(|(place, value)| weight(place) * value).sum();
             let variance: f64 = values.iter().enumerate().map(|(place, value)| weight(place) * (value - mean).powi(2)).sum();
             prop_assert!((moments.mean - mean).abs() < 1e-6 * (1.0 + mean.abs()), "{} {mean}", moments.mean);

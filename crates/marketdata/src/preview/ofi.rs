@@ -140,7 +140,9 @@ mod tests {
                 is(new.0 >= old.0) * new.1 - is(new.0 <= old.0) * old.1 - is(new.2 <= old.2) * new.3 + is(new.2 >= old.2) * old.3
             }).sum();
             let mut meter = OfiMeter::default();
-            touches.iter().for_each(|touch| meter.observe(Some(*touch)));
+            for touch in &touches {
+                meter.observe(Some(*touch));
+            }
             prop_assert_eq!(meter.take().unwrap().value, naive);
         }
     }

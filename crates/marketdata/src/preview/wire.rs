@@ -48,8 +48,7 @@ pub fn encode_event(event: &Event, instrument: &Instrument, now: Now, out: &mut 
         EventKind::LargeTrade(trade) => {
             number("price", instrument.price, trade.price.0, out);
             number("quantity", instrument.quantity, trade.quantity.0, out);
-            let notional = i128::from(trade.price.0) * i128::from(trade.quantity.0);
-            wide("notional", instrument.price.digits() + instrument.quantity.digits(), notional, out);
+            wide("notional", instrument.worth_digits(), instrument.worth(trade.price, trade.quantity), out);
             text_field("side", trade.taker_word(), out);
             key("trade_id", out);
             out.push(b'"');

@@ -36,8 +36,8 @@ struct Outlet {
     book: Pace,
     delta: Option<Box<DeltaOutlet>>,
     previews: Option<Box<Previews>>,
-    /// A trade is large from this on: price times quantity in units of both scales.
-    large_trade: Option<i128>,
+    /// A trade is large from this worth on, and what tells its worth.
+    large_trade: Option<(i128, Instrument)>,
     priority: Priority,
     trade: Option<u64>,
     /// Trades of a replacement connection that the running one has not brought yet.
@@ -281,13 +281,13 @@ impl Pace {
 impl Outlet {
     fn new(instrument: &Instrument, config: &VenueConfig) -> Self {
         let output = config.output_of(&instrument.symbol);
-        let unit = 10i128.pow(u32::from(instrument.price.digits() + instrument.quantity.digits()));
+        let unit = 10i128.pow(u32::from(instrument.worth_digits()));
         Self {
             book: Pace::new(output.book),
             delta: output.delta.map(|publication| Box::new(DeltaOutlet { pace: Pace::new(publication), chain: DeltaChain::default() })),
             previews: Previews::new(output.previews, config.fusion).map(Box::new),
             // What does not fit is more than any trade can be worth.
-            large_trade: output.large_trade.map(|worth| i128::from(worth).saturating_mul(unit)),
+            large_trade: output.large_trade.map(|worth| (i128::from(worth).saturating_mul(unit), instrument.clone())),
             priority: output.priority,
             trade: None,
             held: VecDeque::new(),
@@ -321,8 +321,56 @@ impl Outlet {
         if let Some(previews) = &mut self.previews {
             previews.trade(&trade, missing);
         }
-        if self.large_trade.is_some_and(|least| i128::from(trade.price.0) * i128::from(trade.quantity.0) >= least) {
+        if self.large_trade.as_ref().is_some_and(|(least, instrument)| instrument.worth(trade.price, trade.quantity) >= *least) {
             effects.push(Event::of(trade.instrument, EventKind::LargeTrade(trade)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::Side;
+    use crate::instrument::Unit;
+    use crate::instrument::tests::named;
+    use crate::price::{Price, Quantity, Scale};
+    use crate::venue::config::{Output, VenueKind};
+
+    /// Whether a trade of this quantity at 2.00 is told as large.
+    fn told(unit: Unit, quantity: &str, least: u64) -> bool {
+        let (price, scale) = (Scale::new(2), Scale::new(4));
+        let instrument = Instrument { price, quantity: scale, unit, ..named("AB") };
+        let mut config = VenueConfig::new(VenueKind::BinanceSpot);
+        config.output = Output { large_trade: Some(least), ..Output::DEFAULT };
+        let mut outlet = Outlet::new(&instrument, &config);
+        let trade = Trade {
+            instrument: InstrumentId(0),
+            id: 1,
+            covers: 1,
+            price: Price(price.parse("2.00").unwrap()),
+            quantity: Quantity(scale.parse(quantity).unwrap()),
+            taker: Side::Bid,
+            trade_ts_ms: 0,
+            event_ts_ms: 0,
+            received_ms: 0,
+        };
+        let mut effects = Vec::new();
+        outlet.trade(trade, &mut effects);
+        assert_eq!(effects[0], Effect::Trade(trade));
+        effects.len() == 2
+    }
+
+    #[test]
+    fn a_trade_is_large_by_its_worth_in_the_quote_currency() {
+        let rows = [
+            (Unit::Base, "500", 1_000, true),
+            (Unit::Base, "499.9999", 1_000, false),
+            (Unit::Quote, "1000", 1_000, true),
+            (Unit::Quote, "999.9999", 1_000, false),
+            (Unit::Base, "500", u64::MAX, false),
+        ];
+        for (unit, quantity, least, large) in rows {
+            assert_eq!(told(unit, quantity, least), large, "{quantity} {} at 2.00 from {least} on", unit.as_str());
         }
     }
 }
