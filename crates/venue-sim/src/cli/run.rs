@@ -12,8 +12,29 @@ use venue_sim::{FaultSpec, VenueKind, run_venues};
 
 use super::{cancelled_by_signals, tell_ports};
 
+/// The kinds of faults, in the order of `FaultKind`.
+const FAULTS: &str = "drop_diff duplicate_diff reorder_diff malformed_frame unknown_event silent_streams quiet_book keep_alive sequence_reset no_snapshot \
+checksum_absent checksum_wrong refuse_subscribe unknown_delete null_previous too_many_requests tcp_reset half_open cut_frame close server_shutdown \
+refuse_connect slow_handshake rest_429 rest_418 rest_500 rest_403 rest_timeout rest_slow rest_stale rest_reset";
+
+/// What `--help` says behind the options.
+fn control_paths() -> String {
+    format!(
+        "Control paths, on every venue's port:\n  \
+         GET  /control/state[?venue=V]            counts, positions, faults\n  \
+         GET  /control/book?symbol=S[&seq=N]      the true book after an update\n  \
+         POST /control/fault                      {{\"kind\": K, \"symbol\": S, \"for\": \"3s\", \"count\": N, \"venue\": V}} or a list\n  \
+         POST /control/clear                      no more faults\n  \
+         POST /control/list?instrument=SOL-USDT   another instrument of this venue\n  \
+         POST /control/delist?symbol=S            one less\n\n\
+         Kinds of faults:\n  {}",
+        FAULTS.replace(' ', "\n  ")
+    )
+}
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
+#[command(after_long_help = control_paths())]
 pub(crate) struct Arguments {
     /// Configuration (YAML: venues, faults); the flags below are the short form of the usual cases.
     #[arg(long, conflicts_with_all = ["spot_replay", "spot_walk", "usdm_replay", "usdm_walk", "okx_spot_walk", "okx_swap_walk", "deribit_walk"])]
@@ -159,4 +180,18 @@ fn feed(arguments: &Arguments, replay: Option<&Path>, walk: &[String]) -> Option
 fn read_yaml<T: DeserializeOwned>(file: &Path) -> Result<T> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
     serde_saphyr::from_str(&text).with_context(|| format!("{}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use venue_sim::FaultKind;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_of_the_help_is_one() {
+        for word in FAULTS.split(' ') {
+            assert!(serde_json::from_str::<FaultKind>(&format!("\"{word}\"")).is_ok(), "{word}");
+        }
+    }
 }

@@ -186,8 +186,7 @@ fn newest_books(dir: &Path) -> Vec<Value> {
     collect_files(&dir.join("orderbook"), &mut files);
     files.sort();
     // <venue>/<symbol>/<day>/<start>: of each symbol the last in order is the newest.
-    let newest: BTreeMap<PathBuf, PathBuf> =
-        files.into_iter().filter_map(|file| Some((file.parent()?.parent()?.to_path_buf(), file))).collect();
+    let newest: BTreeMap<PathBuf, PathBuf> = files.into_iter().filter_map(|file| Some((file.parent()?.parent()?.to_path_buf(), file))).collect();
     newest.values().filter_map(|file| serde_json::from_str(&last_line(file)).ok()).collect()
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn trades(symbol: &str, deals: &[Deal]) -> String {
     text
 }
 
-/// A change that deletes a level which was never there, in the chain of books between `event` and the one after it.
+/// The same change, and with it the deletion of a level that was never there.
 pub(crate) fn with_unknown_delete(mut event: StreamEvent) -> StreamEvent {
     event.update.b.push(("0.5".to_owned(), "0".to_owned()));
     event.held.bids.push(true);
