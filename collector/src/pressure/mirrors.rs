@@ -13,16 +13,11 @@ struct Mirror {
 
 /// The family of the bound, and what it counts.
 enum Unit {
-    Entries(&'static Spec),
     Bytes(&'static Spec),
     DiskBytes(&'static Spec),
-    None,
 }
 
-static MIRRORS: [Mirror; 4] = [
-    Mirror { name: "nats_in_flight", length: Some(&names::NATS_IN_FLIGHT), bytes: None, bound: Unit::Entries(&names::NATS_IN_FLIGHT_CAPACITY) },
-    // Relief begins at the limit; what is under way to disk then may stand over it for a moment.
-    Mirror { name: "nats_unsecured", length: Some(&names::UNSECURED_RECORDS), bytes: Some(&names::UNSECURED_BYTES), bound: Unit::None },
+static MIRRORS: [Mirror; 2] = [
     Mirror {
         name: "spool",
         length: Some(&names::SPOOL_RECORDS),
@@ -44,10 +39,8 @@ pub(super) fn refresh(registry: &Registry) {
             continue;
         }
         let bound = match mirror.bound {
-            Unit::Entries(spec) => sum(Some(spec)).map(Bound::Entries),
             Unit::Bytes(spec) => sum(Some(spec)).map(Bound::Bytes),
             Unit::DiskBytes(spec) => sum(Some(spec)).map(Bound::DiskBytes),
-            Unit::None => None,
         };
         Structure::register(registry, mirror.name, bound.unwrap_or(Bound::Open)).set(length.unwrap_or(0), bytes.unwrap_or(0));
     }
