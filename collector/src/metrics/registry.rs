@@ -317,6 +317,6 @@ mod tests {
         registry.remove(&subject);
         registry.counter(&catalogue::NATS_MESSAGES_PUBLISHED, &["trade.binance.spot.A-B"]).add(7);
         assert_eq!(registry.restore(&subject), 0);
-        assert_eq!(registry.values(&catalogue::NATS_MESSAGES_PUBLISHED)[0].1, 7.0);
+        assert_eq!(format!("{:?}", registry.values(&catalogue::NATS_MESSAGES_PUBLISHED)), r#"[(["trade.binance.spot.A-B"], 7.0)]"#);
     }
 }
