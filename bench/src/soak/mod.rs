@@ -61,7 +61,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<()> {
     if cycles < 2 {
         bail!("a soak has at least {} minutes: one cycle to warm up, one to measure", CYCLE.as_secs() / 30);
     }
-    let warm_up = (cycles / 5).clamp(1, 10);
+    let warm_up = cycles.div_ceil(4).min(10);
     let mut rig = Rig::start(plan)?;
     println!("soak: {} books, {cycles} cycles of {} s, the first {warm_up} to warm up", rig.books(), CYCLE.as_secs());
     println!("{}", look::HEADER);
