@@ -87,7 +87,10 @@ impl Outlets {
     /// The series of an instrument that is gone leave the page; returns how many.
     pub(super) fn sweep(&mut self, id: InstrumentId, instrument: &Instrument) -> usize {
         let Some(outlet) = self.all.get_mut(id.index()) else { return 0 };
-        let gone = std::mem::replace(outlet, Outlet { text: BookText::default(), ways: [const { None }; RecordKind::ALL.len()], owed: 0, delta_owed: false });
+        let gone = std::mem::replace(
+            outlet,
+            Outlet { text: BookText::default(), ways: [const { None }; RecordKind::ALL.len()], owed: 0, delta_owed: false },
+        );
         let registry = &self.shared.registry;
         let subjects = gone.ways.iter().flatten().filter_map(|way| self.shared.state.streams.get(way.stream));
         let of_subjects: usize = subjects.map(|stream| registry.remove(&[("subject", &stream.subject)])).sum();

@@ -59,8 +59,7 @@ impl RecordKind {
     }
 
     /// Those that are computed here, once a second or when something happens; each can be switched on and off.
-    pub const PREVIEWS: [RecordKind; 5] =
-        [RecordKind::Ofi, RecordKind::Cvd, RecordKind::Fusion, RecordKind::Feature, RecordKind::Event];
+    pub const PREVIEWS: [RecordKind; 5] = [RecordKind::Ofi, RecordKind::Cvd, RecordKind::Fusion, RecordKind::Feature, RecordKind::Event];
 
     /// Place in [`ALL`](Self::ALL).
     pub const fn index(self) -> usize {

@@ -85,15 +85,7 @@ impl Previews {
     pub(crate) fn new(kinds: RecordKinds, fusion: FusionConfig) -> Option<Self> {
         let every_second = kinds.iter().any(|kind| !kind.is_authoritative() && kind != RecordKind::Event);
         let fusion = kinds.has(RecordKind::Fusion).then(|| FusionMeter::new(fusion));
-        every_second.then(|| Self {
-            kinds,
-            ofi: OfiMeter::default(),
-            cvd: CvdMeter::default(),
-            fusion,
-            trades: 0,
-            volume: 0,
-            bar: Bar::default(),
-        })
+        every_second.then(|| Self { kinds, ofi: OfiMeter::default(), cvd: CvdMeter::default(), fusion, trades: 0, volume: 0, bar: Bar::default() })
     }
 
     /// The best levels now; `None`: the book is not exact.

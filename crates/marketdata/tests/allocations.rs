@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::message::{encode_book, encode_trade};
+use marketdata::message::encode_trade;
+use marketdata::message::text::BookText;
 use marketdata::{ConnId, Effect, Input, Instrument, InstrumentId, Publication, Response, Scale, Venue, VenueConfig, VenueKind};
 
 struct Counting;
@@ -49,6 +50,7 @@ struct Shell {
     venue: Venue,
     effects: Vec<Effect>,
     body: Vec<u8>,
+    text: BookText,
     published: u64,
 }
 
@@ -58,7 +60,7 @@ impl Shell {
         for effect in self.effects.drain(..) {
             self.body.clear();
             match effect {
-                Effect::Book { instrument } => encode_book(&self.venue.book(instrument).unwrap(), now, &mut self.body),
+                Effect::Book { instrument } => self.text.encode(&self.venue.book(instrument).unwrap(), now, &mut self.body),
                 Effect::Trade(trade) => encode_trade(&trade, self.venue.instrument(trade.instrument).unwrap(), now, &mut self.body),
                 _ => continue,
             }
@@ -160,7 +162,8 @@ fn steady(form: &Form, publication: Publication) {
     config.output.book = publication;
     config.tuning.subscribe_timeout = Duration::from_hours(1); // nobody answers
     let btc = Instrument::new(kind.exchange(), kind.market_type(), (form.raw, "BTC-USDT"), (Scale::new(2), Scale::new(3)));
-    let mut shell = Shell { venue: Venue::new(config, vec![btc]).unwrap(), effects: Vec::new(), body: Vec::new(), published: 0 };
+    let mut shell =
+        Shell { venue: Venue::new(config, vec![btc]).unwrap(), effects: Vec::new(), body: Vec::new(), text: BookText::default(), published: 0 };
     let mut now = Now::new(Duration::from_secs(1), 1_700_000_000_000);
     let conn = ConnId(1);
     let mut text = String::with_capacity(4_096);

@@ -87,7 +87,13 @@ mod tests {
         book.load(&levels(bids), &levels(asks), 1_000);
         let (exchange, market_type, scale) = (Exchange::Binance, MarketType::Spot, Scale::new(2));
         let instrument = Instrument::new(exchange, market_type, ("AB", "A-B"), (scale, scale));
-        BookFigures::of(&BookView { instrument: &instrument, book: &book, depth: 2, stamp: Stamp { sequence: 7, ..Stamp::default() }, confirmed: true })
+        BookFigures::of(&BookView {
+            instrument: &instrument,
+            book: &book,
+            depth: 2,
+            stamp: Stamp { sequence: 7, ..Stamp::default() },
+            confirmed: true,
+        })
     }
 
     #[test]
