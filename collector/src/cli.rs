@@ -6,6 +6,7 @@
 
 mod replay;
 mod spool;
+mod tap;
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -19,7 +20,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use diagnostics::{Diagnostic, EXIT_CONFIG, Format, Lang, Severity, Text, render_all};
 
 use crate::config::{self, Environment, Loaded};
-use crate::metrics::{Registry, catalogue as names};
+use crate::metrics::Registry;
 use crate::signals::Signals;
 use crate::{Deps, Outcome, VERSION};
 
@@ -40,6 +41,8 @@ const EXAMPLES: &str = "Examples:
   collector spool purge --stream trade --yes
   collector healthcheck
   collector healthcheck --url http://127.0.0.1:8087/ready
+  collector tap 'trade.>' --count 3
+  collector tap orderbook.binance.spot.BTC-USDT --pretty
   collector replay data/capture/binance.spot
   collector replay --publish every --out records.ndjson recording.gz
 
@@ -92,6 +95,8 @@ enum Command {
     },
     /// Run recordings through the core again; the records go to standard output, one a line, the summary to standard error
     Replay(replay::Arguments),
+    /// Show live messages from NATS
+    Tap(tap::Arguments),
     /// Show the version
     Version,
 }
@@ -128,6 +133,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Command::Spool(arguments) => spool::run(arguments, asked, environment),
         Command::Explain { code, .. } => explain(code.as_deref(), Lang::choose(asked, languages(environment))),
         Command::Healthcheck { url } => healthcheck(&url),
+        Command::Tap(arguments) => tap::run(&arguments, environment),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Version => {
             say(&format!("collector {VERSION}\n"));
@@ -158,7 +164,7 @@ fn run(path: &Path, asked: Option<&str>, environment: &Environment) -> ExitCode 
     complain(&file.shown(Format::Text));
     let Some(config) = file.loaded.config else { return exit_config() };
     let registry = Arc::new(Registry::new());
-    let _log = match crate::logging::start(&config.log, registry.counter(&names::LOG_DROPPED, &[])) {
+    let _log = match crate::logging::start(&config.log, &registry) {
         Ok(log) => log,
         Err(error) => return fail(&error),
     };

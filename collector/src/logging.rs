@@ -1,18 +1,26 @@
 //! The log: lines to standard error through a bounded queue and a thread of its own, so that a pipe nobody reads never holds up the data path.
 
+mod repeats;
+
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
+use self::repeats::Repeats;
 use crate::config::{LogConfig, LogFormat};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Registry, catalogue as names};
 
 /// Lines that may wait; further ones are dropped and counted.
 const WAITING: usize = 1_024;
+/// How often it is looked for repeats to tell.
+const TICK: Duration = Duration::from_secs(1);
 /// At the end, for what still waits.
 const LAST: Duration = Duration::from_millis(500);
 
@@ -40,18 +48,32 @@ struct Entrance {
 ///
 /// # Errors
 /// When the filter does not parse, the thread cannot start, or there is a log already.
-pub fn start(config: &LogConfig, dropped: Counter) -> anyhow::Result<Log> {
+pub fn start(config: &LogConfig, registry: &Registry) -> anyhow::Result<Log> {
     let (lines, waiting) = sync_channel(WAITING);
-    let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&waiting, io::stderr()))?;
+    // As long-lived as the subscriber, which is the process's.
+    let repeats: &'static Repeats =
+        Box::leak(Box::new(Repeats::new(config.repeat_limit, config.repeat_interval, registry.counter(&names::LOG_SUPPRESSED, &[]))));
+    let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&waiting, io::stderr(), || tell_repeats(repeats)))?;
     let log = Log { lines: lines.clone(), thread: Some(thread) };
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&config.filter)?).with_ansi(false).with_writer(Entrance { lines, dropped });
-    let started = match config.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let entrance = Entrance { lines, dropped: registry.counter(&names::LOG_DROPPED, &[]) };
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(entrance);
+    let layer = match config.format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    started.map_err(|error| anyhow::anyhow!("log: {error}"))?;
+    tracing_subscriber::registry().with(layer.with_filter(filter.and(repeats))).try_init().map_err(|error| anyhow::anyhow!("log: {error}"))?;
+    // The usual hook writes to standard error itself, and would wait there for whoever does not read it.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(event = "panic", "{panic}")));
     Ok(log)
+}
+
+/// Says what was held back in intervals that are over.
+fn tell_repeats(repeats: &Repeats) {
+    for repeats::Summary { words, suppressed } in repeats.end(Instant::now()) {
+        let seconds = repeats.interval().as_secs();
+        tracing::warn!(target: repeats::TARGET, event = "suppressed", suppressed, "{suppressed} more like this in {seconds} s: {words}");
+    }
 }
 
 // === impl Log ===
@@ -94,10 +116,19 @@ impl<'a> MakeWriter<'a> for Entrance {
     }
 }
 
-fn write_all(waiting: &Receiver<Line>, mut to: impl Write) {
-    while let Ok(Line::Text(line)) = waiting.recv() {
-        // There is no other place to say that the log cannot be written.
-        let _nowhere_to_say = to.write_all(&line);
+fn write_all(waiting: &Receiver<Line>, mut to: impl Write, tick: impl Fn()) {
+    let mut ticked = Instant::now();
+    loop {
+        match waiting.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
+            // There is no other place to say that the log cannot be written.
+            Ok(Line::Text(line)) => drop(to.write_all(&line)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Line::End) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if ticked.elapsed() >= TICK {
+            ticked = Instant::now();
+            tick();
+        }
     }
 }
 
@@ -115,7 +146,7 @@ mod tests {
         assert_eq!(entrance.dropped.get(), 3);
         drop((entrance, lines));
         let mut written = Vec::new();
-        write_all(&waiting, &mut written);
+        write_all(&waiting, &mut written, || {});
         assert_eq!(String::from_utf8(written).unwrap(), "line 0\nline 1\n");
     }
 }

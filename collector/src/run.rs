@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clocks::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::feed::{self, DataThread, NetworkMaker};
+use crate::heartbeat;
 use crate::http::debug::{Debug, read_token};
 use crate::http::{self, Listeners, Pages, health::Health};
 use crate::metrics::{Registry, catalogue as names};
@@ -152,6 +153,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>, deps: Deps)
     let pages_stop = CancellationToken::new();
     let serving = http::serve(listeners, pages, &registry, pages_stop.clone());
     let watching = watch.run(pages_stop.clone());
+    let beating = heartbeat::beat(Arc::clone(&state), Arc::clone(&registry), pages_stop.clone());
 
     let (mut fronts, mut workers) = (Vec::new(), Vec::new());
     for started in sinks {
@@ -171,7 +173,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>, deps: Deps)
         pages_stop.cancel();
         outcome
     };
-    let (outcome, served, ()) = tokio::join!(work, serving, watching);
+    let (outcome, served, (), ()) = tokio::join!(work, serving, watching, beating);
     if let Err(error) = served {
         tracing::error!("the HTTP pages could not be served: {error}");
     }

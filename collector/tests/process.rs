@@ -260,3 +260,53 @@ fn a_code_is_explained_and_one_that_does_not_exist_is_not() {
         assert!(output.status.code() == Some(code) && said.contains(expected), "{arguments:?}: {said}");
     }
 }
+
+/// One series of the metrics page; 0 when it is not there.
+fn metric(config: &str, series: &str) -> f64 {
+    let address = config.split("metrics: '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    let Ok(mut stream) = TcpStream::connect(address) else { return 0.0 };
+    std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page.lines().filter_map(|line| line.strip_prefix(series)?.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_nothing() {
+    let (dir, sim) = (tempfile::tempdir().unwrap(), Sim::start());
+    let config = sim.config("");
+    write(dir.path(), &config);
+    // A pipe that is full from the start and never read: the first line of the log already finds no room.
+    let (_never_read, mut pipe) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&pipe, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while std::io::Write::write(&mut pipe, &[b'x'; 4_096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&pipe, rustix::fs::OFlags::empty()).unwrap();
+    let collector = Running(command(dir.path()).arg("run").stdout(Stdio::null()).stderr(pipe).spawn().unwrap());
+    until("records are made", || metric(&config, "collector_stream_records_total") > 0.0);
+    let before = metric(&config, "collector_stream_records_total");
+    until("records go on", || metric(&config, "collector_stream_records_total") > before + 50.0);
+    assert!(metric(&config, "collector_loop_stall_seconds") < 1.0);
+    collector.signal(Signal::TERM);
+    let mut collector = collector;
+    let (code, took) = collector.wait();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn repeats_in_the_log_are_held_back_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (port, health, metrics) = (free_port(), free_port(), free_port());
+    write(
+        dir.path(),
+        &format!(
+            "venues: [{{name: binance, market: spot, symbols: [A-B], rest_url: 'http://127.0.0.1:{port}'}}]\n\
+             http: {{health: '127.0.0.1:{health}', metrics: '127.0.0.1:{metrics}'}}\nlog: {{format: json, repeat_limit: 1, repeat_interval: 5s}}\n"
+        ),
+    );
+    let mut collector = Running::start(dir.path());
+    let lines = BufReader::new(collector.0.stderr.take().unwrap()).lines();
+    let told = lines.map_while(Result::ok).map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+    let said = told.into_iter().find(|line| line["event"] == "suppressed").unwrap();
+    assert!(said["suppressed"].as_u64() >= Some(1) && said["message"].as_str().unwrap().contains("in 5 s: instrument list: tcp refused"), "{said}");
+}

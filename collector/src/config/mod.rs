@@ -165,6 +165,10 @@ pub struct LogConfig {
     pub filter: String,
     /// Form of the lines.
     pub format: LogFormat,
+    /// Lines of one message that pass in an interval.
+    pub repeat_limit: u32,
+    /// That interval.
+    pub repeat_interval: Duration,
 }
 
 /// Form of log lines.

@@ -129,7 +129,7 @@ fn the_old_variables_win_over_the_file_in_the_old_order() {
     assert_eq!(config.nats.unwrap().urls, ["nats://first:4222"]);
     assert_eq!((config.http.health.to_string(), config.http.metrics.port()), ("0.0.0.0:8090".to_owned(), 9093));
     assert_eq!(config.http.health_grace, Duration::from_secs(7));
-    assert_eq!(config.log, LogConfig { filter: "warn".to_owned(), format: LogFormat::Json });
+    assert_eq!((config.log.filter.as_str(), config.log.format), ("warn", LogFormat::Json));
     let warnings: Vec<(&str, &str)> = loaded.findings.iter().map(|finding| (finding.code, finding.message.en.as_str())).collect();
     assert_eq!(
         warnings,

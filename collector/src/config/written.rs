@@ -233,6 +233,8 @@ pub(super) struct Counts {
 pub(super) struct Log {
     pub(super) level: Option<Spanned<String>>,
     pub(super) format: Option<Spanned<String>>,
+    pub(super) repeat_limit: Option<Spanned<u32>>,
+    pub(super) repeat_interval: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -214,6 +214,8 @@ catalogue! {
     HTTP_EVICTED = Counter, "collector_http_connections_evicted_total" [] "HTTP connections closed because a newer one needed their place.";
     HTTP_ACCEPT_ERRORS = Counter, "collector_http_accept_errors_total" ["reason"] "Trouble with accepting a connection: descriptors_exhausted (a reserve descriptor was then used), other.";
     HTTP_RESERVE = Gauge, "collector_http_reserve_descriptors" [] "Descriptors the HTTP thread holds in reserve for the time when there are none.";
+    HEARTBEATS = Counter, "collector_heartbeats_total" ["outcome"] "Heartbeats on NATS subject health.collector.<host>-<pid>, by outcome: sent, not_connected.";
+    LOG_SUPPRESSED = Counter, "collector_log_suppressed_total" [] "Log lines held back because the same message had come `log.repeat_limit` times in its interval; each interval ends with a line that says how many.";
     LOG_DROPPED = Counter, "collector_log_dropped_total" [] "Log lines dropped because the log could not be written fast enough.";
 }
 

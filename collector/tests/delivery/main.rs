@@ -9,4 +9,6 @@ mod program;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod tap;
+#[cfg(test)]
 mod troubles;

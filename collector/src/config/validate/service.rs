@@ -87,7 +87,9 @@ impl Reader<'_> {
             self.overridden(variable, level_place);
         }
         let format = self.log_format(written.format);
-        LogConfig { filter, format }
+        let repeat_limit = self.number(written.repeat_limit, 20, (1, 1_000_000));
+        let repeat_interval = self.duration(written.repeat_interval, Duration::from_mins(1), (Duration::from_secs(1), Duration::from_hours(1)));
+        LogConfig { filter, format, repeat_limit, repeat_interval }
     }
 
     fn log_format(&mut self, written: Option<Spanned<String>>) -> LogFormat {

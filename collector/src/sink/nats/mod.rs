@@ -16,6 +16,7 @@ mod core_out;
 mod desk;
 mod drain;
 mod link;
+mod listener;
 mod meters;
 mod publisher;
 mod relief;
@@ -31,6 +32,7 @@ use thiserror::Error;
 
 use self::address::Address;
 pub use self::core_out::CoreOut;
+pub(crate) use self::listener::{Told, listen};
 use self::core_out::core_out;
 use self::desk::Desk;
 use self::link::Link;

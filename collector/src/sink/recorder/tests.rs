@@ -34,9 +34,9 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            all.extend(files(&path))
+            all.extend(files(&path));
         } else if path.extension().is_some_and(|ending| ending == "gz") {
-            all.push(path)
+            all.push(path);
         }
     }
     all.sort();
