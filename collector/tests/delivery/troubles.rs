@@ -8,6 +8,15 @@ use crate::server::Server;
 /// Records a second over four streams.
 const RATE: u32 = 2_000;
 
+/// Everything that was fed is delivered, once and in order, and nothing was refused.
+async fn prove(server: &Server, feed: Feed) {
+    feed.until_delivered().await;
+    assert_eq!(feed.refused, 0, "{}", feed.figures());
+    assert_all(server, &feed.state, &feed.last).await;
+    println!("{}", feed.figures());
+    feed.stop().await;
+}
+
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
@@ -47,11 +56,7 @@ async fn a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
         server.run();
         feed.run(RATE, seconds(0.7)).await;
     }
-    feed.until_delivered().await;
-    assert_eq!(feed.refused, 0);
-    assert_all(&server, &feed.state, &feed.last).await;
-    println!("{}", feed.figures());
-    feed.stop().await;
+    prove(&server, feed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -67,11 +72,7 @@ async fn an_outage_goes_to_the_spool_and_comes_back_in_order() {
     assert_eq!(feed.metric("collector_sink_up", "nats"), 1.0, "the spool secures what comes");
     server.run();
     feed.run(RATE, seconds(2.0)).await;
-    feed.until_delivered().await;
-    assert_eq!(feed.refused, 0);
-    assert_all(&server, &feed.state, &feed.last).await;
-    println!("{}", feed.figures());
-    feed.stop().await;
+    prove(&server, feed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -87,11 +88,7 @@ async fn a_server_that_is_paused_costs_nothing_either() {
         server.go_on();
         feed.run(RATE, seconds(1.0)).await;
     }
-    feed.until_delivered().await;
-    assert_eq!(feed.refused, 0);
-    assert_all(&server, &feed.state, &feed.last).await;
-    println!("{}", feed.figures());
-    feed.stop().await;
+    prove(&server, feed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -111,10 +108,7 @@ async fn a_full_stream_refuses_and_goes_on_in_order_when_there_is_room() {
         context.update_stream(wider).await.unwrap();
     }
     feed.run(RATE, seconds(1.0)).await;
-    feed.until_delivered().await;
-    assert_all(&server, &feed.state, &feed.last).await;
-    println!("{}", feed.figures());
-    feed.stop().await;
+    prove(&server, feed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

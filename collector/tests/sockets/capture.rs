@@ -48,7 +48,9 @@ async fn a_captured_futures_run_replays_to_the_same_records() {
 
 #[test]
 fn the_recordings_beside_the_project_are_replayed_whole() {
-    for (name, kind, books) in [("binance_spot_btcusdt_20240808.gz", "binance_spot", 3_400), ("binance_usdm_btcusdt_20240808.gz", "binance_usdm", 5_000)] {
+    for (name, kind, books) in
+        [("binance_spot_btcusdt_20240808.gz", "binance_spot", 3_400), ("binance_usdm_btcusdt_20240808.gz", "binance_usdm", 5_000)]
+    {
         let Some(file) = recording(name) else { continue };
         let summary = replay(&[file], Wishes::default(), &mut std::io::sink()).unwrap();
         println!("{}", summary.to_text());

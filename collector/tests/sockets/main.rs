@@ -3,9 +3,9 @@
 #![expect(clippy::float_cmp, reason = "metrics compared here are whole numbers")]
 
 #[cfg(test)]
-mod chained;
-#[cfg(test)]
 mod capture;
+#[cfg(test)]
+mod chained;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

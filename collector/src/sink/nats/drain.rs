@@ -155,10 +155,10 @@ impl Desk {
         if self.store.reopen(now.mono) {
             self.join_backlog();
         }
-        for lost in self.store.tidy(now) {
-            for (subject, records) in lost.subjects {
-                let Some(place) = self.store.place(&subject) else { continue };
-                (0..records).for_each(|_| self.outbox.drained(place));
+        self.store.tidy(now);
+        for kind in StreamConfig::KINDS {
+            if self.store.shelf(kind).is_some_and(|shelf| shelf.is_empty()) {
+                self.outbox.backlog_gone(kind);
             }
         }
         self.letters_tick(now.mono);

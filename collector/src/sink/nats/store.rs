@@ -168,9 +168,9 @@ impl Store {
         }
     }
 
-    /// Keeps the bounds and writes how far the spool is drained; what the bounds took, by subject.
-    pub(super) fn tidy(&mut self, now: Now) -> Vec<Lost> {
-        let Some(spool) = &mut self.spool else { return Vec::new() };
+    /// Keeps the bounds and writes how far the spool is drained.
+    pub(super) fn tidy(&mut self, now: Now) {
+        let Some(spool) = &mut self.spool else { return };
         let mut lost = Vec::new();
         let outcome = spool.tidy(now, &mut lost);
         self.lost(&lost);
@@ -181,7 +181,6 @@ impl Store {
         if let Some(spool) = &self.spool {
             self.figures.show(spool, &self.letters);
         }
-        lost
     }
 
     fn lost(&mut self, lost: &[Lost]) {

@@ -315,6 +315,17 @@ impl Outbox {
         }
     }
 
+    /// The spool of this kind is empty: whatever was given up of it, its streams have no backlog.
+    pub(crate) fn backlog_gone(&mut self, kind: RecordKind) {
+        for place in 0..self.lanes.len() {
+            if let Some(lane) = self.lanes.get_mut(place).filter(|lane| lane.kind == kind && lane.backlog > 0) {
+                lane.backlog = 0;
+                lane.spilled = false;
+                self.list(place);
+            }
+        }
+    }
+
     /// The spool held this many records of a lane when it was opened.
     pub(crate) fn found_in_spool(&mut self, place: usize, records: u64) {
         if let Some(lane) = self.lanes.get_mut(place) {

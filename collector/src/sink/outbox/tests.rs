@@ -115,6 +115,20 @@ fn new_records_join_the_backlog_until_it_is_gone() {
 }
 
 #[test]
+fn a_backlog_that_was_given_up_holds_nothing_back() {
+    let mut outbox = outbox(8);
+    outbox.take(record(0, TRADE, 1));
+    outbox.spill(0);
+    let mut batch = Vec::new();
+    outbox.for_spool(TRADE, 1 << 20, &mut batch);
+    outbox.spooled(&batch);
+    outbox.take(record(0, TRADE, 2));
+    assert_eq!(send(&mut outbox), []);
+    outbox.backlog_gone(TRADE);
+    assert_eq!(send(&mut outbox).iter().map(|sent| sent.1).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
 fn a_pong_confirms_what_was_sent_before_its_ping() {
     let mut outbox = outbox(8);
     outbox.take(record(2, RecordKind::Ofi, 1));

@@ -140,22 +140,21 @@ impl Shelf {
         }
         while self.ahead.is_none() {
             match self.cursor.read(&self.log) {
-                Ok(None) => return None,
-                Ok(Some(record)) => match Entry::read(record.payload) {
-                    Some(entry) => self.ahead = Some((record.sequence, entry)),
-                    None => self.skip(record.sequence),
-                },
+                Ok(None) => {
+                    if self.flights.is_empty() {
+                        // What could not be read at the end is behind it too.
+                        self.done = self.done.max(self.cursor.next_sequence());
+                    }
+                    return None;
+                }
+                // One of another version is passed over.
+                Ok(Some(record)) => self.ahead = Entry::read(record.payload).map(|entry| (record.sequence, entry)),
                 Err(error) => tracing::error!(kind = self.kind.as_str(), event = "spool_damaged", "the spool: {error}"),
             }
         }
         let (number, entry) = self.ahead.as_ref()?;
         let busy = single && self.flights.iter().any(|flight| !flight.acknowledged && flight.subject == entry.subject);
         (!busy).then_some((*number, entry))
-    }
-
-    /// A record that cannot be read counts as acknowledged, behind those before it.
-    fn skip(&mut self, number: u64) {
-        self.flights.push_back(Flight { number, subject: String::new(), place: None, acknowledged: true });
     }
 
     /// The next record is under way; `place`: that of its stream.
