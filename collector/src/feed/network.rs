@@ -42,6 +42,8 @@ pub enum Wire {
 pub trait Rest {
     /// One GET, within the client's time limit, with at most `most` bytes of body.
     fn get(&self, url: String, most: usize) -> LocalBoxFuture<'static, Result<Reply, RestFailure>>;
+    /// Closes the connections that wait for a next request; a client that keeps none has nothing to do.
+    fn close_idle(&self) {}
 }
 
 /// A REST answer.

@@ -118,6 +118,10 @@ impl Rest for HttpClient {
         let this = self.clone();
         Box::pin(async move { timeout(PATIENCE, this.fetch(url, most)).await.unwrap_or(Err(RestFailure::Timeout)) })
     }
+
+    fn close_idle(&self) {
+        self.0.idle.borrow_mut().clear();
+    }
 }
 
 // === impl Pool ===

@@ -51,6 +51,8 @@ pub(super) struct VenueLoop {
     sizes: Sizes,
     /// How often spare capacity had been asked back when it was last given.
     trims: u64,
+    /// The same of connections without use.
+    idle_closes: u64,
     /// Where the monotonic clock stood at zero, on the timer's scale.
     epoch: Instant,
     /// Keeps the raw input, when configured.
@@ -117,6 +119,7 @@ impl VenueLoop {
             metrics: VenueMetrics::new(config, &shared.registry),
             sizes: Sizes::new(&venue, &shared.registry),
             trims: shared.state.pressure.trims(),
+            idle_closes: shared.state.pressure.idle_closes(),
             venue,
             outlets,
             members,
@@ -195,8 +198,12 @@ impl VenueLoop {
         self.handle(Input::Timeout);
     }
 
-    /// Gives spare capacity back when pressure has asked for it since the last time.
+    /// Gives spare capacity back, and closes idle connections, when pressure has asked for it since the last time.
     fn trim(&mut self) {
+        let asked = self.shared.state.pressure.idle_closes();
+        if std::mem::replace(&mut self.idle_closes, asked) != asked {
+            self.shared.network.rest.close_idle();
+        }
         let asked = self.shared.state.pressure.trims();
         if std::mem::replace(&mut self.trims, asked) != asked {
             self.outlets.trim();

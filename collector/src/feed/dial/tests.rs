@@ -294,6 +294,11 @@ fn rest_goes_the_same_way_in_few_connections_that_are_used_again() {
         assert_eq!((reply.status, reply.body.as_str(), reply.used_weight), (200, "{}", Some(7)));
         assert_eq!(trusting.get(url.clone(), 100).await.unwrap().body, "{}");
         assert_eq!(open.get().to_string(), "1");
+        trusting.close_idle();
+        while open.get() > 0.0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(trusting.get(url.clone(), 100).await.unwrap().body, "{}", "on a new one");
         assert_eq!(trusting.get(url.clone(), 1).await, Err(RestFailure::TooLong(1)));
         drop(trusting);
         while open.get() > 0.0 {
