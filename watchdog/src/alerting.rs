@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use promql::eval::Value;
-use promql::series::{Ceilings, Store};
+use promql::parse::print_duration;
+use promql::series::Ceilings;
 use router::alert::PostedAlert;
-use rules::{Alert, Effects, EngineOptions, Event, Observation, Record, RuleEngine, RuleSet};
+use rules::{Alert, Effects, EngineOptions, Event, Needs, Observation, Record, RuleEngine, RuleSet};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +23,10 @@ use crate::metrics::{Registry, list};
 use crate::queries::Present;
 use crate::restarts::{self, Message};
 use crate::routing;
+use crate::storage::{self, History, Recalled, Storage};
 use crate::web::Board;
 use crate::web::api::Facts;
-use crate::web::view::{AlertView, RuleView};
+use crate::web::view::{AlertView, RuleView, StorageView};
 
 /// Observations that may wait; above, one is dropped and counted, as a missed scrape is.
 pub const OBSERVATIONS: usize = 256;
@@ -65,6 +67,8 @@ pub struct Surroundings {
     pub board: Arc<Board>,
     /// What the API shows of rules.
     pub facts: Arc<Facts>,
+    /// Series on disk, for readers.
+    pub history: Arc<History>,
 }
 
 /// The rules at the start.
@@ -76,14 +80,38 @@ pub struct Start {
     pub options: EngineOptions,
     /// Bounds of the series in memory.
     pub ceilings: Ceilings,
+    /// Bounds of the series on disk.
+    pub bounds: Bounds,
+}
+
+/// Bounds of the series on disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How far back.
+    pub retention: Duration,
+    /// Bytes.
+    pub size: u64,
 }
 
 struct Task {
     around: Surroundings,
     journal: Journal,
+    storage: Storage,
     engine: RuleEngine,
     shown: Option<Instant>,
-    counted: (u64, u64, u64),
+    counted: Counted,
+    /// History that new rules look back on, on its way from the disk.
+    recalled: Option<oneshot::Receiver<Recalled>>,
+}
+
+/// What the counters have of the engine's figures.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    evaluations: u64,
+    failures: u64,
+    missed: u64,
+    evicted: u64,
+    lost: u64,
 }
 
 /// Runs until `stop`; the last state of every alert is then on disk.
@@ -98,10 +126,14 @@ pub async fn run(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let (journal, records) = Journal::open::<Record>("alerts", around.data_dir.join("alerts"), around.metrics.clone())?;
+    let Bounds { retention, size } = start.bounds;
+    let storage = Storage::start(&around.data_dir, retention, size, (around.metrics.clone(), around.history.clone()))?;
+    let needs = Needs::of(start.rules.groups.iter().map(|group| &**group), &start.options);
+    let restored = storage.restore(Ceilings { retention_ms: needs.retention_ms, ..start.ceilings }, needs.reaches).await;
     let now = around.clock.now();
-    let mut engine = RuleEngine::new(start.rules, Store::new(start.ceilings), start.options, now);
+    let mut engine = RuleEngine::resume(start.rules, restored, start.options, now);
     engine.restore(now, records);
-    let mut task = Task { around, journal, engine, shown: None, counted: (0, 0, 0) };
+    let mut task = Task { around, journal, storage, engine, shown: None, counted: Counted::default(), recalled: None };
     let mut waiting = Vec::with_capacity(AT_ONCE);
     loop {
         let more = task.turn().await;
@@ -122,6 +154,7 @@ pub async fn run(
     }
     let state = task.engine.snapshot(task.around.clock.now());
     task.journal.snapshot(&state).await;
+    task.storage.end(task.engine.store(), task.engine.offset_ms()).await;
     Ok(())
 }
 
@@ -146,11 +179,12 @@ impl Task {
             }
             Question::Series(answer) => {
                 let (series, offset_ms) = self.engine.series_now();
-                let _ = answer.send(Present { series, offset_ms });
+                let _ = answer.send(Present { series, offset_ms, whole_from_ms: self.engine.store().whole_from_ms() });
             }
             Question::Configure(rules, options) => {
                 self.engine.set_options(*options);
                 self.engine.reload(now, rules);
+                self.recalled = Some(self.storage.recall(self.engine.store()));
             }
         }
     }
@@ -162,9 +196,23 @@ impl Task {
         self.around.metrics.set(&list::TURN_SECONDS, &["rules"], started.elapsed().as_secs_f64());
         let more = effects.more;
         self.perform(effects).await;
+        self.keep();
         self.measure();
         self.show();
         more
+    }
+
+    /// Hands the disk what is due, and takes back what came from it.
+    fn keep(&mut self) {
+        if let Some(recalled) = &mut self.recalled
+            && let Ok(recalled) = recalled.try_recv()
+        {
+            storage::take_back(self.engine.store_mut(), recalled);
+            self.recalled = None;
+        }
+        let mono = self.around.clock.now().mono;
+        let offset_ms = self.engine.offset_ms();
+        self.storage.keep(mono, self.engine.store_mut(), offset_ms);
     }
 
     async fn perform(&mut self, effects: Effects) {
@@ -197,17 +245,43 @@ impl Task {
 
     fn measure(&mut self) {
         let (figures, metrics) = (self.engine.figures(), &self.around.metrics);
-        let (evaluations, failures, missed) = self.counted;
-        metrics.add(&list::RULE_EVALUATIONS, &[], figures.evaluations.saturating_sub(evaluations) as f64);
-        metrics.add(&list::RULE_FAILURES, &[], figures.failures.saturating_sub(failures) as f64);
-        metrics.add(&list::RULE_MISSED, &[], figures.missed.saturating_sub(missed) as f64);
-        self.counted = (figures.evaluations, figures.failures, figures.missed);
+        let held = self.engine.store().stats();
+        let now = Counted {
+            evaluations: figures.evaluations,
+            failures: figures.failures,
+            missed: figures.missed,
+            evicted: held.counters.evicted_chunks,
+            lost: held.counters.lost_chunks,
+        };
+        let before = std::mem::replace(&mut self.counted, now);
+        for (metric, now, before) in [
+            (&list::RULE_EVALUATIONS, now.evaluations, before.evaluations),
+            (&list::RULE_FAILURES, now.failures, before.failures),
+            (&list::RULE_MISSED, now.missed, before.missed),
+            (&list::STORE_EVICTED, now.evicted, before.evicted),
+            (&list::STORE_LOST, now.lost, before.lost),
+        ] {
+            metrics.add(metric, &[], now.saturating_sub(before) as f64);
+        }
         metrics.set(&list::ALERTS, &["pending"], figures.pending as f64);
         metrics.set(&list::ALERTS, &["firing"], figures.firing as f64);
         metrics.set(&list::QUEUE_LENGTH, &["alerts"], figures.queued as f64);
-        let held = self.engine.store().stats();
         metrics.set(&list::SERIES, &[], held.series as f64);
         metrics.set(&list::STORE_BYTES, &[], held.memory_bytes as f64);
+    }
+
+    /// What the metrics say of series on disk.
+    fn storage_view(&self) -> StorageView {
+        let read = |metric, labels: &[&str]| self.around.metrics.get(metric, labels);
+        let whole = |value: Option<f64>| Duration::try_from_secs_f64(value.unwrap_or(0.0)).unwrap_or_default().as_secs();
+        let oldest_ms = read(&list::STORAGE_OLDEST, &[]).map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default().as_millis());
+        StorageView {
+            ok: read(&list::STORAGE_OK, &[]) == Some(1.0),
+            bytes: read(&list::STORAGE_BYTES, &[]).map(|bytes| whole(Some(bytes))),
+            oldest_ms: oldest_ms.and_then(|ms| i64::try_from(ms).ok()),
+            damaged: whole(read(&list::STORAGE_TROUBLES, &["quarantined"])) + whole(read(&list::STORAGE_TROUBLES, &["unrepaired"])),
+            refused: whole(read(&list::SERIES_REFUSED, &[])),
+        }
     }
 
     /// The page looks every selector up, so it is drawn once a second at most.
@@ -219,7 +293,10 @@ impl Task {
         let groups = self.engine.view(self.around.clock.now());
         let views = groups.iter().flat_map(|group| group.rules.iter().map(|rule| rule_view(&group.name, rule)));
         self.around.board.rules.store(Arc::new(views.collect()));
+        let short = groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.short_history.is_some()).count();
+        self.around.metrics.set(&list::HISTORY_SHORT, &[], short as f64);
         self.around.facts.groups.store(Arc::new(groups));
+        self.around.board.storage.store(Arc::new(self.storage_view()));
     }
 }
 
@@ -274,8 +351,15 @@ fn rule_view(group: &str, rule: &rules::RuleView) -> RuleView {
         state: state.to_owned(),
         error: rule.last_error.clone().unwrap_or_default(),
         missing: rule.missing.iter().map(|missing| missing.selector.clone()).collect(),
+        history: rule.short_history.map(|(have, need)| format!("{} / {}", short(have), short(need))).unwrap_or_default(),
         alerts: rule.alerts.iter().map(alert_view).collect(),
     }
+}
+
+/// A duration in whole minutes, or seconds when it is shorter.
+pub fn short(ms: i64) -> String {
+    let unit = if ms < 60_000 { 1_000 } else { 60_000 };
+    print_duration(ms / unit * unit)
 }
 
 fn alert_view(alert: &rules::AlertView) -> AlertView {

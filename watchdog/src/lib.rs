@@ -32,6 +32,7 @@ pub mod scrape;
 pub mod setup;
 pub mod signals;
 pub mod sources;
+pub mod storage;
 pub mod targets;
 pub mod views;
 pub mod web;

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::alerting::Question;
 use crate::metrics::{Registry, list};
+use crate::storage::History;
 pub use past::Past;
 
 /// Queries answered at once.
@@ -38,6 +39,8 @@ pub struct Present {
     pub series: Snapshot,
     /// What is added to a steady time to show it in the wall clock's.
     pub offset_ms: i64,
+    /// Steady time from which on memory has everything.
+    pub whole_from_ms: i64,
 }
 
 /// The way to the threads.
@@ -47,6 +50,7 @@ pub struct Queries {
     /// Jobs handed over and not yet done.
     open: Arc<AtomicUsize>,
     engine: mpsc::Sender<Question>,
+    history: Arc<History>,
     metrics: Arc<Registry>,
 }
 
@@ -89,7 +93,7 @@ impl Queries {
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn start(engine: mpsc::Sender<Question>, metrics: Arc<Registry>) -> std::io::Result<Self> {
+    pub fn start(engine: mpsc::Sender<Question>, history: Arc<History>, metrics: Arc<Registry>) -> std::io::Result<Self> {
         let (jobs, inbox) = sync_channel(WAITING);
         let inbox = Arc::new(Mutex::new(inbox));
         for number in 0..AT_ONCE {
@@ -97,7 +101,7 @@ impl Queries {
             std::thread::Builder::new().name(format!("query-{number}")).spawn(move || work(&inbox))?;
         }
         metrics.set(&list::QUEUE_CAPACITY, &["queries"], (WAITING + AT_ONCE) as f64);
-        Ok(Self { jobs, open: Arc::default(), engine, metrics })
+        Ok(Self { jobs, open: Arc::default(), engine, history, metrics })
     }
 
     /// Runs `work` on one of the threads over the series of this moment.
@@ -119,7 +123,7 @@ impl Queries {
         self.engine.try_send(Question::Series(to)).map_err(|_| Refused::Full)?;
         let present = tokio::time::timeout_at(deadline.into(), from).await.map_err(|_| Refused::TimedOut)?.map_err(|_| Refused::Stopped)?;
         let asker = Asker(Arc::default());
-        let past = Past::new(present, deadline, asker.0.clone());
+        let past = Past::new(present, self.history.clone(), (deadline, asker.0.clone()));
         let (answer, answered) = oneshot::channel();
         let job = Job(Box::new(move || {
             if !promql::Queryable::given_up(&past) {
@@ -195,11 +199,11 @@ mod tests {
         tokio::spawn(async move {
             while let Some(question) = from.recv().await {
                 if let Question::Series(answer) = question {
-                    let _ = answer.send(Present { series: Store::new(Ceilings::default()).snapshot(), offset_ms: 0 });
+                    let _ = answer.send(Present { series: Store::new(Ceilings::default()).snapshot(), offset_ms: 0, whole_from_ms: 0 });
                 }
             }
         });
-        Arc::new(Queries::start(to, Arc::default()).unwrap())
+        Arc::new(Queries::start(to, Arc::default(), Arc::default()).unwrap())
     }
 
     #[tokio::test(flavor = "multi_thread")]

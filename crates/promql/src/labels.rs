@@ -113,6 +113,19 @@ impl Labels {
         Iter { rest, left }
     }
 
+    /// The set as one text, equal for equal sets: for keys on disk.
+    pub fn packed(&self) -> &str {
+        &self.0
+    }
+
+    /// The set of a [`packed`](Self::packed) text; none when it is not one.
+    pub fn from_packed(text: &str) -> Option<Self> {
+        let labels = Self(text.into());
+        let sound = labels.iter().zip(labels.iter().skip(1)).all(|(a, b)| a.0 < b.0);
+        // A text that was packed so is packed so again.
+        (sound && Self::pack(labels.iter()) == labels).then_some(labels)
+    }
+
     /// How many labels.
     pub fn len(&self) -> usize {
         take_number(&self.0).0
@@ -264,7 +277,7 @@ fn take_number(text: &str) -> (usize, &str) {
     let (mut number, mut shift) = (0, 0);
     for (at, byte) in text.bytes().enumerate() {
         number |= usize::from(byte % 64) << shift;
-        if byte < 64 {
+        if byte < 64 || shift >= 30 {
             return (number, text.get(at + 1..).unwrap_or(""));
         }
         shift += 6;

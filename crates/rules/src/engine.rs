@@ -3,6 +3,7 @@
 //! A turn spells the whole way: follow the wall clock, begin what is due, evaluate rules within a budget, hand out alerts.
 
 mod look;
+mod needs;
 mod outbox;
 mod pages;
 mod pass;
@@ -14,8 +15,7 @@ use std::time::Duration;
 use clock::Now;
 use promql::eval::{Answer, Options, eval_instant};
 use promql::labels::Labels;
-use promql::parse::inspect;
-use promql::series::{Snapshot, Store};
+use promql::series::{Ceilings, Snapshot, Store};
 use promql::{STALE_NAN_BITS, Sample, parse};
 
 use crate::effects::{Effects, Event, Figures};
@@ -24,6 +24,7 @@ use crate::model::RuleSet;
 use crate::observation::{Observation, Observed, Urgency};
 use crate::record::Record;
 use crate::timeline::{Shown, Timeline};
+pub use needs::Needs;
 use outbox::Outbox;
 use pages::Tables;
 
@@ -121,7 +122,12 @@ impl Default for EngineLimits {
 impl RuleEngine {
     /// An engine with these rules, on a store that may bring series along. Call [`restore`](Self::restore) next if there is a journal.
     pub fn new(rules: RuleSet, store: Store, options: EngineOptions, now: Now) -> Self {
-        let timeline = Timeline::start(now, store.stats().newest_ms);
+        Self::resume(rules, (store, 0), options, now)
+    }
+
+    /// The same on a store of an earlier run, with what [`series_now`](Self::series_now) said last of its distance to the wall clock.
+    pub fn resume(rules: RuleSet, (store, offset_ms): (Store, i64), options: EngineOptions, now: Now) -> Self {
+        let timeline = Timeline::start(now, store.stats().newest_ms, offset_ms);
         let started_at = timeline.steady_ms(now);
         let mut engine = Self {
             outbox: Outbox::new(options.limits.alerts),
@@ -316,13 +322,10 @@ impl RuleEngine {
 
     /// Lets the store keep what the rules look back on.
     fn set_retention(&mut self) {
-        let lookback = self.options.eval.lookback_ms;
-        let offset = |group: &GroupRun| group.group.query_offset_ms.unwrap_or(self.options.query_offset_ms);
-        let asked =
-            self.groups.iter().flat_map(|group| group.rules.iter().map(|run| inspect::look_back_ms(run.rule.expr(), lookback) + offset(group)));
-        let retention_ms = asked.max().unwrap_or(0).max(lookback).max(self.options.keep_ms) + self.options.evaluation_interval_ms;
+        let needs = Needs::of(self.groups.iter().map(|run| &*run.group), &self.options);
         let ceilings = self.store.ceilings();
-        self.store.set_ceilings(promql::series::Ceilings { retention_ms, ..ceilings });
+        self.store.set_ceilings(Ceilings { retention_ms: needs.retention_ms, ..ceilings });
+        self.store.set_reaches(needs.reaches);
     }
 
     /// The value of an expression at `at_ms` (unix milliseconds), or now.
@@ -343,6 +346,11 @@ impl RuleEngine {
     /// The series as they are now, for readers on other threads, in steady time; and what is added to a steady time to show it in the wall clock's.
     pub fn series_now(&self) -> (Snapshot, i64) {
         (self.store.snapshot(), self.timeline.offset_ms())
+    }
+
+    /// What is added to a steady time to show it in the wall clock's.
+    pub fn offset_ms(&self) -> i64 {
+        self.timeline.offset_ms()
     }
 
     /// What happened since the last look; the records are dropped: for rule tests.

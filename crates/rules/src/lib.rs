@@ -31,7 +31,7 @@ mod view;
 pub use alert::AlertState;
 pub use check::{CheckOptions, Checked, Lints, RuleSource, UnknownKeys, check};
 pub use effects::{Alert, Effects, Event, Figures};
-pub use engine::{EngineLimits, EngineOptions, RuleEngine};
+pub use engine::{EngineLimits, EngineOptions, Needs, RuleEngine};
 pub use model::{AlertRule, Field, Group, RecordRule, Rule, RuleSet};
 pub use observation::{Observation, Observed, Page, Urgency};
 pub use record::{AlertRecord, Record, RuleKey};

@@ -29,9 +29,10 @@ pub struct Shown<'a> {
 // === impl Timeline ===
 
 impl Timeline {
-    /// Starts at `now`, not before `newest_ms`, the last sample a store brings along.
-    pub(crate) fn start(now: Now, newest_ms: Option<i64>) -> Self {
-        let steady = newest_ms.map_or(now.wall_ms, |newest| now.wall_ms.max(newest.saturating_add(1)));
+    /// Starts at `now`, not before `newest_ms`, the last sample a store brings along. `offset_ms` was the distance to the wall clock's time when it was taken: a step
+    /// of the clock before a restart must not tear history from the present after it.
+    pub(crate) fn start(now: Now, newest_ms: Option<i64>, offset_ms: i64) -> Self {
+        let steady = newest_ms.map_or(now.wall_ms, |newest| now.wall_ms.saturating_sub(offset_ms).max(newest.saturating_add(1)));
         Self { start: now, start_steady_ms: steady, offset_ms: now.wall_ms.saturating_sub(steady) }
     }
 
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_step_of_the_wall_clock_moves_what_is_shown_and_nothing_else() {
-        let mut timeline = Timeline::start(START, None);
+        let mut timeline = Timeline::start(START, None, 0);
         let mut later = START.later(Duration::from_secs(10));
         assert_eq!(timeline.follow(later), None);
         later.wall_ms += 3_600_000;
@@ -150,14 +151,27 @@ mod tests {
 
     #[test]
     fn steady_time_starts_behind_the_newest_sample() {
-        let timeline = Timeline::start(START, Some(1_700_003_600_000));
+        let timeline = Timeline::start(START, Some(1_700_003_600_000), 0);
         assert_eq!(timeline.steady_ms(START), 1_700_003_600_001);
         assert_eq!(timeline.shown_ms(timeline.steady_ms(START)), START.wall_ms);
     }
 
     #[test]
+    fn a_step_before_a_restart_leaves_history_joined_to_the_present() {
+        for (newest, offset, steady) in [
+            (1_699_996_395_000, 3_600_000, 1_699_996_400_000),
+            (1_700_003_595_000, -3_600_000, 1_700_003_600_000),
+            (1_700_000_000_500, 3_600_000, 1_700_000_000_501),
+        ] {
+            let timeline = Timeline::start(START, Some(newest), offset);
+            assert_eq!(timeline.steady_ms(START), steady);
+            assert_eq!(timeline.shown_ms(timeline.steady_ms(START)), START.wall_ms);
+        }
+    }
+
+    #[test]
     fn a_wake_is_the_same_moment_on_the_monotonic_clock() {
-        let timeline = Timeline::start(START, None);
+        let timeline = Timeline::start(START, None, 0);
         let wake = START.later(Duration::from_secs(7));
         assert_eq!(timeline.mono_of(timeline.steady_ms(wake)), wake.mono);
     }

@@ -1,4 +1,5 @@
-//! Append files that survive a crash: a log of records in rotated segment files, and a journal (snapshot and log) on top of it.
+//! Append files that survive a crash: a log of records in rotated segment files, a journal (snapshot and log) on top of it, and blocks: files that are
+//! written once and read by key.
 //!
 //! Owns: framing and checksums, rotation, the bound on bytes, fsync, recovery with quarantine, the lock against a second process.
 //! Must not know: what a record means, any clock, who reads.
@@ -22,6 +23,8 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod block;
+mod block_dir;
 mod cursor;
 mod disk;
 mod examine;
@@ -34,6 +37,8 @@ mod reader;
 mod recovery;
 
 pub use atomic::write_atomic;
+pub use block::{Block, BlockEntry, BlockIndex, BlockMeta, BlockWriter, Span};
+pub use block_dir::BlockDir;
 pub use cursor::Cursor;
 pub use disk::{AppendFile, Disk, SystemDisk};
 pub use frame::MAX_PAYLOAD_BYTES;

@@ -273,8 +273,8 @@ impl SegmentLog {
         self.next
     }
 
-    /// Leaves out numbers below `next`.
-    pub(crate) fn skip_to(&mut self, next: u64) {
+    /// Leaves out numbers below `next`: for a user who knows from elsewhere that they were given out.
+    pub fn skip_to(&mut self, next: u64) {
         self.next = self.next.max(next);
     }
 

@@ -193,7 +193,7 @@ fn with_ending(file: &Path, ending: &str) -> PathBuf {
     file.with_file_name(name)
 }
 
-fn drop_old_quarantine(dir: &Path, disk: &dyn Disk) -> io::Result<()> {
+pub(crate) fn drop_old_quarantine(dir: &Path, disk: &dyn Disk) -> io::Result<()> {
     let numbered = |name: String| quarantine_number(&name).map(|number| (number, name));
     let mut aside: Vec<(u64, String)> = names(dir)?.into_iter().filter_map(numbered).collect();
     aside.sort_unstable();

@@ -49,6 +49,16 @@ metrics! {
     SERIES: Gauge "watchdog_series" [] "series in memory";
     STORE_BYTES: Gauge "watchdog_store_bytes" [] "bytes of samples in memory";
     SERIES_REFUSED: Counter "watchdog_series_refused_total" [] "samples of new series refused because a ceiling is reached";
+    STORE_EVICTED: Counter "watchdog_store_evicted_chunks_total" [] "chunks that left memory before their time because it was full";
+    STORE_LOST: Counter "watchdog_store_lost_chunks_total" [] "chunks that left memory before they were on disk, because the disk takes nothing and memory was full";
+    STORAGE_OK: Gauge "watchdog_storage_ok" [] "1 when the last write of series to disk succeeded; 0: they live in memory only";
+    STORAGE_WRITES: Counter "watchdog_storage_writes_total" ["what", "outcome"] "writes of series to disk: recent samples, blocks";
+    STORAGE_BYTES: Gauge "watchdog_storage_bytes" [] "bytes of series on disk";
+    STORAGE_BLOCKS: Gauge "watchdog_storage_blocks" [] "blocks of series on disk";
+    STORAGE_OLDEST: Gauge "watchdog_storage_oldest_timestamp_seconds" [] "time of the oldest sample on disk, unix seconds";
+    STORAGE_REMOVED: Counter "watchdog_storage_removed_blocks_total" ["reason"] "blocks removed: past the retention, or before it because of storage.size (size)";
+    STORAGE_TROUBLES: Counter "watchdog_storage_troubles_total" ["trouble"] "files of series found damaged: torn_tail, quarantined, unrepaired";
+    HISTORY_SHORT: Gauge "watchdog_rules_short_of_history" [] "rules that look back further than the history reaches";
     RULE_EVALUATIONS: Counter "watchdog_rule_evaluations_total" [] "rule evaluations";
     RULE_FAILURES: Counter "watchdog_rule_evaluation_failures_total" [] "rule evaluations that failed";
     RULE_MISSED: Counter "watchdog_rule_group_iterations_missed_total" [] "group evaluations missed because an earlier one took too long";

@@ -33,6 +33,7 @@ use crate::queries::Queries;
 use crate::restarts::{self, Message, Progress};
 use crate::routing::{self, Routes};
 use crate::sources::Sources;
+use crate::storage::History;
 use crate::web::api::{self, Api, Facts};
 use crate::web::{Actions, Board, Link, Site, WebOptions};
 use crate::{itself, probe, scrape, views};
@@ -82,6 +83,8 @@ pub(super) struct Base {
     pub(super) board: Arc<Board>,
     /// What the API shows.
     pub(super) facts: Arc<Facts>,
+    /// Series on disk, for readers.
+    pub(super) history: Arc<History>,
 }
 
 /// The ways to the tasks that decide.
@@ -160,7 +163,7 @@ pub(super) async fn start(
 
 /// What is served over HTTP.
 fn site(base: &Base, ways: &Ways, actions: Arc<dyn Actions>) -> anyhow::Result<Site> {
-    let queries = Queries::start(ways.questions.clone(), base.metrics.clone()).context("query threads")?;
+    let queries = Queries::start(ways.questions.clone(), base.history.clone(), base.metrics.clone()).context("query threads")?;
     let api = Api { queries, facts: base.facts.clone(), board: base.board.clone(), now_ms: wall_ms, started_ms: wall_ms() };
     let more = api::routes(Arc::new(api));
     Ok(Site { board: base.board.clone(), actions, options: web_options(&base.config)?, now_ms: wall_ms, more })
@@ -183,8 +186,10 @@ fn start_engines(
         restarts: ways.restarts.clone(),
         board: board.clone(),
         facts: base.facts.clone(),
+        history: base.history.clone(),
     };
-    let begin = alerting::Start { rules, options: engine_options(&base.config), ceilings: ceilings(&base.config) };
+    let bounds = alerting::Bounds { retention: base.config.storage.retention, size: base.config.storage.size };
+    let begin = alerting::Start { rules, options: engine_options(&base.config), ceilings: ceilings(&base.config), bounds };
     tasks.spawn(named("rules", alerting::run(begin, around, ends.observations, ends.questions, stops.rules.clone())));
 
     let around = routing::Surroundings {

@@ -187,6 +187,7 @@ async fn status(State(shared): State<Shared>) -> impl IntoResponse {
         "rules": &**board.rules.load(),
         "deliveries": &**board.deliveries.load(),
         "restarts": &**board.restarts.load(),
+        "storage": &**board.storage.load(),
         "reload": &**board.reload.load(),
     }))
 }

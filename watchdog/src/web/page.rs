@@ -8,7 +8,7 @@ use std::sync::Arc;
 use askama::Template;
 use diagnostics::Lang;
 
-use super::view::{Board, DeliveryView, ProbeView, ProcessView, ReloadView, RestartView, RuleView, StreamView, TargetView};
+use super::view::{Board, DeliveryView, ProbeView, ProcessView, ReloadView, RestartView, RuleView, StorageView, StreamView, TargetView};
 use super::words::Words;
 use super::{Link, WebOptions};
 
@@ -34,6 +34,7 @@ pub(super) struct Page {
     deliveries: Arc<Vec<DeliveryView>>,
     restarts: Arc<Vec<RestartView>>,
     reload: Arc<ReloadView>,
+    storage: Arc<StorageView>,
 }
 
 /// Streams of one market.
@@ -63,6 +64,7 @@ impl Page {
             deliveries: board.deliveries.load_full(),
             restarts: board.restarts.load_full(),
             reload: board.reload.load_full(),
+            storage: board.storage.load_full(),
         }
     }
 

@@ -12,6 +12,9 @@ const RUNBOOKS: &[(&str, &str)] = &[
     ("FDLeakDetected", include_str!("../../../docs/runbooks/FDLeakDetected.md")),
     ("NoData", include_str!("../../../docs/runbooks/NoData.md")),
     ("WatchdogConfigReloadFailed", include_str!("../../../docs/runbooks/WatchdogConfigReloadFailed.md")),
+    ("WatchdogSeriesRefused", include_str!("../../../docs/runbooks/WatchdogSeriesRefused.md")),
+    ("WatchdogStorageDamaged", include_str!("../../../docs/runbooks/WatchdogStorageDamaged.md")),
+    ("WatchdogStorageFailing", include_str!("../../../docs/runbooks/WatchdogStorageFailing.md")),
 ];
 
 /// The runbook of an alert; `name` may end in `.md`.

@@ -121,8 +121,25 @@ pub struct RuleView {
     pub error: String,
     /// Why it cannot alarm now: metrics it names that no series has.
     pub missing: Vec<String>,
+    /// How much of the history it looks back on is there, `12m / 1h`; `""` when all of it.
+    pub history: String,
     /// Its alerts.
     pub alerts: Vec<AlertView>,
+}
+
+/// Series on disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StorageView {
+    /// Whether the last write succeeded; otherwise series live in memory only.
+    pub ok: bool,
+    /// Bytes; `None` before the first write.
+    pub bytes: Option<u64>,
+    /// Unix milliseconds of the oldest sample; `None` before the first block.
+    pub oldest_ms: Option<i64>,
+    /// Files found damaged and set aside since the start.
+    pub damaged: u64,
+    /// Samples of new series that were refused since the start.
+    pub refused: u64,
 }
 
 /// One message that was sent, is being sent, or failed.
@@ -189,6 +206,8 @@ pub struct Board {
     pub streams: ArcSwap<Vec<StreamView>>,
     /// Rules.
     pub rules: ArcSwap<Vec<RuleView>>,
+    /// Series on disk.
+    pub storage: ArcSwap<StorageView>,
     /// Latest messages, newest first.
     pub deliveries: ArcSwap<Vec<DeliveryView>>,
     /// Latest restarts, newest first.

@@ -9,4 +9,5 @@ mod reloads;
 mod restarts;
 mod robot;
 mod stage;
+mod storage;
 mod watching;

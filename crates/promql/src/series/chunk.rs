@@ -15,6 +15,8 @@ pub struct Chunk {
     pub(super) start_ms: i64,
     pub(super) end_ms: i64,
     pub(super) count: u16,
+    /// The number of the cut it belongs to; 0 when it came from the disk.
+    pub(super) cut: u32,
     pub(super) bits: Box<[u8]>,
 }
 
@@ -154,9 +156,9 @@ impl Head {
         Samples::new(self.bits.bytes(), self.count)
     }
 
-    /// What it holds as a sealed chunk.
-    pub(super) fn to_chunk(&self) -> Chunk {
-        Chunk { start_ms: self.start_ms, end_ms: self.state.t_ms, count: self.count, bits: self.bits.bytes().into() }
+    /// What it holds as a sealed chunk of the cut with this number.
+    pub(super) fn to_chunk(&self, cut: u32) -> Chunk {
+        Chunk { start_ms: self.start_ms, end_ms: self.state.t_ms, count: self.count, cut, bits: self.bits.bytes().into() }
     }
 
     /// Bytes of memory held beside the struct.
@@ -246,7 +248,7 @@ mod tests {
     #[test]
     fn a_steady_series_costs_two_bits_a_sample() {
         let samples: Vec<_> = (0..120).map(|at| Sample { t_ms: 1_700_000_000_000 + at * 5_000, v: 97.0 }).collect();
-        assert!(coded(&samples).to_chunk().bits.len() <= 16 + 6 + 30, "{}", coded(&samples).to_chunk().bits.len());
+        assert!(coded(&samples).to_chunk(1).bits.len() <= 16 + 6 + 30, "{}", coded(&samples).to_chunk(1).bits.len());
     }
 
     proptest! {
@@ -258,7 +260,7 @@ mod tests {
         ) {
             let mut t_ms = start;
             let samples: Vec<_> = steps.into_iter().map(|(step, bits)| { t_ms = t_ms.wrapping_add(step); Sample { t_ms, v: f64::from_bits(bits) } }).collect();
-            let chunk = coded(&samples).to_chunk();
+            let chunk = coded(&samples).to_chunk(1);
             let bits = |samples: Vec<Sample>| samples.into_iter().map(|sample| (sample.t_ms, sample.v.to_bits())).collect::<Vec<_>>();
             prop_assert_eq!(bits(chunk.samples().collect()), bits(samples));
         }

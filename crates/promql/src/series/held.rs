@@ -2,13 +2,17 @@
 use std::sync::Arc;
 
 use super::chunk::{Chunk, Head, Samples};
+use super::store::SeriesId;
 use crate::Sample;
 use crate::labels::Labels;
 
 /// One series in memory.
 #[derive(Clone, Debug)]
 pub(super) struct HeldSeries {
+    pub(super) id: SeriesId,
     pub(super) labels: Labels,
+    /// How far back its samples are kept, milliseconds.
+    pub(super) keep_ms: i64,
     /// Oldest first, all before the head.
     pub(super) sealed: Vec<Arc<Chunk>>,
     head: Head,
@@ -16,8 +20,8 @@ pub(super) struct HeldSeries {
 }
 
 impl HeldSeries {
-    pub(super) fn new(labels: Labels) -> Self {
-        Self { labels, sealed: Vec::new(), head: Head::default(), last: None }
+    pub(super) fn new(id: SeriesId, labels: Labels, keep_ms: i64) -> Self {
+        Self { id, labels, keep_ms, sealed: Vec::new(), head: Head::default(), last: None }
     }
 
     /// The newest sample ever taken.
@@ -30,33 +34,49 @@ impl HeldSeries {
         self.sealed.first().map(|chunk| chunk.start_ms()).or_else(|| (!self.head.is_empty()).then(|| self.head.span_ms().0))
     }
 
-    /// Takes a sample later than [`last`](Self::last); the bytes of memory it added and gave back.
-    pub(super) fn push(&mut self, sample: Sample) -> (usize, usize) {
+    /// Takes a sample later than [`last`](Self::last); the bytes of memory it added and gave back. A head that is full becomes a chunk of this cut.
+    pub(super) fn push(&mut self, sample: Sample, cut: u32) -> (usize, usize) {
         let given_back = self.head.memory_bytes();
-        let mut added = 0;
-        if self.head.is_full() {
-            let chunk = self.head.to_chunk();
-            added += chunk.memory_bytes();
-            self.sealed.push(Arc::new(chunk));
-            self.head = Head::default();
-        }
+        let added = if self.head.is_full() { self.seal(cut).0 } else { 0 };
+        self.push_to_head(sample, added, given_back)
+    }
+
+    fn push_to_head(&mut self, sample: Sample, mut added: usize, given_back: usize) -> (usize, usize) {
         self.head.push(sample);
         self.last = Some(sample);
         added += self.head.memory_bytes();
         (added, given_back)
     }
 
-    /// Takes chunks of an earlier life, oldest first, ascending and before every sample held; the bytes of memory they added.
-    pub(super) fn restore(&mut self, chunks: Vec<Chunk>, last: Sample) -> usize {
+    /// Makes what the head holds a chunk of this cut; the bytes of memory that added and gave back.
+    pub(super) fn seal(&mut self, cut: u32) -> (usize, usize) {
+        if self.head.is_empty() {
+            return (0, 0);
+        }
+        let given_back = self.head.memory_bytes();
+        let chunk = self.head.to_chunk(cut);
+        let added = chunk.memory_bytes();
+        self.sealed.push(Arc::new(chunk));
+        self.head = Head::default();
+        (added, given_back)
+    }
+
+    /// Takes chunks from the disk, oldest first, ascending and before every sample held; the bytes of memory they added.
+    pub(super) fn restore(&mut self, chunks: Vec<Chunk>) -> usize {
         let added = chunks.iter().map(Chunk::memory_bytes).sum();
+        self.last = self.last.or_else(|| chunks.last()?.samples().last());
         self.sealed.splice(0..0, chunks.into_iter().map(Arc::new));
-        self.last = self.last.or(Some(last));
         added
     }
 
-    /// Lets go of sealed chunks that end before `horizon_ms`; how many chunks and bytes.
-    pub(super) fn drop_before(&mut self, horizon_ms: i64) -> (usize, usize) {
-        let gone = self.sealed.iter().take_while(|chunk| chunk.end_ms() < horizon_ms).count();
+    /// Whether nothing of it is missing on the disk when cuts up to `kept` are there (`u32::MAX`: nothing is kept on a disk).
+    pub(super) fn is_kept(&self, kept: u32) -> bool {
+        kept == u32::MAX || self.head.is_empty() && self.sealed.last().is_none_or(|chunk| chunk.cut <= kept)
+    }
+
+    /// Lets go of sealed chunks that end before `horizon_ms` and belong to a cut up to `kept`; how many chunks and bytes.
+    pub(super) fn drop_before(&mut self, horizon_ms: i64, kept: u32) -> (usize, usize) {
+        let gone = self.sealed.iter().take_while(|chunk| chunk.end_ms() < horizon_ms && chunk.cut <= kept).count();
         let bytes = self.sealed.drain(..gone).map(|chunk| chunk.memory_bytes()).sum();
         if gone > 0 {
             self.sealed.shrink_to_fit();
@@ -82,10 +102,9 @@ impl HeldSeries {
         }
     }
 
-    /// Every chunk, the head as one of them.
-    pub(super) fn chunks(&self) -> impl Iterator<Item = Arc<Chunk>> {
-        let head = (!self.head.is_empty()).then(|| Arc::new(self.head.to_chunk()));
-        self.sealed.iter().cloned().chain(head)
+    /// Bytes of the chunks that belong to a cut after `kept`.
+    pub(super) fn unkept_bytes(&self, kept: u32) -> usize {
+        self.sealed.iter().rev().take_while(|chunk| chunk.cut > kept).map(|chunk| chunk.memory_bytes()).sum()
     }
 
     /// Bytes of memory held.

@@ -29,8 +29,8 @@ mod store;
 mod tests;
 
 pub use chunk::{Chunk, Samples};
-pub use outcome::{AppendError, Appended, Ceilings, Counters, SeriesRefused, Stats, Swept};
-pub use record::RecordError;
+pub use outcome::{AppendError, Appended, Ceilings, Counters, Reach, SeriesRefused, Stats, Swept};
+pub use record::{RestoreError, decode_chunks, encode_chunks};
 pub use scrape_cache::{Kept, Known, ScrapeCache, StampedBy, Vanished};
-pub use selection::Snapshot;
+pub use selection::{Held, Snapshot};
 pub use store::{SeriesId, Store};

@@ -1,4 +1,5 @@
 //! The words of the store: bounds, outcomes with their reasons, counts. Must not know: how the store works.
+use crate::labels::Matcher;
 
 /// The bounds of a store; each is a number to export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,10 +8,19 @@ pub struct Ceilings {
     pub series: usize,
     /// Bytes of memory, counted. From 7/8 of it on new series are refused; over it [`Store::maintain`](super::Store::maintain) lets the oldest chunks go before their time.
     pub memory_bytes: usize,
-    /// How far back samples are kept, in milliseconds: the longest range of a loaded rule and the lookback.
+    /// How far back samples of every series are kept, in milliseconds: the lookback. [`Reach`]es add to it.
     pub retention_ms: i64,
     /// Samples one selection may return.
     pub select_samples: usize,
+}
+
+/// Series that are kept for longer, because a rule looks back on them.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// Which: those that all of these match.
+    pub matchers: Vec<Matcher>,
+    /// How far back, in milliseconds.
+    pub back_ms: i64,
 }
 
 /// Why there is no room for a new series.
@@ -86,6 +96,8 @@ pub struct Counters {
     pub expired_chunks: u64,
     /// Chunks let go before their time because memory was full.
     pub evicted_chunks: u64,
+    /// Chunks let go before they were on the disk, because it does not take them and memory fills up.
+    pub lost_chunks: u64,
 }
 
 /// The state of a store.

@@ -1,107 +1,62 @@
-//! One series as bytes: what a shell keeps on disk and hands back. Little endian; the frame around it carries the checksum.
-//! Must not know: files, which series are kept.
+//! Chunks as bytes: what a shell keeps on disk and hands back. Little endian; the frame around it carries the checksum.
+//!
+//! ```text
+//! chunk: samples u16, bytes u32, time of the newest sample i64, bits (which begin with the time of the oldest)
+//! ```
+//! Lists can be joined by joining their bytes. Must not know: files, which series are kept.
 use super::chunk::{CHUNK_SAMPLES, Chunk};
-use super::held::HeldSeries;
-use super::outcome::SeriesRefused;
-use crate::Sample;
-use crate::labels::Labels;
 
-/// The first byte of a record.
-const VERSION: u8 = 1;
-
-/// Why a record was not taken back.
+/// Why chunks were not taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    /// Not a record of this version, cut off, or samples that do not ascend.
-    #[error("damaged series record")]
-    Damaged,
-    /// Its samples are not all older than those held.
-    #[error("the record overlaps samples that are held")]
+pub enum RestoreError {
+    /// Not all older than the samples held, or not ascending.
+    #[error("the chunks overlap samples that are held")]
     Overlap,
-    /// It needs a new series.
+    /// They need a new series.
     #[error(transparent)]
-    Refused(#[from] SeriesRefused),
+    Refused(#[from] super::SeriesRefused),
 }
 
-/// A decoded record.
-#[derive(Debug)]
-pub(super) struct Restored {
-    pub(super) labels: Labels,
-    /// At least one, ascending.
-    pub(super) chunks: Vec<Chunk>,
-    pub(super) last: Sample,
-}
-
-pub(super) fn encode(series: &HeldSeries) -> Vec<u8> {
-    let mut out = vec![VERSION];
-    put_number(&mut out, series.labels.len());
-    for text in series.labels.iter().flat_map(|(name, value)| [name, value]) {
-        put_bytes(&mut out, text.as_bytes());
-    }
-    for chunk in series.chunks() {
-        put_number(&mut out, chunk.len());
-        put_bytes(&mut out, &chunk.bits);
+/// The bytes of chunks, oldest first.
+pub fn encode_chunks<'a>(chunks: impl IntoIterator<Item = &'a Chunk>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for chunk in chunks {
+        out.extend(chunk.count.to_le_bytes());
+        out.extend(u32::try_from(chunk.bits.len()).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(chunk.end_ms.to_le_bytes());
+        out.extend(&chunk.bits);
     }
     out
 }
 
-pub(super) fn decode(record: &[u8]) -> Result<Restored, RecordError> {
-    decode_parts(record).ok_or(RecordError::Damaged)
-}
-
-fn decode_parts(record: &[u8]) -> Option<Restored> {
-    let (version, mut rest) = record.split_first()?;
-    if *version != VERSION {
-        return None;
-    }
-    let count = take_number(&mut rest)?;
-    let mut pairs = Vec::new();
-    for _ in 0..count {
-        let name = std::str::from_utf8(take_bytes(&mut rest)?).ok()?;
-        pairs.push((name, std::str::from_utf8(take_bytes(&mut rest)?).ok()?));
-    }
+/// The chunks of such bytes that have a sample in `(start_ms, end_ms]`; none when the bytes are damaged.
+pub fn decode_chunks(bytes: &[u8], start_ms: i64, end_ms: i64) -> Option<Vec<Chunk>> {
+    let mut rest = bytes;
     let mut chunks = Vec::new();
-    let mut last: Option<Sample> = None;
     while !rest.is_empty() {
-        let count = u16::try_from(take_number(&mut rest)?).ok().filter(|count| (1..=CHUNK_SAMPLES).contains(count))?;
-        let mut chunk = Chunk { start_ms: 0, end_ms: 0, count, bits: take_bytes(&mut rest)?.into() };
-        let mut read = 0;
-        let mut start_ms = None;
-        for sample in chunk.samples() {
-            if last.is_some_and(|last| sample.t_ms <= last.t_ms) {
-                return None;
-            }
-            start_ms = start_ms.or(Some(sample.t_ms));
-            last = Some(sample);
-            read += 1;
-        }
-        if read != chunk.len() {
+        let (count, after) = rest.split_first_chunk()?;
+        let (length, after) = after.split_first_chunk()?;
+        let (newest, after) = after.split_first_chunk()?;
+        let (bits, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        rest = after;
+        let chunk = Chunk {
+            // The bits begin with the time of the oldest sample, highest bit first.
+            start_ms: i64::from_be_bytes(*bits.first_chunk()?),
+            end_ms: i64::from_le_bytes(*newest),
+            count: u16::from_le_bytes(*count),
+            cut: 0,
+            bits: if overlaps(bits, i64::from_le_bytes(*newest), start_ms, end_ms) { bits.into() } else { Box::default() },
+        };
+        if chunk.count == 0 || chunk.count > CHUNK_SAMPLES || chunk.start_ms > chunk.end_ms {
             return None;
         }
-        (chunk.start_ms, chunk.end_ms) = (start_ms?, last?.t_ms);
-        chunks.push(chunk);
+        if !chunk.bits.is_empty() {
+            chunks.push(chunk);
+        }
     }
-    Some(Restored { labels: Labels::from_pairs(pairs), chunks, last: last? })
+    Some(chunks)
 }
 
-fn put_number(out: &mut Vec<u8>, number: usize) {
-    out.extend(u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_number(out, bytes.len());
-    out.extend(bytes);
-}
-
-fn take_number(rest: &mut &[u8]) -> Option<usize> {
-    let (number, after) = rest.split_first_chunk()?;
-    *rest = after;
-    usize::try_from(u32::from_le_bytes(*number)).ok()
-}
-
-fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let bytes = take_number(rest)?;
-    let (taken, after) = rest.split_at_checked(bytes)?;
-    *rest = after;
-    Some(taken)
+fn overlaps(bits: &[u8], newest_ms: i64, start_ms: i64, end_ms: i64) -> bool {
+    newest_ms > start_ms && bits.first_chunk().is_some_and(|oldest| i64::from_be_bytes(*oldest) <= end_ms)
 }

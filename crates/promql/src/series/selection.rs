@@ -1,8 +1,10 @@
 //! Selecting series by matchers, from the store itself or from a snapshot of it. Must not know: who asks, what is computed.
 use std::sync::Arc;
 
+use super::chunk::{Chunk, Head};
 use super::held::HeldSeries;
 use super::index::{Candidates, Index};
+use super::store::SeriesId;
 use crate::labels::{Labels, Matcher};
 use crate::{Queryable, Sample, SeriesData};
 
@@ -71,12 +73,66 @@ impl View {
     }
 }
 
+/// A series of a [`Snapshot`].
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a>(&'a HeldSeries);
+
 // === impl Snapshot ===
 
 impl Snapshot {
+    /// Every series.
+    pub fn each(&self) -> impl Iterator<Item = Held<'_>> {
+        self.0.slots.iter().flatten().map(|series| Held(series))
+    }
+
     /// The labels of the series that all `matchers` match and that have a sample in `(start_ms, end_ms]`, in order.
     pub fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<Labels> {
         self.0.labels(matchers, start_ms, end_ms)
+    }
+}
+
+// === impl Held ===
+
+impl<'a> Held<'a> {
+    /// Which series of its store.
+    pub fn id(self) -> SeriesId {
+        self.0.id
+    }
+
+    /// Its labels.
+    pub fn labels(self) -> &'a Labels {
+        &self.0.labels
+    }
+
+    /// Time of its oldest sample held.
+    pub fn oldest_ms(self) -> Option<i64> {
+        self.0.oldest_ms()
+    }
+
+    /// Time of its newest sample.
+    pub fn newest_ms(self) -> Option<i64> {
+        self.0.last().map(|last| last.t_ms)
+    }
+
+    /// Its chunks of the cuts after `kept`, up to `cut`.
+    pub fn chunks(self, kept: u32, cut: u32) -> impl Iterator<Item = &'a Chunk> {
+        self.0.sealed.iter().map(|chunk| &**chunk).filter(move |chunk| chunk.cut > kept && chunk.cut <= cut)
+    }
+
+    /// Its samples after `t_ms` as chunks.
+    pub fn chunks_after(self, t_ms: i64) -> Vec<Chunk> {
+        let mut chunks = Vec::new();
+        let mut head = Head::default();
+        for sample in self.0.samples(t_ms, i64::MAX) {
+            if head.is_full() {
+                chunks.push(std::mem::take(&mut head).to_chunk(0));
+            }
+            head.push(sample);
+        }
+        if !head.is_empty() {
+            chunks.push(head.to_chunk(0));
+        }
+        chunks
     }
 }
 

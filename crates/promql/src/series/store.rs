@@ -2,9 +2,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::chunk::Chunk;
 use super::held::HeldSeries;
-use super::outcome::{AppendError, Appended, Ceilings, Counters, SeriesRefused, Stats, Swept};
-use super::record::{self, RecordError};
+use super::outcome::{AppendError, Appended, Ceilings, Counters, Reach, SeriesRefused, Stats, Swept};
+use super::record::RestoreError;
 use super::selection::{Snapshot, View};
 use crate::labels::{Labels, Matcher};
 use crate::{Queryable, Sample, SeriesData};
@@ -30,6 +31,11 @@ pub struct Store {
     series_bytes: usize,
     /// Samples before this are refused; set by `maintain`.
     horizon_ms: i64,
+    reaches: Vec<Reach>,
+    /// The cut that chunks sealed now belong to, from 1.
+    cut: u32,
+    /// Chunks of cuts up to this one may go; `u32::MAX` when nobody keeps them on a disk.
+    kept: u32,
     newest_ms: Option<i64>,
     evicted_until_ms: Option<i64>,
     counters: Counters,
@@ -37,6 +43,9 @@ pub struct Store {
 
 /// Bytes a series costs beside itself: slot, generation, the map from labels, reference counts.
 const SLOT_BYTES: usize = 96;
+
+/// Samples this much older than the newest one are taken, however little is kept: a page may state times of its own.
+const LEAST_ACCEPTED_MS: i64 = 3_600_000;
 
 // === impl Store ===
 
@@ -51,6 +60,9 @@ impl Store {
             by_labels: HashMap::new(),
             series_bytes: 0,
             horizon_ms: i64::MIN,
+            reaches: Vec::new(),
+            cut: 1,
+            kept: u32::MAX,
             newest_ms: None,
             evicted_until_ms: None,
             counters: Counters::default(),
@@ -66,6 +78,42 @@ impl Store {
     pub fn set_ceilings(&mut self, ceilings: Ceilings) {
         self.ceilings = ceilings;
         self.view.select_samples = ceilings.select_samples;
+        self.set_keeps();
+    }
+
+    /// Keeps the samples of some series for longer than [`Ceilings::retention_ms`].
+    pub fn set_reaches(&mut self, reaches: Vec<Reach>) {
+        self.reaches = reaches;
+        self.set_keeps();
+    }
+
+    fn set_keeps(&mut self) {
+        for slot in 0..self.view.slots.len() {
+            let Some(series) = self.view.slots.get(slot).and_then(Option::as_ref) else { continue };
+            let keep_ms = self.keep_ms(&series.labels);
+            if series.keep_ms != keep_ms
+                && let Some(Some(place)) = self.view.slots.get_mut(slot)
+            {
+                Arc::make_mut(place).keep_ms = keep_ms;
+            }
+        }
+    }
+
+    /// The series that are kept for longer.
+    pub fn reaches(&self) -> &[Reach] {
+        &self.reaches
+    }
+
+    /// How far back samples of a series with these labels are kept, in milliseconds.
+    pub fn keep_ms(&self, labels: &Labels) -> i64 {
+        let wanted = |reach: &&Reach| reach.matchers.iter().all(|matcher| matcher.matches(labels.get(&matcher.name).unwrap_or("")));
+        let furthest = self.reaches.iter().filter(wanted).map(|reach| reach.back_ms).max();
+        furthest.unwrap_or(0).max(self.ceilings.retention_ms)
+    }
+
+    /// How far back any series is kept, in milliseconds.
+    pub fn longest_keep_ms(&self) -> i64 {
+        self.reaches.iter().map(|reach| reach.back_ms).max().unwrap_or(0).max(self.ceilings.retention_ms)
     }
 
     /// The series with these labels, made if there is none.
@@ -82,7 +130,7 @@ impl Store {
             self.generations.push(0);
             u32::try_from(self.generations.len() - 1).unwrap_or(u32::MAX)
         });
-        let series = HeldSeries::new(labels.clone());
+        let series = HeldSeries::new(self.id(slot), labels.clone(), self.keep_ms(labels));
         self.series_bytes += series.memory_bytes() + SLOT_BYTES;
         if let Some(place) = self.view.slots.get_mut(slot as usize) {
             *place = Some(Arc::new(series));
@@ -139,7 +187,7 @@ impl Store {
             self.counters.too_old += 1;
             return Err(AppendError::TooOld);
         }
-        let (added, given_back) = Arc::make_mut(place).push(sample);
+        let (added, given_back) = Arc::make_mut(place).push(sample, self.cut);
         self.series_bytes = (self.series_bytes + added).saturating_sub(given_back);
         self.newest_ms = self.newest_ms.max(Some(sample.t_ms));
         self.counters.appended += 1;
@@ -166,15 +214,22 @@ impl Store {
     pub fn maintain(&mut self, now_ms: i64) -> Swept {
         // A clock ahead of the samples must not cost history: time is what the samples say, at most `now_ms`.
         let newest_ms = self.newest_ms.map_or(now_ms, |newest_ms| newest_ms.min(now_ms));
-        self.horizon_ms = newest_ms.saturating_sub(self.ceilings.retention_ms);
+        self.horizon_ms = newest_ms.saturating_sub(self.longest_keep_ms().max(LEAST_ACCEPTED_MS));
+        // What waits for a disk that does not take it must not fill the memory that alerting needs.
+        let crowded = self.memory_bytes() > self.ceilings.memory_bytes / 4 * 3;
+        let kept = if crowded { u32::MAX } else { self.kept };
         let mut swept = Swept::default();
         for slot in 0..self.generations.len() {
             let Some(Some(place)) = self.view.slots.get_mut(slot) else { continue };
-            if place.last().is_none_or(|last| last.t_ms < self.horizon_ms) {
+            let horizon_ms = newest_ms.saturating_sub(place.keep_ms);
+            if place.last().is_none_or(|last| last.t_ms < horizon_ms) && (crowded || place.is_kept(kept)) {
+                self.counters.lost_chunks += u64::from(!place.is_kept(self.kept));
                 self.remove(slot);
                 swept.series += 1;
-            } else if place.sealed.first().is_some_and(|chunk| chunk.end_ms() < self.horizon_ms) {
-                let (chunks, bytes) = Arc::make_mut(place).drop_before(self.horizon_ms);
+            } else if place.sealed.first().is_some_and(|chunk| chunk.end_ms() < horizon_ms && chunk.cut <= kept) {
+                let unkept = place.sealed.iter().filter(|chunk| chunk.end_ms() < horizon_ms && chunk.cut > self.kept).count();
+                self.counters.lost_chunks += unkept as u64;
+                let (chunks, bytes) = Arc::make_mut(place).drop_before(horizon_ms, kept);
                 self.series_bytes = self.series_bytes.saturating_sub(bytes);
                 swept.expired_chunks += chunks;
             }
@@ -211,7 +266,7 @@ impl Store {
             let Some(&until_ms) = oldest.last() else { break };
             for place in self.view.slots.iter_mut().flatten() {
                 if place.sealed.first().is_some_and(|chunk| chunk.end_ms() <= until_ms) {
-                    let (chunks, bytes) = Arc::make_mut(place).drop_before(until_ms.saturating_add(1));
+                    let (chunks, bytes) = Arc::make_mut(place).drop_before(until_ms.saturating_add(1), u32::MAX);
                     self.series_bytes = self.series_bytes.saturating_sub(bytes);
                     evicted += chunks;
                 }
@@ -251,26 +306,71 @@ impl Store {
         Snapshot(self.view.clone())
     }
 
-    /// Every series as one self-contained record each (labels, chunks), for a shell to keep; in order of creation.
-    pub fn export(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.view.slots.iter().flatten().filter(|series| series.last().is_some()).map(|series| record::encode(series))
+    /// From now on chunks wait until [`kept_through`](Self::kept_through) says that they are on a disk, as long as there is memory for it.
+    pub fn keep_on_disk(&mut self) {
+        self.kept = self.kept.min(self.cut.saturating_sub(1));
     }
 
-    /// Takes back a record of [`export`](Self::export); how many samples. Samples appended since must be later than the record's.
+    /// Seals every head; the number of this cut, and the store at this moment, whose chunks up to the number are to be kept.
+    pub fn cut(&mut self) -> (u32, Snapshot) {
+        let cut = self.cut;
+        for place in self.view.slots.iter_mut().flatten() {
+            let (added, given_back) = Arc::make_mut(place).seal(cut);
+            self.series_bytes = (self.series_bytes + added).saturating_sub(given_back);
+        }
+        self.cut = self.cut.saturating_add(1);
+        (cut, self.snapshot())
+    }
+
+    /// Chunks of cuts up to this one are on the disk, and may go when nobody looks back on them.
+    pub fn kept_through(&mut self, cut: u32) {
+        if self.kept != u32::MAX {
+            self.kept = self.kept.max(cut);
+        }
+    }
+
+    /// Bytes of the chunks that wait for the disk. Looks at each series once.
+    pub fn unkept_bytes(&self) -> usize {
+        self.view.slots.iter().flatten().map(|series| series.unkept_bytes(self.kept)).sum()
+    }
+
+    /// Takes back chunks of a series, oldest first, made if there is none; how many samples. Samples held must be later.
     ///
     /// # Errors
-    /// A record that is damaged, overlaps what is held or belongs to a refused series; nothing of it is taken.
-    pub fn import(&mut self, record: &[u8]) -> Result<usize, RecordError> {
-        let restored = record::decode(record)?;
-        let id = self.series(&restored.labels)?;
+    /// Chunks that overlap what is held or each other, or belong to a refused series; nothing of them is taken.
+    pub fn restore(&mut self, labels: &Labels, chunks: Vec<Chunk>) -> Result<usize, RestoreError> {
+        let Some(newest_ms) = chunks.last().map(Chunk::end_ms) else { return Ok(0) };
+        let id = self.series(labels)?;
         let Some(Some(place)) = self.view.slots.get_mut(id.slot as usize) else { return Ok(0) };
-        if place.oldest_ms().is_some_and(|oldest_ms| oldest_ms <= restored.last.t_ms) {
-            return Err(RecordError::Overlap);
+        let ascending = chunks.iter().zip(chunks.iter().skip(1)).all(|(a, b)| a.end_ms() < b.start_ms());
+        if !ascending || place.oldest_ms().is_some_and(|oldest_ms| oldest_ms <= newest_ms) {
+            return Err(RestoreError::Overlap);
         }
-        let samples = restored.chunks.iter().map(super::Chunk::len).sum();
-        self.series_bytes += Arc::make_mut(place).restore(restored.chunks, restored.last);
-        self.newest_ms = self.newest_ms.max(Some(restored.last.t_ms));
+        let samples = chunks.iter().map(Chunk::len).sum();
+        self.series_bytes += Arc::make_mut(place).restore(chunks);
+        self.newest_ms = self.newest_ms.max(Some(newest_ms));
         Ok(samples)
+    }
+
+    /// Time of the oldest sample held of the series with these labels.
+    pub fn oldest_of(&self, labels: &Labels) -> Option<i64> {
+        self.by_labels.get(labels).and_then(|slot| self.view.held(*slot)).and_then(HeldSeries::oldest_ms)
+    }
+
+    /// Notes that samples up to here may be missing, although they would be kept.
+    pub fn missing_until(&mut self, t_ms: i64) {
+        self.evicted_until_ms = self.evicted_until_ms.max(Some(t_ms));
+    }
+
+    /// From here on every series is held whole, whether or not it has ended since.
+    pub fn whole_from_ms(&self) -> i64 {
+        let kept_ms = self.newest_ms.map_or(i64::MAX, |newest_ms| newest_ms.saturating_sub(self.ceilings.retention_ms));
+        kept_ms.max(self.evicted_until_ms.unwrap_or(i64::MIN))
+    }
+
+    /// Everything up to here was taken before, or is not held: samples come later.
+    pub fn begin_after(&mut self, newest_ms: i64) {
+        self.newest_ms = self.newest_ms.max(Some(newest_ms));
     }
 }
 

@@ -148,7 +148,7 @@ fn samples_and_series_go_when_the_retention_has_passed() {
     assert_eq!(store.append(ended, at(500_000, 1.0)), Err(AppendError::UnknownSeries));
     assert_eq!(store.labels(ended), None);
     let reused = store.series(&labels(&[("__name__", "next")])).unwrap();
-    assert_eq!(store.append(reused, at(299_999, 1.0)), Err(AppendError::TooOld));
+    assert_eq!(store.append(reused, at(400_000 - 3_600_001, 1.0)), Err(AppendError::TooOld));
     assert_eq!(store.append(ended, at(500_000, 1.0)), Err(AppendError::UnknownSeries), "an old id never reaches the slot's next series");
     assert_eq!(store.append(id, at(401_000, 1.0)), Ok(Appended::New));
 }
@@ -179,39 +179,102 @@ fn a_selection_over_its_limit_is_an_error() {
     assert_eq!(store.select(&[], 0, 101_000).unwrap_err(), "the selection has more than 100 samples");
 }
 
-#[test]
-fn records_bring_series_back_and_new_samples_follow() {
-    let (store, id) = seconds(Ceilings::default(), 300);
-    let records: Vec<_> = store.export().collect();
-    let mut restored = Store::new(Ceilings::default());
-    for record in &records {
-        assert_eq!(restored.import(record), Ok(300));
-        assert_eq!(restored.import(record), Err(RecordError::Overlap));
+/// Another store with what this one has, by way of bytes.
+fn restarted(store: &mut Store, ceilings: Ceilings) -> Store {
+    let (_, snapshot) = store.cut();
+    let mut next = Store::new(ceilings);
+    for held in snapshot.each() {
+        let bytes = encode_chunks(&held.chunks_after(i64::MIN));
+        let packed = held.labels().packed().to_owned();
+        next.restore(&Labels::from_packed(&packed).unwrap(), decode_chunks(&bytes, i64::MIN, i64::MAX).unwrap()).unwrap();
     }
+    next
+}
+
+#[test]
+fn chunks_bring_series_back_and_new_samples_follow() {
+    let (mut store, id) = seconds(Ceilings::default(), 300);
+    let mut restored = restarted(&mut store, Ceilings::default());
     assert_eq!(restored.select(&[], 0, i64::MAX), store.select(&[], 0, i64::MAX));
     let back = restored.series(store.labels(id).unwrap()).unwrap();
     assert_eq!(restored.append(back, at(300_000, 1.0)), Err(AppendError::DuplicateTimestamp), "order rules hold over a restart");
     assert_eq!(restored.append(back, at(301_000, 1.0)), Ok(Appended::New));
+    let again = store.cut().1.each().next().unwrap().chunks_after(0);
+    assert_eq!(restored.restore(store.labels(id).unwrap(), again), Err(RestoreError::Overlap));
 }
 
 #[test]
-fn a_record_may_come_after_the_first_new_samples() {
-    let (old, _) = seconds(Ceilings::default(), 150);
+fn chunks_may_come_after_the_first_new_samples() {
+    let (old, id) = seconds(Ceilings::default(), 150);
     let mut store = Store::new(Ceilings::default());
     store.append_to(&labels(&[("__name__", "depth")]), at(200_000, 1.0)).unwrap();
-    store.import(&old.export().next().unwrap()).unwrap();
+    let chunks = old.snapshot().each().next().unwrap().chunks_after(30_000);
+    store.restore(old.labels(id).unwrap(), chunks).unwrap();
     assert_eq!(times(&store.select(&[], 149_000, 300_000).unwrap()), [150_000, 200_000]);
+    assert_eq!(store.oldest_ms(&[]), Some(31_000));
 }
 
 #[test]
-fn a_damaged_record_is_refused_at_every_byte() {
-    let (store, _) = seconds(Ceilings::default(), 130);
-    let record = store.export().next().unwrap();
-    for cut in 0..record.len() {
-        let outcome = Store::new(Ceilings::default()).import(&record[..cut]);
-        // A cut between two chunks is a shorter record; the frame around it tells that.
-        assert!(matches!(outcome, Err(RecordError::Damaged) | Ok(120)), "{cut}: {outcome:?}");
+fn damaged_chunks_are_refused_or_end_early_and_never_panic() {
+    let (mut store, _) = seconds(Ceilings::default(), 130);
+    let (cut, snapshot) = store.cut();
+    let bytes = encode_chunks(snapshot.each().next().unwrap().chunks(0, cut));
+    for end in 0..bytes.len() {
+        let found = decode_chunks(&bytes[..end], i64::MIN, i64::MAX);
+        // A cut between two chunks is a shorter list; the frame around it tells that.
+        assert!(found.is_none() || found.as_ref().is_some_and(|chunks| chunks.iter().map(Chunk::len).sum::<usize>() % 120 == 0), "{end}");
     }
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        for chunk in decode_chunks(&flipped, i64::MIN, i64::MAX).unwrap_or_default() {
+            assert!(chunk.samples().count() <= chunk.len());
+        }
+    }
+}
+
+#[test]
+fn chunks_wait_for_the_disk_but_not_at_the_price_of_memory() {
+    let ceilings = Ceilings { retention_ms: 10_000, ..Ceilings::default() };
+    let (mut store, id) = seconds(ceilings, 10);
+    store.keep_on_disk();
+    for second in 11..=500 {
+        store.append(id, at(second * 1000, 1.0)).unwrap();
+    }
+    assert_eq!(store.maintain(500_000), Swept::default(), "nothing is on the disk yet");
+    let (cut, _) = store.cut();
+    assert!(store.unkept_bytes() > 0);
+    store.kept_through(cut);
+    assert_eq!(store.unkept_bytes(), 0);
+    assert_eq!(store.maintain(500_000).expired_chunks, 4);
+    // A disk that takes nothing.
+    store.set_ceilings(Ceilings { memory_bytes: 30_000, ..ceilings });
+    let mut t_ms = 500_000;
+    while store.memory_bytes() < 24_000 {
+        t_ms += 1000;
+        store.append(id, at(t_ms, 1.0 / f64::from(i32::try_from(t_ms).unwrap()))).unwrap();
+    }
+    assert!(store.maintain(t_ms).expired_chunks > 0 && store.stats().counters.lost_chunks > 0);
+    assert!(store.series(&labels(&[("__name__", "new")])).is_ok(), "there is room again");
+}
+
+#[test]
+fn a_reach_keeps_its_series_longer_and_no_other() {
+    let mut store = Store::new(Ceilings { retention_ms: 10_000, ..Ceilings::default() });
+    store.set_reaches(vec![Reach { matchers: vec![equal("__name__", "depth")], back_ms: 400_000 }]);
+    for second in 1..=600 {
+        for name in ["depth", "other"] {
+            store.append_to(&labels(&[("__name__", name)]), at(second * 1000, 1.0)).unwrap();
+        }
+    }
+    store.append_to(&labels(&[("__name__", "depth"), ("ended", "yes")]), at(300_000, 1.0)).unwrap();
+    store.append_to(&labels(&[("__name__", "other"), ("ended", "yes")]), at(300_000, 1.0)).unwrap();
+    assert_eq!(store.maintain(600_000).series, 1);
+    assert_eq!(store.oldest_ms(&[equal("__name__", "depth")]), Some(121_000));
+    assert_eq!(store.oldest_ms(&[equal("__name__", "other")]), Some(481_000));
+    assert_eq!((store.keep_ms(&labels(&[("__name__", "depth")])), store.longest_keep_ms()), (400_000, 400_000));
+    store.set_reaches(Vec::new());
+    assert_eq!(store.maintain(600_000).series, 1, "a rule that is gone keeps nothing");
 }
 
 proptest! {
@@ -246,11 +309,7 @@ proptest! {
                 store.maintain(now_ms);
                 model.retain(|_, samples| samples.last().is_some_and(|(t_ms, _)| *t_ms >= newest_ms - 60_000));
             } else if action == 1 {
-                let mut next = Store::new(ceilings);
-                for record in store.export() {
-                    next.import(&record).unwrap();
-                }
-                store = next;
+                store = restarted(&mut store, ceilings);
             }
             prop_assert!(store.stats().series <= 4);
         }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use jiff::Timestamp;
-use promql::parse::{parse, print_duration};
+use promql::parse::parse;
 use rules::{AlertState, AlertView, GroupView, RuleKind, RuleView};
 use serde_json::{Map, Value, json};
 
 use super::params::Params;
 use super::{Api, ApiError, Reply, Success, encode};
+use crate::alerting::short;
 
 /// What a rule must have to be shown; an empty list asks for nothing.
 struct Wanted<'a> {
@@ -45,10 +46,7 @@ pub(super) async fn alerts(State(api): State<Arc<Api>>) -> Reply {
 
 /// `rule X: history 12m of 1h`.
 fn short_history(rule: &RuleView) -> Option<String> {
-    rule.short_history.map(|(have, need)| {
-        let rounded = |ms: i64| print_duration(if ms < 60_000 { ms / 1_000 * 1_000 } else { ms / 60_000 * 60_000 });
-        format!("rule {}: history {} of {}", rule.name, rounded(have), rounded(need))
-    })
+    rule.short_history.map(|(have, need)| format!("rule {}: history {} of {}", rule.name, short(have), short(need)))
 }
 
 // === impl Wanted ===
