@@ -13,6 +13,7 @@ mod page;
 mod pipeline;
 mod process;
 mod soak;
+mod storage;
 mod venue;
 mod watchdog;
 
@@ -35,6 +36,8 @@ enum Subject {
     Rules,
     /// RSS and CPU of the watchdog beside a real Prometheus.
     Watchdog,
+    /// RSS and answers of the watchdog with a week of series on disk.
+    Storage,
     /// Minutes or hours of storms, faults and restarts around the collector; fails when it does not come back to its base.
     Soak,
     /// All measurements; not the soak.
@@ -93,6 +96,9 @@ fn main() -> Result<()> {
     }
     if matches!(args.subject, Subject::Watchdog | Subject::All) {
         watchdog::run(&bin_dir, &args.tools, length)?;
+    }
+    if matches!(args.subject, Subject::Storage | Subject::All) {
+        storage::run(&bin_dir, length)?;
     }
     Ok(())
 }

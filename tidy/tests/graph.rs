@@ -13,7 +13,7 @@ fn import_table() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("rules", &["clock", "diagnostics", "gotemplate", "promql"][..]),
         ("router", &["clock", "diagnostics", "gotemplate"][..]),
         ("process", &["clock"][..]),
-        ("bench", &["clock", "promql", "rules"][..]),
+        ("bench", &["clock", "promql", "rules", "segments"][..]),
     ])
 }
 

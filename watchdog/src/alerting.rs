@@ -207,7 +207,7 @@ impl Task {
         if let Some(recalled) = &mut self.recalled
             && let Ok(recalled) = recalled.try_recv()
         {
-            storage::take_back(self.engine.store_mut(), recalled);
+            storage::put_back(self.engine.store_mut(), recalled);
             self.recalled = None;
         }
         let mono = self.around.clock.now().mono;

@@ -30,7 +30,7 @@ pub const SAMPLES: usize = 4_000_000;
 /// Steps of a subquery.
 pub const STEPS: i64 = 100_000;
 /// How much lower than the alert path the kernel ranks the threads.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 /// The series as they are at one moment.
 #[derive(Debug)]

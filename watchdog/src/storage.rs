@@ -20,10 +20,11 @@ use std::time::Duration;
 use promql::series::{Ceilings, Reach, Snapshot, Store};
 use tokio::sync::oneshot;
 
-use self::keeper::{Bounds, Keeper, put_back, system_disk};
+use self::keeper::{Bounds, Keeper, system_disk};
 use crate::metrics::{Registry, list};
 
 pub use history::{Asked, History, Recalled};
+pub use keeper::put_back;
 
 /// Between two writes of the newest samples: what killing the process may cost.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(15);
@@ -160,11 +161,6 @@ impl Storage {
             tracing::error!("the last samples are perhaps not on disk");
         }
     }
-}
-
-/// Puts history back into the store.
-pub fn take_back(store: &mut Store, recalled: Recalled) {
-    put_back(store, recalled);
 }
 
 fn work(mut keeper: Keeper, inbox: &Receiver<Job>, shared: &Shared) {

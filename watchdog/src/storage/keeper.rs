@@ -340,7 +340,7 @@ impl<M: Fn() -> Box<dyn Disk>> Keeper<M> {
 }
 
 /// Puts back what was recalled; what overlaps by now is left out.
-pub(super) fn put_back(store: &mut Store, recalled: Recalled) {
+pub fn put_back(store: &mut Store, recalled: Recalled) {
     for (labels, chunks) in recalled.series {
         if let Err(error) = store.restore(&labels, chunks) {
             tracing::debug!(%labels, %error, "history not taken back");

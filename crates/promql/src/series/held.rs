@@ -37,15 +37,10 @@ impl HeldSeries {
     /// Takes a sample later than [`last`](Self::last); the bytes of memory it added and gave back. A head that is full becomes a chunk of this cut.
     pub(super) fn push(&mut self, sample: Sample, cut: u32) -> (usize, usize) {
         let given_back = self.head.memory_bytes();
-        let added = if self.head.is_full() { self.seal(cut).0 } else { 0 };
-        self.push_to_head(sample, added, given_back)
-    }
-
-    fn push_to_head(&mut self, sample: Sample, mut added: usize, given_back: usize) -> (usize, usize) {
+        let sealed = if self.head.is_full() { self.seal(cut).0 } else { 0 };
         self.head.push(sample);
         self.last = Some(sample);
-        added += self.head.memory_bytes();
-        (added, given_back)
+        (sealed + self.head.memory_bytes(), given_back)
     }
 
     /// Makes what the head holds a chunk of this cut; the bytes of memory that added and gave back.

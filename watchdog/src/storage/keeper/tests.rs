@@ -409,3 +409,57 @@ fn blocks_are_joined_and_go_at_the_end_of_their_time_or_over_the_size() {
     assert!(house.metrics.get(&list::STORAGE_REMOVED, &["size"]) > Some(0.0));
     assert!(house.metrics.get(&list::STORAGE_BYTES, &[]) <= Some(6_000.0));
 }
+
+/// The engine over the keeper's store: scrapes each 15 s, steps of the wall clock, kills.
+#[test]
+fn a_step_of_the_clock_and_a_kill_neither_fire_nor_lose_a_for_and_tear_no_range() {
+    use clock::Now;
+    use rules::{CheckOptions, EngineOptions, Observation, RuleEngine, RuleSource};
+    use std::time::Duration;
+
+    let text = "groups: [{name: g, interval: 15s, rules: [{alert: Stalled, expr: 'rate(far[5m]) < 0.5'}, {alert: Long, expr: 'far > 0', for: 30m}]}]";
+    let parsed = || rules::check(&[RuleSource { file: "r.yml", text }], &CheckOptions::default()).rules;
+    for step_ms in [3_600_000, -3_600_000] {
+        let mut house = House::plain();
+        let mut now = Now::new(Duration::from_secs(1_000), 1_700_000_000_000);
+        let mut engine = RuleEngine::new(parsed(), std::mem::replace(&mut house.store, Store::new(ceilings())), EngineOptions::default(), now);
+        let (mut ticks, mut seen) = (0.0, Vec::new());
+        let mut records = Vec::new();
+        let mut run = |engine: &mut RuleEngine, now: &mut Now, rounds: u32| {
+            for _ in 0..rounds {
+                *now = now.later(Duration::from_secs(15));
+                ticks += 15.0;
+                let samples = vec![(Labels::from_pairs([("__name__", "far")]), ticks)];
+                assert_eq!(engine.observe(*now, Observation { at_ms: now.wall_ms, samples, ..Observation::default() }).accepted, 1, "samples go on");
+                loop {
+                    let effects = engine.turn(*now);
+                    records.extend(effects.persist);
+                    seen.extend(effects.alerts.into_iter().map(|alert| (alert.labels.get("alertname").unwrap_or_default().to_owned(), now.mono)));
+                    if !effects.more {
+                        break;
+                    }
+                }
+            }
+            records.clone()
+        };
+        run(&mut engine, &mut now, 40);
+        now.wall_ms += step_ms;
+        let records = run(&mut engine, &mut now, 40);
+        let (series, offset_ms) = engine.series_now();
+        assert_eq!(offset_ms, step_ms);
+        assert!(house.keeper.flush(&series, offset_ms).is_ok());
+        let before = series.select(&[], i64::MIN, i64::MAX).unwrap();
+        house.kill();
+        let store = std::mem::replace(&mut house.store, Store::new(ceilings()));
+        assert_eq!(store.select(&[], i64::MIN, i64::MAX).unwrap(), before);
+        // The kill, and the time until the next start.
+        now = Now::new(Duration::from_secs(5), now.wall_ms + 10_000);
+        let mut engine = RuleEngine::resume(parsed(), (store, house.offset_ms), EngineOptions::default(), now);
+        engine.restore(now, records);
+        let rate = engine.query(now, "rate(far[5m])", None).unwrap().value;
+        assert!(matches!(&rate, promql::eval::Value::Vector(found) if found.len() == 1), "{step_ms}: the range reaches over step and kill: {rate:?}");
+        run(&mut engine, &mut now, 50);
+        assert!(seen.iter().all(|(name, _)| name == "Long"), "{step_ms}: {seen:?}");
+        assert!(!seen.is_empty(), "{step_ms}: 20 min before the kill and 12 after it are 30 min");
+    }
+}

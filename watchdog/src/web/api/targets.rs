@@ -29,7 +29,8 @@ pub(super) async fn targets(State(api): State<Arc<Api>>, params: Params) -> Repl
     let dropped = jobs.iter().flat_map(|found| found.dropped_labels.iter().map(|labels| (&found.job, labels)));
     let dropped = dropped.map(|(job, labels)| json!({"discoveredLabels": pairs(labels), "scrapePool": job}));
     let dropped: Vec<Value> = if state == "active" { Vec::new() } else { dropped.collect() };
-    let counts: Map<String, Value> = jobs.iter().map(|found| (found.job.clone(), found.dropped.into())).collect();
+    // Prometheus counts them only where they are asked for.
+    let counts = (state != "active").then(|| jobs.iter().map(|found| (found.job.clone(), found.dropped.into())).collect::<Map<_, _>>());
     Success::of(&json!({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts}))
 }
 
