@@ -154,7 +154,7 @@ impl<M: Fn() -> Box<dyn Disk>> Keeper<M> {
     /// Sees to what readers found damaged; whether anything was set right.
     pub(super) fn mend(&mut self) -> bool {
         let damaged = std::mem::take(&mut *self.history.damaged.lock().unwrap_or_else(PoisonError::into_inner));
-        damaged.into_iter().fold(false, |any, number| self.repair(number) || any)
+        damaged.into_iter().filter(|number| self.repair(*number)).count() > 0
     }
 
     fn repair(&mut self, number: u64) -> bool {
@@ -244,8 +244,8 @@ impl<M: Fn() -> Box<dyn Disk>> Keeper<M> {
         all.sort_by(|a, b| a.labels().cmp(b.labels()));
         let entries = all.iter().map(|held| {
             let chunks = || held.chunks(kept, cut);
-            let oldest_ms = chunks().map(|chunk| chunk.start_ms()).min().unwrap_or(i64::MAX);
-            let newest_ms = chunks().map(|chunk| chunk.end_ms()).max().unwrap_or(i64::MIN);
+            let oldest_ms = chunks().map(promql::series::Chunk::start_ms).min().unwrap_or(i64::MAX);
+            let newest_ms = chunks().map(promql::series::Chunk::end_ms).max().unwrap_or(i64::MIN);
             (held.labels().packed().as_bytes(), Span { from: oldest_ms, to: newest_ms }, encode_chunks(chunks()))
         });
         files.blocks.add(tag, entries).map_err(|error| error.to_string())?;
@@ -275,8 +275,7 @@ impl<M: Fn() -> Box<dyn Disk>> Keeper<M> {
         {
             tracing::warn!(%error, "blocks are not joined; they stay as they are");
         }
-        loop {
-            let Some(oldest) = files.blocks.blocks().first() else { break };
+        while let Some(oldest) = files.blocks.blocks().first() {
             let span = oldest.meta().span;
             let reason = if span.to < newest_ms.saturating_sub(retention_ms) {
                 "retention"

@@ -1,5 +1,6 @@
 //! The query API beside a real Prometheus: both scrape the same page, which states its own times, and both are asked the same.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -93,10 +94,10 @@ fn page(base_ms: i64, at: i64) -> String {
     let depth = |n: i64| (at * 7 + n * 3) % 11;
     let mut page = format!("page_number {at} {t_ms}\nmessages_total {} {t_ms}\nodd NaN {t_ms}\nlarge 1e25 {t_ms}\nsmall 1.5e-9 {t_ms}\n", at * at);
     for (n, venue) in (0..).zip(["a", "b", "quo\\\"te<&>"]) {
-        page.push_str(&format!("depth{{venue=\"{venue}\"}} {} {t_ms}\n", depth(n)));
+        writeln!(page, "depth{{venue=\"{venue}\"}} {} {t_ms}", depth(n)).unwrap();
     }
     for (le, count) in [("0.1", at), ("1", at * 3), ("+Inf", at * 4)] {
-        page.push_str(&format!("wait_bucket{{le=\"{le}\"}} {count} {t_ms}\n"));
+        writeln!(page, "wait_bucket{{le=\"{le}\"}} {count} {t_ms}").unwrap();
     }
     page
 }
