@@ -5,10 +5,17 @@
 /// Name of the alert, text of its runbook.
 const RUNBOOKS: &[(&str, &str)] = &[
     ("CloseWait", include_str!("../../../docs/runbooks/CloseWait.md")),
+    ("CollectorDeadLetters", include_str!("../../../docs/runbooks/CollectorDeadLetters.md")),
     ("CollectorDown", include_str!("../../../docs/runbooks/CollectorDown.md")),
     ("CollectorHighConnections", include_str!("../../../docs/runbooks/CollectorHighConnections.md")),
     ("CollectorHighMemory", include_str!("../../../docs/runbooks/CollectorHighMemory.md")),
     ("CollectorHung", include_str!("../../../docs/runbooks/CollectorHung.md")),
+    ("CollectorLoopPauses", include_str!("../../../docs/runbooks/CollectorLoopPauses.md")),
+    ("CollectorNatsDown", include_str!("../../../docs/runbooks/CollectorNatsDown.md")),
+    ("CollectorPressure", include_str!("../../../docs/runbooks/CollectorPressure.md")),
+    ("CollectorSpoolFilling", include_str!("../../../docs/runbooks/CollectorSpoolFilling.md")),
+    ("CollectorSpoolLost", include_str!("../../../docs/runbooks/CollectorSpoolLost.md")),
+    ("CollectorStreamUnusable", include_str!("../../../docs/runbooks/CollectorStreamUnusable.md")),
     ("FDLeakDetected", include_str!("../../../docs/runbooks/FDLeakDetected.md")),
     ("NoData", include_str!("../../../docs/runbooks/NoData.md")),
     ("WatchdogConfigReloadFailed", include_str!("../../../docs/runbooks/WatchdogConfigReloadFailed.md")),
