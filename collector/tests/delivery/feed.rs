@@ -62,7 +62,7 @@ impl Feed {
         let begun = Instant::now();
         let mut offered = 0_u32;
         while begun.elapsed() < length {
-            let due = (begun.elapsed().as_secs_f64() * f64::from(per_second)) as u32;
+            let due = u32::try_from(begun.elapsed().as_millis() * u128::from(per_second) / 1_000).unwrap();
             while offered < due {
                 let _refusals_are_counted = self.offer(offered as usize % self.last.len());
                 offered += 1;
