@@ -127,9 +127,9 @@ fn recorded(dir: &Path) -> Vec<serde_json::Value> {
 fn gather(dir: &Path, files: &mut Vec<PathBuf>) {
     for path in std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
-            gather(&path, files)
+            gather(&path, files);
         } else if path.extension().is_some_and(|ending| ending == "gz") {
-            files.push(path)
+            files.push(path);
         }
     }
 }
