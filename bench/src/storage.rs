@@ -80,7 +80,13 @@ fn write_week(dir: &Path, now_ms: i64) -> Result<u64> {
     let labels: Vec<Labels> = (0..SERIES)
         .map(|n| {
             let name = if n % 2 == 0 { "bench_week" } else { "bench_week_total" };
-            Labels::from_pairs([("__name__", name), ("job", "bench"), ("instance", "127.0.0.1:9092"), ("exchange", "binance"), ("n", &(n / 2).to_string())])
+            Labels::from_pairs([
+                ("__name__", name),
+                ("job", "bench"),
+                ("instance", "127.0.0.1:9092"),
+                ("exchange", "binance"),
+                ("n", &(n / 2).to_string()),
+            ])
         })
         .collect();
     let ids = labels.iter().map(|labels| store.series(labels)).collect::<Result<Vec<_>, _>>()?;

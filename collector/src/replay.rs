@@ -142,7 +142,9 @@ impl Replay<'_> {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 // What a crash has torn: everything before was read.
-                Err(error) if !first && matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                Err(error)
+                    if !first && matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) =>
+                {
                     self.summary.torn += 1;
                     return Ok(());
                 }
@@ -327,7 +329,8 @@ fn learn(path: &Path) -> io::Result<Option<Recipe>> {
         let Some(value) = line.split_once(' ').and_then(|(_, frame)| serde_json::from_str::<Value>(frame).ok()) else { continue };
         let data = value.get("data").unwrap_or(&value);
         for level in ["b", "a", "bids", "asks"].into_iter().filter_map(|side| data.get(side)?.as_array()).flatten() {
-            let after_point = |place: usize| level.get(place).and_then(Value::as_str).and_then(|text| text.split_once('.')).map_or(0, |(_, tail)| tail.len());
+            let after_point =
+                |place: usize| level.get(place).and_then(Value::as_str).and_then(|text| text.split_once('.')).map_or(0, |(_, tail)| tail.len());
             digits = (digits.0.max(after_point(0)), digits.1.max(after_point(1)));
         }
         if let (None, Some("depthUpdate"), Some(raw)) = (&found, data.get("e").and_then(Value::as_str), data.get("s").and_then(Value::as_str)) {

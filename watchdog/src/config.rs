@@ -199,7 +199,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "`--online` asked a server for the names of its metrics, and it did not tell. Give the address of a running watchdog or Prometheus.",
         "`--online` 向服务器询问指标名，但没有得到回答。请给出运行中的 watchdog 或 Prometheus 的地址。",
     ),
-    ("W301", "A target is listed twice with the same labels; it is scraped once. Remove one of the two.", "同一目标以相同标签列出两次，只会抓取一次。请删除其中一个。"),
+    (
+        "W301",
+        "A target is listed twice with the same labels; it is scraped once. Remove one of the two.",
+        "同一目标以相同标签列出两次，只会抓取一次。请删除其中一个。",
+    ),
 ];
 
 // === impl Config ===

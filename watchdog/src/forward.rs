@@ -210,7 +210,12 @@ async fn send_all(
         let word = if outcome.is_ok() { "ok" } else { "failed" };
         metrics.add(&list::FORWARDED, &[&receiver.url, word], batch.len() as f64);
         if let Err(reason) = outcome {
-            tracing::warn!(url = receiver.url, alerts = batch.len(), reason, "an Alertmanager did not take alerts; they are sent again within a minute");
+            tracing::warn!(
+                url = receiver.url,
+                alerts = batch.len(),
+                reason,
+                "an Alertmanager did not take alerts; they are sent again within a minute"
+            );
         }
     }
 }
@@ -253,7 +258,8 @@ mod tests {
                 "startsAt": "2023-11-14T22:13:20.25Z", "endsAt": null, "generatorURL": "http://w/graph",
             })
         );
-        let nothing = Rule::new(Draft { action: Action::Keep, source_labels: vec!["alertname".into()], regex: Some("Up".into()), ..Draft::default() });
+        let nothing =
+            Rule::new(Draft { action: Action::Keep, source_labels: vec!["alertname".into()], regex: Some("Up".into()), ..Draft::default() });
         assert_eq!(on_the_wire(&alert, &[nothing.unwrap()]), None);
     }
 

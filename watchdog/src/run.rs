@@ -80,7 +80,14 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
     let (wish, mut wishes) = mpsc::channel::<ReloadWish>(4);
     let fingerprint = reload::fingerprint_of(&prepared.findings.sources);
     let routes = routes(prepared.routes, &deps)?;
-    let base = Base { config: config.clone(), clock: deps.clock.clone(), metrics: Arc::default(), board: Arc::default(), facts: Arc::default(), history: Arc::default() };
+    let base = Base {
+        config: config.clone(),
+        clock: deps.clock.clone(),
+        metrics: Arc::default(),
+        board: Arc::default(),
+        facts: Arc::default(),
+        history: Arc::default(),
+    };
     let assembly = assembly::start(base, (prepared.rules, routes), listener, wish).await?;
     let (path, listen) = (config.path.clone(), prepared.listen);
     let mut service = Service { path, listen, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use marketdata::{
-    FusionConfig, Instrument, MarketType, Multiplier, Output, Priority, Publication, RecordKind, RecordKinds, Scale, Tuning, Unit, Venue, VenueConfig, VenueKind,
+    FusionConfig, Instrument, MarketType, Multiplier, Output, Priority, Publication, RecordKind, RecordKinds, Scale, Tuning, Unit, Venue,
+    VenueConfig, VenueKind,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +74,12 @@ impl Recipe {
             depth: config.depth,
             trades: true,
             seed: 0,
-            fusion: (config.fusion.ofi, config.fusion.cvd, u64::try_from(config.fusion.half_life.as_millis()).unwrap_or(u64::MAX), config.fusion.warm_up),
+            fusion: (
+                config.fusion.ofi,
+                config.fusion.cvd,
+                u64::try_from(config.fusion.half_life.as_millis()).unwrap_or(u64::MAX),
+                config.fusion.warm_up,
+            ),
             symbols: vec![instrument.symbol.to_string()],
             instruments: vec![Item::of(&instrument, &output)],
         }

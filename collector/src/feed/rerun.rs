@@ -12,13 +12,13 @@ use futures_util::future::LocalBoxFuture;
 use marketdata::{ConnId, Effect, EventKind, FetchId, Input, InstrumentId, Pressure, RecordKind, Response, SnapshotTrouble, Venue, VenueKind};
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::capture::{Line, What};
 use super::network::{Cause, ConnectError, Connector, Hop, Link, Network, Reply, Rest, RestFailure};
 use super::outlets::Outlets;
 use super::publisher::Publisher;
 use super::recipe::{Item, Recipe};
 use super::venue_metrics::VenueMetrics;
-use super::Shared;
 use crate::clocks::Clock;
 use crate::config::{self, Config, Environment, VenueConfig};
 use crate::metrics::Registry;

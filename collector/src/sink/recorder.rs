@@ -18,8 +18,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub(crate) use archive::{Archive, Bounds, Destination, RealDisk};
 use archive::Disk;
+pub(crate) use archive::{Archive, Bounds, Destination, RealDisk};
 pub(crate) use segment::Packer;
 use shelf::{Chunk, Limits, Shelf};
 
@@ -94,7 +94,8 @@ fn start_on<D: Disk + 'static>(
     fs::create_dir_all(&config.dir)?;
     let lock = lock(&config.dir)?;
     let metrics = Metrics::new(registry);
-    let bounds = Bounds { total: config.max_total, file: config.rotate, age_ms: i64::try_from(config.rotate_after.as_millis()).unwrap_or(i64::MAX), depth: 4 };
+    let bounds =
+        Bounds { total: config.max_total, file: config.rotate, age_ms: i64::try_from(config.rotate_after.as_millis()).unwrap_or(i64::MAX), depth: 4 };
     let (archive, recovered) = Archive::open(disk, config.dir.clone(), bounds, streams.len())?;
     metrics.start(config, registry);
     if recovered.torn > 0 {

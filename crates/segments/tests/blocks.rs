@@ -5,7 +5,7 @@ mod faulty;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use faulty::{FaultyDisk, Faults};
+use faulty::{Faults, FaultyDisk};
 use proptest::prelude::*;
 use segments::{BlockDir, Span, SystemDisk, Trouble};
 

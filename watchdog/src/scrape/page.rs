@@ -18,8 +18,7 @@ use crate::targets::Target;
 use crate::web::view::StreamView;
 
 /// What a scrape tells of itself (Prometheus documentation, "Jobs and instances"); their numbers come first.
-const REPORT: [&str; 5] =
-    ["up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added"];
+const REPORT: [&str; 5] = ["up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added"];
 
 /// The metric that tells when each stream last had data (docs/metrics-collector.md).
 const LAST_DATA: &str = "collector_stream_last_data_timestamp_seconds";

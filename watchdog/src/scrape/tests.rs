@@ -61,7 +61,15 @@ fn job() -> Job {
 fn target(address: &str, job: Job) -> Arc<Target> {
     let labels = Labels::from_pairs([("job", "t"), ("instance", address)]);
     let (interval, timeout) = (job.interval, job.timeout);
-    Arc::new(Target { job: Arc::new(job), labels, discovered: Labels::default(), url: format!("http://{address}/metrics"), interval, timeout, over_limit: None })
+    Arc::new(Target {
+        job: Arc::new(job),
+        labels,
+        discovered: Labels::default(),
+        url: format!("http://{address}/metrics"),
+        interval,
+        timeout,
+        over_limit: None,
+    })
 }
 
 fn client(job: &Job) -> Result<reqwest::Client, String> {

@@ -191,7 +191,9 @@ fn comparable(path: &str, (status, mut body): (u16, Value)) -> (u16, Value) {
     if let Some(fields) = body.as_object_mut() {
         fields.remove("infos");
     }
-    if let Some(elements) = body.pointer_mut("/data/result").and_then(Value::as_array_mut).filter(|_| !path.contains("sort") && !path.contains("topk")) {
+    if let Some(elements) =
+        body.pointer_mut("/data/result").and_then(Value::as_array_mut).filter(|_| !path.contains("sort") && !path.contains("topk"))
+    {
         elements.sort_by_key(|element| element["metric"].to_string());
     }
     if path.contains("nothing") && !path.contains("query") {

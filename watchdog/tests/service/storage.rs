@@ -77,7 +77,11 @@ fn ranges_are_there_again_after_a_kill_and_after_an_end_and_damage_is_set_aside(
     stage.until("the alert fires: its cause lies before both restarts", firing);
 
     stage.kill();
-    let log: PathBuf = std::fs::read_dir(stage.path("data/series/recent")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|ending| ending == "seg")).unwrap();
+    let log: PathBuf = std::fs::read_dir(stage.path("data/series/recent"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "seg"))
+        .unwrap();
     let mut bytes = std::fs::read(&log).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;

@@ -32,10 +32,10 @@ use thiserror::Error;
 
 use self::address::Address;
 pub use self::core_out::CoreOut;
-pub(crate) use self::listener::{Told, listen};
 use self::core_out::core_out;
 use self::desk::Desk;
 use self::link::Link;
+pub(crate) use self::listener::{Told, listen};
 use self::publisher::Publisher;
 use self::store::Store;
 use super::{Started, Worker, queue};

@@ -1,9 +1,9 @@
 //! A page line by line: limits, positions, the end of the body. Must not know: the grammar of a line.
 use memchr::{memchr, memrchr};
 
-use super::number;
 use super::error::{Fault, ParseError, Reason, quoted};
 use super::line::{Line, line};
+use super::number;
 use super::series_text::SeriesReader;
 use super::{Entry, Format, Limits};
 

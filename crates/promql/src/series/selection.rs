@@ -61,7 +61,9 @@ impl View {
                 && series.newest(start_ms, end_ms).is_some()
         };
         let mut found: Vec<Labels> = match self.index.candidates(matchers) {
-            Candidates::Some(slots) => slots.into_iter().filter_map(|slot| self.held(slot)).filter(wanted).map(|series| series.labels.clone()).collect(),
+            Candidates::Some(slots) => {
+                slots.into_iter().filter_map(|slot| self.held(slot)).filter(wanted).map(|series| series.labels.clone()).collect()
+            }
             Candidates::All => self.slots.iter().flatten().map(|series| &**series).filter(wanted).map(|series| series.labels.clone()).collect(),
         };
         found.sort();

@@ -15,13 +15,7 @@ use crate::config::written::{self, Relabel, StaticConfig, Text};
 /// `refresh_interval` when none is written, as in Prometheus.
 const REFRESH: Duration = Duration::from_mins(5);
 
-pub(super) fn of(
-    groups: &[StaticConfig],
-    files: &[written::FileSd],
-    rules: &[Spanned<Relabel>],
-    base: &Path,
-    findings: &mut Findings,
-) -> Discovery {
+pub(super) fn of(groups: &[StaticConfig], files: &[written::FileSd], rules: &[Spanned<Relabel>], base: &Path, findings: &mut Findings) -> Discovery {
     Discovery {
         groups: static_groups(groups, findings),
         files: files.iter().map(|one| file_sd(one, base, findings)).collect(),

@@ -16,13 +16,22 @@ struct Stage {
 fn target(job: Job) -> Arc<Target> {
     let labels = Labels::from_pairs([("job", "c"), ("instance", "h:1")]);
     let (interval, timeout) = (job.interval, job.timeout);
-    Arc::new(Target { job: Arc::new(job), labels, discovered: Labels::default(), url: "http://h:1/metrics".into(), interval, timeout, over_limit: None })
+    Arc::new(Target {
+        job: Arc::new(job),
+        labels,
+        discovered: Labels::default(),
+        url: "http://h:1/metrics".into(),
+        interval,
+        timeout,
+        over_limit: None,
+    })
 }
 
 fn rule(action: Action, sources: &[&str], regex: &str, (target, replacement): (Option<&str>, Option<&str>)) -> Rule {
     let own = |text: Option<&str>| text.map(str::to_owned);
     let source_labels = sources.iter().map(|&name| name.to_owned()).collect();
-    let draft = Draft { source_labels, regex: Some(regex.to_owned()), target_label: own(target), replacement: own(replacement), action, ..Draft::default() };
+    let draft =
+        Draft { source_labels, regex: Some(regex.to_owned()), target_label: own(target), replacement: own(replacement), action, ..Draft::default() };
     Rule::new(draft).unwrap()
 }
 
@@ -53,10 +62,7 @@ impl Stage {
 #[test]
 fn target_labels_win_and_the_pages_are_kept_as_exported() {
     let page = "m{job=\"x\",exported_job=\"y\"} 1\n";
-    assert_eq!(
-        Stage::new(Job::default()).page(page).unwrap(),
-        ["m{exported_exported_job=\"x\", exported_job=\"y\", instance=\"h:1\", job=\"c\"} 1"]
-    );
+    assert_eq!(Stage::new(Job::default()).page(page).unwrap(), ["m{exported_exported_job=\"x\", exported_job=\"y\", instance=\"h:1\", job=\"c\"} 1"]);
     let honest = Job { honor_labels: true, ..Job::default() };
     assert_eq!(Stage::new(honest).page(page).unwrap(), ["m{exported_job=\"y\", instance=\"h:1\", job=\"x\"} 1"]);
 }

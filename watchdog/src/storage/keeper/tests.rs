@@ -268,7 +268,13 @@ fn killed_at_any_operation_of_the_disk_nothing_that_was_safe_is_lost_and_nothing
         let seen = house.seen();
         for (name, samples) in &seen {
             let (all, sure) = (&model[name], &safe[name]);
-            assert!(samples.len() >= sure.len() && all.starts_with(samples), "{operations}: {name}: {} of {} of {}", samples.len(), sure.len(), all.len());
+            assert!(
+                samples.len() >= sure.len() && all.starts_with(samples),
+                "{operations}: {name}: {} of {} of {}",
+                samples.len(),
+                sure.len(),
+                all.len()
+            );
         }
         assert_eq!(seen.len(), 2, "{operations}");
         assert!(!alive || operations > 10, "the fault must hit");
@@ -334,7 +340,8 @@ fn flipped_bytes_are_found_set_aside_and_cost_only_what_they_hit() {
     assert_eq!(seen["near"].last(), house.model["near"].last());
     let missing: usize = house.model.iter().map(|(name, samples)| samples.len() - seen[name].len()).sum();
     assert!((1..=150).contains(&missing), "{missing}");
-    let aside = fs::read_dir(block.parent().unwrap()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().contains(".corrupt-"));
+    let aside =
+        fs::read_dir(block.parent().unwrap()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().contains(".corrupt-"));
     assert_eq!(aside.count(), 1);
 }
 
@@ -373,7 +380,11 @@ fn damage_in_the_log_of_the_newest_samples_costs_a_record_and_no_start() {
         house.run(&["near"], 10);
         house.flush();
     }
-    let log = fs::read_dir(house.dir.path().join("series/recent")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|ending| ending == "seg")).unwrap();
+    let log = fs::read_dir(house.dir.path().join("series/recent"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "seg"))
+        .unwrap();
     let mut bytes = fs::read(&log).unwrap();
     let last = bytes.len() - 10;
     bytes[last] ^= 1;

@@ -23,7 +23,9 @@ pub(super) async fn targets(State(api): State<Arc<Api>>, params: Params) -> Repl
     let pool = params.get("scrapePool");
     let (views, found) = (api.board.targets.load(), api.board.found.load());
     let jobs: Vec<_> = found.iter().filter(|found| pool.is_empty() || pool == found.job).collect();
-    let seen = |target: &Target| views.iter().find(|view| view.job == label(target, "job") && view.instance == label(target, "instance") && view.url == target.url);
+    let seen = |target: &Target| {
+        views.iter().find(|view| view.job == label(target, "job") && view.instance == label(target, "instance") && view.url == target.url)
+    };
     let active = jobs.iter().flat_map(|found| &found.targets).map(|target| shown(target, seen(target)));
     let active: Vec<Value> = if state == "dropped" { Vec::new() } else { active.collect() };
     let dropped = jobs.iter().flat_map(|found| found.dropped_labels.iter().map(|labels| (&found.job, labels)));
