@@ -107,7 +107,9 @@ impl Forward {
     /// Lets run what configuration and files list now.
     fn sync(&mut self) {
         let wrong = self.files.read(self.alertmanagers.iter().flat_map(|one| &one.discovery.files));
-        wrong.iter().for_each(|error| tracing::warn!(error, "a file that lists Alertmanagers cannot be used; those it listed stay"));
+        for error in &wrong {
+            tracing::warn!(error, "a file that lists Alertmanagers cannot be used; those it listed stay");
+        }
         let mut before = std::mem::take(&mut self.running);
         let receivers = self.receivers();
         self.clients.keep(&receivers.iter().map(|receiver| receiver.settings.clone()).collect::<Vec<_>>());
@@ -116,7 +118,9 @@ impl Forward {
             let running = self.start(receiver, before.remove(&url));
             self.running.insert(url, running);
         }
-        before.into_values().for_each(|gone| gone.stop.cancel());
+        for gone in before.into_values() {
+            gone.stop.cancel();
+        }
     }
 
     fn receivers(&self) -> Vec<Receiver> {

@@ -19,7 +19,7 @@ use rules::Urgency;
 use tokio::sync::mpsc;
 
 pub use find::holder_of_port;
-pub use look::look_at;
+pub use look::{glance_at, look_at};
 
 use crate::clock::Clock;
 use crate::config::Process;

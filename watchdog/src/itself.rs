@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use process::Host;
 use process::limits::Limit;
 use promql::exposition::Format;
 use promql::labels::Labels;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Job;
-use crate::inspect::{host, look_at};
+use crate::inspect::{glance_at, host};
 use crate::metrics::{Registry, list};
 use crate::observe::Sink;
 use crate::scrape::page::Reader;
@@ -28,6 +29,8 @@ const CLOCKS_EVERY: Duration = Duration::from_secs(1);
 pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, Arc<Registry>, Sink), stop: CancellationToken) {
     let (clock, metrics, sink) = around;
     let mut reader = Reader::new(Arc::new(target(&instance, interval)), SOURCE);
+    // What does not change is read once: /proc/stat is long.
+    let host = host::read().inspect_err(|error| tracing::warn!(%error, "our own process is not measured")).ok();
     let mut look = tokio::time::interval(interval);
     let mut clocks = tokio::time::interval(CLOCKS_EVERY);
     let mut last = clock.now();
@@ -45,7 +48,7 @@ pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, 
             }
             _ = look.tick() => {
                 let started = Instant::now();
-                measure(&metrics);
+                host.iter().for_each(|host| measure(&metrics, host));
                 if let Some(room) = sink.room() {
                     room.send(observe(&mut reader, &metrics.render(), clock.now().wall_ms, started));
                 }
@@ -55,9 +58,8 @@ pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, 
 }
 
 /// Our own process, under the names that every Prometheus client uses.
-pub fn measure(metrics: &Registry) {
-    let look = look_at(std::process::id());
-    let Ok(host) = host::read() else { return };
+fn measure(metrics: &Registry, host: &Host) {
+    let look = glance_at(std::process::id());
     if let Some(stat) = &look.stat {
         let ticks = host.ticks_per_second.max(1) as f64;
         metrics.set(&list::PROCESS_CPU, &[], (stat.utime + stat.stime) as f64 / ticks);
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn we_are_observed_with_what_our_page_exports() {
         let metrics = Registry::default();
-        measure(&metrics);
+        measure(&metrics, &host::read().unwrap());
         metrics.flag(&list::RELOAD_SUCCESSFUL, &[], true);
         let mut reader = Reader::new(Arc::new(target("127.0.0.1:9099", Duration::from_secs(5))), SOURCE);
         let page = observe(&mut reader, &metrics.render(), 1_000, Instant::now()).page.unwrap();

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -79,9 +79,10 @@ pub fn fingerprint(patterns: &[PathBuf]) -> u64 {
     fingerprint_of(&texts)
 }
 
-/// The same number of texts that were read.
+/// The same number of texts that were read. `./a.yml` and `a.yml` are one file.
 pub fn fingerprint_of(texts: &BTreeMap<String, String>) -> u64 {
     let mut hasher = DefaultHasher::new();
+    let texts: BTreeMap<PathBuf, &String> = texts.iter().map(|(path, text)| (Path::new(path).components().collect(), text)).collect();
     texts.hash(&mut hasher);
     hasher.finish()
 }
@@ -106,6 +107,8 @@ mod tests {
         let after = fingerprint(&patterns);
         assert_ne!(before, after);
         assert_eq!(after, fingerprint_of(&BTreeMap::from([(file.display().to_string(), "two".to_owned())])));
+        let written_otherwise = format!("{}/./a.yml", dir.path().display());
+        assert_eq!(after, fingerprint_of(&BTreeMap::from([(written_otherwise, "two".to_owned())])));
         std::fs::write(&file, "two").unwrap();
         assert_eq!(fingerprint(&patterns), after);
         std::fs::write(dir.path().join("b.yml"), "").unwrap();

@@ -200,7 +200,9 @@ impl Targets {
         let (files, wrong) = read.await.unwrap_or_default();
         self.files = files;
         self.around.metrics.set(&list::TARGET_FILES_FAILED, &[], wrong.len() as f64);
-        wrong.iter().for_each(|error| tracing::warn!(error, "a file of file_sd_configs cannot be used; its targets stay as they were"));
+        for error in &wrong {
+            tracing::warn!(error, "a file of file_sd_configs cannot be used; its targets stay as they were");
+        }
     }
 
     /// The targets of a job, counted; what is wrong with others is in the log.

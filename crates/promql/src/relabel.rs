@@ -298,12 +298,14 @@ mod tests {
         }
     }
 
+    /// Action, sources, (regex, target, replacement), the labels that differ afterwards; `-` is a field that is not given.
+    type Row = (Action, &'static str, (&'static str, &'static str, &'static str), Option<&'static str>);
+
     #[test]
     fn each_action_does_what_the_manual_says() {
         use Action::*;
         let given = "a=foo b=bar c=Baz x_one=1 x_two=2";
-        // Action, sources, (regex, target, replacement), the labels afterwards; `-` is a field that is not given.
-        let table: &[(Action, &str, (&str, &str, &str), Option<&str>)] = &[
+        let table: &[Row] = &[
             (Replace, "a", ("f(.*)", "d", "ch${1}-ch${1}"), Some("d=choo-choo")),
             (Replace, "a b", ("(.*);(.*)", "d", "$2$1"), Some("d=barfoo")),
             (Replace, "a", ("oo", "d", "-"), Some("")),

@@ -8,6 +8,7 @@ mod queries;
 mod reloads;
 mod restarts;
 mod robot;
+mod scraping;
 mod stage;
 mod storage;
 mod watching;

@@ -44,9 +44,9 @@ groups:
 const STEP_MS: i64 = 15_000;
 const PAGES: i64 = 11;
 
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for Prometheus {
@@ -58,7 +58,7 @@ impl Drop for Prometheus {
 
 impl Prometheus {
     /// In the stage's directory; `None` when tools are to be skipped.
-    fn start(stage: &Stage) -> Option<Self> {
+    pub(crate) fn start(stage: &Stage) -> Option<Self> {
         let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/prometheus");
         if !tool.exists() {
             assert!(std::env::var_os("SKIP_TOOLS").is_some(), "no prometheus in target/tools/bin: run `make tools`, or set SKIP_TOOLS=1");

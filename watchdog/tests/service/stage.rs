@@ -128,8 +128,14 @@ impl Stage {
 
     /// Starts the program; its log goes to a file.
     pub(crate) fn start(&mut self) {
+        self.start_with("watchdog.yml", &[]);
+    }
+
+    /// The same with another configuration and further arguments; state lives beside the configuration.
+    pub(crate) fn start_with(&mut self, config: &str, arguments: &[&str]) {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
-        let mut command = watchdog(&["run", "--config", self.path("watchdog.yml").to_str().unwrap()]);
+        let mut command = watchdog(&["run", "--config", self.path(config).to_str().unwrap()]);
+        command.args(arguments);
         self.watchdog = Some(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
     }
 

@@ -240,6 +240,40 @@ fn any_labels() -> impl Strategy<Value = Labels> {
         .prop_map(|(name, pairs)| Labels::from_pairs(pairs.into_iter().chain([("__name__".to_owned(), name)])))
 }
 
+/// Lines that begin alike and mean different things.
+const LINES: [&str; 16] = [
+    "a 1\n",
+    "a 2 1700000000123\n",
+    "a NaN\n",
+    "a{b=\"1\"} 3\n",
+    "a {b=\"1\"} 4\n",
+    "a{b=\"1\"}5\n",
+    "a  6\n",
+    "a\t7\n",
+    "ab 8\n",
+    "a{b=\"1\"} 1.5 \n",
+    "a 1 # {x=\"y\"} 1\n",
+    "a 1.5e3 1.25\n",
+    "# TYPE a gauge\n",
+    "a x\n",
+    "a 1\r\n",
+    "a 123456789012345678\n",
+];
+
+/// Key, bits of the value and time of a sample.
+type Told = (String, u64, Option<i64>);
+
+/// Every sample of a page and the error that ends it.
+fn all(page: &str, format: Format) -> Vec<Result<Told, ParseError>> {
+    let entries = parse(page.as_bytes(), format, &Limits::default()).unwrap();
+    let samples = entries.filter_map(|entry| match entry {
+        Ok(Entry::Sample(sample)) => Some(Ok((sample.key.to_owned(), sample.value.to_bits(), sample.t_ms))),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    });
+    samples.collect()
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(page in "(.|\n){0,200}") {
@@ -254,6 +288,44 @@ proptest! {
         for format in [Format::Text, Format::OpenMetrics] {
             let _ = samples(&parts.concat(), format);
         }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic_and_give_no_more_than_they_hold(body in prop::collection::vec(any::<u8>(), 0..400)) {
+        for format in [Format::Text, Format::OpenMetrics] {
+            let entries = parse(&body, format, &Limits::default()).into_iter().flatten().count();
+            prop_assert!(entries <= body.split(|byte| *byte == b'\n').count());
+        }
+    }
+
+    /// A reader who expects the keys of the last page reads the next one as a reader who expects nothing.
+    #[test]
+    fn an_expected_key_changes_nothing_but_the_speed(
+        pages in prop::collection::vec(prop::collection::vec(prop::sample::select(&LINES[..]), 0..8), 2), format in prop::sample::select(&[Format::Text, Format::OpenMetrics][..])
+    ) {
+        let [last, next] = [0, 1].map(|at| pages[at].concat() + if format == Format::OpenMetrics { "# EOF\n" } else { "" });
+        let keys: Vec<String> = all(&last, format).into_iter().flatten().map(|(key, ..)| key).collect();
+        let mut parser = parse(next.as_bytes(), format, &Limits::default()).unwrap();
+        let mut found = Vec::new();
+        let mut keys = keys.iter();
+        let mut expected = keys.next();
+        loop {
+            if let Some((value, t_ms)) = expected.and_then(|key| parser.sample_of(key)) {
+                found.push(Ok((expected.cloned().unwrap_or_default(), value.to_bits(), t_ms)));
+                expected = keys.next();
+                continue;
+            }
+            match parser.next() {
+                None => break,
+                Some(Ok(Entry::Sample(sample))) => {
+                    found.push(Ok((sample.key.to_owned(), sample.value.to_bits(), sample.t_ms)));
+                    expected = keys.next();
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => found.push(Err(error)),
+            }
+        }
+        prop_assert_eq!(found, all(&next, format));
     }
 
     #[test]
