@@ -2,7 +2,7 @@
 //!
 //! Owns: our own process figures, the observation, jumps of the wall clock as a named event. Must not know: who reads it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use process::Host;
@@ -29,8 +29,6 @@ const CLOCKS_EVERY: Duration = Duration::from_secs(1);
 pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, Arc<Registry>, Sink), stop: CancellationToken) {
     let (clock, metrics, sink) = around;
     let mut reader = Reader::new(Arc::new(target(&instance, interval)), SOURCE);
-    // What does not change is read once: /proc/stat is long.
-    let host = host::read().inspect_err(|error| tracing::warn!(%error, "our own process is not measured")).ok();
     let mut look = tokio::time::interval(interval);
     let mut clocks = tokio::time::interval(CLOCKS_EVERY);
     let mut last = clock.now();
@@ -48,7 +46,7 @@ pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, 
             }
             _ = look.tick() => {
                 let started = Instant::now();
-                host.iter().for_each(|host| measure(&metrics, host));
+                measure(&metrics);
                 if let Some(room) = sink.room() {
                     room.send(observe(&mut reader, &metrics.render(), clock.now().wall_ms, started));
                 }
@@ -58,7 +56,10 @@ pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, 
 }
 
 /// Our own process, under the names that every Prometheus client uses.
-fn measure(metrics: &Registry, host: &Host) {
+pub fn measure(metrics: &Registry) {
+    /// What does not change is read once: /proc/stat is long.
+    static HOST: OnceLock<Option<Host>> = OnceLock::new();
+    let Some(host) = HOST.get_or_init(|| host::read().ok()) else { return };
     let look = glance_at(std::process::id());
     if let Some(stat) = &look.stat {
         let ticks = host.ticks_per_second.max(1) as f64;
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn we_are_observed_with_what_our_page_exports() {
         let metrics = Registry::default();
-        measure(&metrics, &host::read().unwrap());
+        measure(&metrics);
         metrics.flag(&list::RELOAD_SUCCESSFUL, &[], true);
         let mut reader = Reader::new(Arc::new(target("127.0.0.1:9099", Duration::from_secs(5))), SOURCE);
         let page = observe(&mut reader, &metrics.render(), 1_000, Instant::now()).page.unwrap();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rules::Observation;
+use rules::{Observation, Page};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -177,7 +177,8 @@ impl Scraper {
         let mut page = if up {
             self.reader.accept()
         } else if self.failures < self.target.job.stale_after_failures {
-            self.reader.nothing()
+            // Nothing ends yet.
+            Page::default()
         } else {
             self.reader.ended()
         };

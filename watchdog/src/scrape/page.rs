@@ -187,11 +187,6 @@ impl Reader {
         }
     }
 
-    /// A failed scrape that ends nothing yet.
-    pub fn nothing(&self) -> Page {
-        Page::default()
-    }
-
     /// A failed scrape with which every series of the page ends.
     pub fn ended(&mut self) -> Page {
         Page { stale: self.cache.fail(), replaces: self.replaces.take(), ..Page::default() }
