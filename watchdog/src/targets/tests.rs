@@ -4,7 +4,10 @@ use promql::relabel::{Action, Draft, Rule};
 
 use super::*;
 
-fn job(relabel: Vec<Rule>, groups: &[(&[&str], &[(&str, &str)])]) -> Job {
+/// Addresses and the labels they share.
+type Listed<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
+fn job(relabel: Vec<Rule>, groups: &[Listed<'_>]) -> Job {
     let own = |text: &&str| (*text).to_owned();
     let groups = groups.iter().map(|(targets, labels)| Group {
         targets: targets.iter().map(own).collect(),
@@ -59,7 +62,7 @@ fn what_is_dropped_refused_or_listed_twice_is_counted() {
         rule(Action::Replace, &["slow"], "(.+)", "__scrape_timeout__"),
         rule(Action::Replace, &["moved"], "(.+)", "__address__"),
     ];
-    let groups: &[(&[&str], &[(&str, &str)])] = &[
+    let groups: &[Listed<'_>] = &[
         (&["a:1", "a:1", "gone:1"], &[]),
         (&["b:1"], &[("bad", "soon")]),
         (&["c:1"], &[("slow", "2m")]),

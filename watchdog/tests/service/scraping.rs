@@ -1,11 +1,15 @@
 //! Scraping beside a real Prometheus: both run on the same plain prometheus.yml and scrape the same targets, which lose series, fall sick, come back and move.
+//!
+//! One known difference is left out: when a page that was good goes over `sample_limit`, Prometheus 3.5 lets series that stand on it before the limit live on
+//! until the look-back ends them; here they end with the failed scrape, as its manual says of every failure.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::queries::Prometheus;
-use crate::stage::{Stage, Target, get};
+use crate::stage::{PATIENCE, Stage, Target, get};
 
 const CONFIG: &str = r#"
 global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}
@@ -13,7 +17,7 @@ scrape_configs:
   - job_name: plain
     static_configs: [{targets: [FIRST], labels: {env: prod}}, {targets: [FIRST], labels: {env: prod}}]
   - job_name: limited
-    sample_limit: 2
+    sample_limit: 1
     static_configs: [{targets: [FIRST]}]
   - job_name: relabelled
     params: {module: [m1, m2]}
@@ -57,7 +61,7 @@ fn targets(address: &str) -> BTreeSet<String> {
     all.map(|target| {
         // A dropped target of an older Prometheus does not tell its pool.
         let told = told.iter().filter(|key| **key != "scrapePool" || target["labels"].is_object());
-        told.map(|key| format!("{key}={} ", target[key])).collect()
+        told.map(|key| format!("{key}={}", target[key])).collect::<Vec<_>>().join(" ")
     })
     .collect()
 }
@@ -73,10 +77,16 @@ fn data(address: &str, path: &str) -> Value {
 /// Waits until both say the same, and `marker` is part of it; shows what differs otherwise.
 #[track_caller]
 fn same(stage: &Stage, theirs: &str, marker: &str) {
-    stage.until(&format!("the same series, {marker} among them"), |stage| {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let (ours, theirs) = (series(&stage.web), series(theirs));
-        ours == theirs && ours.iter().any(|line| line.contains(marker))
-    });
+        if ours == theirs && ours.iter().any(|line| line.contains(marker)) {
+            return;
+        }
+        let differ: Vec<_> = ours.symmetric_difference(&theirs).map(|line| (if ours.contains(line) { "ours" } else { "theirs" }, line)).collect();
+        assert!(Instant::now() < deadline, "not seen: the same series, {marker} among them: {differ:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
@@ -100,7 +110,7 @@ fn what_is_scraped_and_what_ends_is_what_a_real_prometheus_says() {
     same(&stage, theirs, r#""job":"plain","x":"1""#);
     first.say("step 3\na 1\nb 2\n");
     second.say("<html>502</html>");
-    stage.until("sick", |stage| series(&stage.web).iter().filter(|line| line.contains("\"up\"") && line.ends_with("\"0\"")).count() >= 5);
+    stage.until("sick", |stage| series(&stage.web).iter().filter(|line| line.contains("\"up\"") && line.ends_with("\"0\"")).count() >= 7);
     same(&stage, theirs, r#""b""#);
     second.say("step 4\na{x=\"q\",instance=\"own\"} 4\na{x=\"r\"} 5\n");
     same(&stage, theirs, r#""y":"vr""#);
