@@ -54,14 +54,16 @@ fn series(address: &str) -> BTreeSet<String> {
     lines.map(|line| format!("{} {}", line["metric"], line["value"][1])).collect()
 }
 
-fn targets(address: &str) -> BTreeSet<String> {
+/// Paths are told as they are known to each: from the stage's directory on.
+fn targets(stage: &Stage, address: &str) -> BTreeSet<String> {
+    let dir = stage.path("").display().to_string();
     let found = data(address, "/api/v1/targets");
     let all = ["activeTargets", "droppedTargets"].into_iter().flat_map(|kind| found[kind].as_array().cloned().unwrap_or_default());
     let told = ["discoveredLabels", "labels", "scrapePool", "scrapeUrl", "health", "scrapeInterval", "scrapeTimeout"];
     all.map(|target| {
         // A dropped target of an older Prometheus does not tell its pool.
         let told = told.iter().filter(|key| **key != "scrapePool" || target["labels"].is_object());
-        told.map(|key| format!("{key}={}", target[key])).collect::<Vec<_>>().join(" ")
+        told.map(|key| format!("{key}={}", target[key]).replace(&dir, "")).collect::<Vec<_>>().join(" ")
     })
     .collect()
 }
@@ -114,12 +116,12 @@ fn what_is_scraped_and_what_ends_is_what_a_real_prometheus_says() {
     same(&stage, theirs, r#""b""#);
     second.say("step 4\na{x=\"q\",instance=\"own\"} 4\na{x=\"r\"} 5\n");
     same(&stage, theirs, r#""y":"vr""#);
-    let ours = targets(&stage.web);
-    stage.until("the same targets", |stage| targets(&stage.web) == targets(theirs));
+    let ours = targets(&stage, &stage.web);
+    stage.until("the same targets", |stage| targets(stage, &stage.web) == targets(stage, theirs));
     assert!(ours.iter().any(|target| target.contains("module=m1&module=m2&target=a+b%3A2")), "{ours:?}");
 
     stage.write("sd/a.json", &listed.replace("one", "two").replace(", \"127.0.0.1:1\"", ""), &[]);
     same(&stage, theirs, r#""env":"two""#);
-    stage.until("the same targets", |stage| targets(&stage.web) == targets(theirs));
+    stage.until("the same targets", |stage| targets(stage, &stage.web) == targets(stage, theirs));
     assert_eq!(stage.end(), Some(0));
 }

@@ -63,8 +63,9 @@ fn answer(mut stream: TcpStream, page: &Mutex<String>, healthy: &AtomicBool, pos
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let (head, body) = read_message(&mut stream)?;
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let kind = if path == "/metrics" { "text/plain; version=0.0.4" } else { "application/json" };
-    let (status, body) = match path.as_str() {
+    let asked = path.split('?').next().unwrap_or_default();
+    let kind = if asked == "/metrics" { "text/plain; version=0.0.4" } else { "application/json" };
+    let (status, body) = match asked {
         "/metrics" => (200, page.lock().unwrap().clone()),
         "/health" => (if healthy.load(Ordering::SeqCst) { 200 } else { 503 }, String::new()),
         _ => {
