@@ -65,8 +65,9 @@ fn ranges_are_there_again_after_a_kill_and_after_an_end_and_damage_is_set_aside(
     stage.until("it is scraped again", |stage| samples(stage, None).len() > before.len() / 2 && firing(stage));
     stage.until("the query is answered", |stage| !samples(stage, Some(time(before.last()))).is_empty());
     let after = samples(&stage, Some(time(before.last())));
-    // What came while the write was under way may be missing at the end.
-    assert!(after.len() + 5 >= before.len() && before.starts_with(&after), "{} of {}", after.len(), before.len());
+    // What came after the last write is missing at the end, and nothing else.
+    assert!(before.starts_with(&after), "{after:?} of {before:?}");
+    assert!(time(before.last()) - time(after.last()) < 15.0, "{} of {}", after.len(), before.len());
     assert!(stage.status()["rules"][0]["history"].as_str().is_some_and(|history| history.ends_with(" / 1h")), "{}", stage.status()["rules"]);
 
     let before = samples(&stage, None);
