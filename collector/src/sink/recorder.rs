@@ -26,7 +26,7 @@ use shelf::{Chunk, Limits, Shelf};
 use super::{Outlet, Record, Started, Streams, Worker, queue};
 use crate::clocks::SharedClock;
 use crate::config::RecorderConfig;
-use crate::metrics::{Counter, Gauge, Histogram, Registry, catalogue as names};
+use crate::metrics::{Bound, Counter, Gauge, Histogram, Registry, Structure, catalogue as names};
 use crate::stream::Stream;
 
 const NAME: &str = "recorder";
@@ -57,6 +57,7 @@ struct Metrics {
     registry: Arc<Registry>,
     up: Gauge,
     buffered: Gauge,
+    held: Structure,
     bytes: Gauge,
     files: Gauge,
     troubled: Gauge,
@@ -93,7 +94,7 @@ fn start_on<D: Disk + 'static>(
 ) -> io::Result<Started> {
     fs::create_dir_all(&config.dir)?;
     let lock = lock(&config.dir)?;
-    let metrics = Metrics::new(registry);
+    let metrics = Metrics::new(registry, config.buffer);
     let bounds =
         Bounds { total: config.max_total, file: config.rotate, age_ms: i64::try_from(config.rotate_after.as_millis()).unwrap_or(i64::MAX), depth: 4 };
     let (archive, recovered) = Archive::open(disk, config.dir.clone(), bounds, streams.len())?;
@@ -159,7 +160,7 @@ impl<D: Disk> Shared<D> {
                 self.metrics.dropped((1, record.kind.as_str()), refused.as_str());
             }
         }
-        self.metrics.buffered.set_count(shelf.bytes());
+        self.metrics.holds(&shelf);
     }
 
     /// A writer's life.
@@ -170,7 +171,7 @@ impl<D: Disk> Shared<D> {
             let mut shelf = self.lock();
             shelf.done(chunk.stream, self.clock.now().mono, (chunk.lines.len(), written));
             let (troubled, all) = shelf.troubled();
-            self.metrics.buffered.set_count(shelf.bytes());
+            self.metrics.holds(&shelf);
             drop(shelf);
             self.metrics.troubled.set_count(troubled);
             self.metrics.up.set(if all { 0.0 } else { 1.0 });
@@ -255,11 +256,12 @@ impl<D: Disk> Shared<D> {
 // === impl Metrics ===
 
 impl Metrics {
-    fn new(registry: &Arc<Registry>) -> Self {
+    fn new(registry: &Arc<Registry>, buffer: usize) -> Self {
         Self {
             registry: Arc::clone(registry),
             up: registry.gauge(&names::SINK_UP, &[NAME]),
             buffered: registry.gauge(&names::RECORDER_BUFFERED, &[]),
+            held: Structure::register(registry, "recorder_buffer", Bound::Bytes(buffer)),
             bytes: registry.gauge(&names::RECORDER_BYTES, &[]),
             files: registry.gauge(&names::RECORDER_FILES, &[]),
             troubled: registry.gauge(&names::RECORDER_TROUBLED, &[]),
@@ -279,6 +281,11 @@ impl Metrics {
         registry.gauge(&names::RECORDER_BYTES_LIMIT, &[]).set(config.max_total as f64);
         registry.gauge(&names::RECORDER_BUFFER_LIMIT, &[]).set_count(config.buffer);
         registry.counter(&names::RECORDER_TORN, &[]);
+    }
+
+    fn holds(&self, shelf: &Shelf) {
+        self.buffered.set_count(shelf.bytes());
+        self.held.set(shelf.chunks(), shelf.bytes());
     }
 
     fn failed(&self, reason: &str) {

@@ -154,6 +154,11 @@ impl Shelf {
         self.bytes
     }
 
+    /// Chunks that wait.
+    pub(super) fn chunks(&self) -> usize {
+        self.places.iter().map(|place| place.chunks.len()).sum()
+    }
+
     /// Whether nothing waits and nothing is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.places.iter().all(|place| !place.busy && place.chunks.is_empty())
