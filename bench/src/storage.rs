@@ -53,7 +53,7 @@ pub(crate) fn run(bin_dir: &Path, length: Duration) -> Result<()> {
     command.args(["run", "--config"]).arg(dir.join("watchdog.yml"));
     let begun = Instant::now();
     let watchdog = Program::start("watchdog", &dir, &mut command)?;
-    wait_until("watchdog has its series", Duration::from_secs(60), || ask(&web, "/api/v1/query?query=up").is_ok_and(|body| body.contains("bench")))?;
+    wait_until("watchdog has its series", Duration::from_mins(1), || ask(&web, "/api/v1/query?query=up").is_ok_and(|body| body.contains("bench")))?;
     println!("  first scrape answered {:.1} s after the start", begun.elapsed().as_secs_f64());
     sleep(length);
     let look = watchdog.look()?;
@@ -121,7 +121,7 @@ fn write_week(dir: &Path, now_ms: i64) -> Result<u64> {
 /// The answer to a GET, however long it takes.
 fn ask(address: &str, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;

@@ -1,5 +1,6 @@
 //! Levels go up and down with the figures, steps take effect, and the pages behind the token tell of it. Alone in its program: it watches the
 //! descriptors and the memory of the process it runs in.
+#![expect(clippy::float_cmp, reason = "metrics compared here are whole numbers")]
 // Always true here; it tells clippy that helper functions are test code too.
 #![cfg(test)]
 

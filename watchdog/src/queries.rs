@@ -209,7 +209,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn more_than_may_wait_is_refused_and_the_others_are_answered() {
         let queries = queries();
-        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let (go, gate) = std::sync::mpsc::sync_channel::<()>(AT_ONCE + WAITING);
         let gate = Arc::new(Mutex::new(gate));
         let ask = || {
             let (queries, gate) = (queries.clone(), gate.clone());
@@ -243,7 +243,7 @@ mod tests {
             "gave up"
         };
         assert_eq!(queries.ask(Duration::from_millis(20), patient).await, Ok("gave up"));
-        for _ in 0..AT_ONCE + 1 {
+        for _ in 0..=AT_ONCE {
             let broken: Result<(), Refused> = queries.ask(WITHIN, |_| std::panic::panic_any("a flaw")).await;
             assert_eq!(broken, Err(Refused::Stopped));
         }

@@ -47,7 +47,7 @@ fn a_metric_that_no_target_exposes_is_named_with_the_nearest_that_is_there() {
     let known = ["proc_up", "proc_open_fds"].map(str::to_owned).into();
     let options = CheckOptions { known_metrics: Some(known), ..CheckOptions::default() };
     let found = check(&[RuleSource { file: "r.yml", text }], &options).diagnostics;
-    let said: Vec<_> = found.iter().map(|one| (one.code, one.hint.as_ref().map(|hint| hint.en.to_string()))).collect();
+    let said: Vec<_> = found.iter().map(|one| (one.code, one.hint.as_ref().map(|hint| hint.en.clone()))).collect();
     assert_eq!(said, [("W118", Some("did you mean `proc_open_fds`?".to_owned()))]);
     let none = check(&[RuleSource { file: "r.yml", text }], &CheckOptions::default()).diagnostics;
     assert!(none.is_empty(), "without a look at a server nothing is known: {none:?}");

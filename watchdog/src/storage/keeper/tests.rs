@@ -1,4 +1,5 @@
 //! The keeper on disks that fail and processes that are killed.
+#![expect(clippy::float_cmp, reason = "values are written and read as they are")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -137,7 +138,9 @@ impl House {
     fn run(&mut self, names: &[&str], count: i64) {
         for n in 0..count {
             self.now_ms += 15_000;
-            names.iter().for_each(|name| self.append(name, f64::from(i32::try_from(n).unwrap())));
+            for name in names {
+                self.append(name, f64::from(i32::try_from(n).unwrap()));
+            }
         }
     }
 
