@@ -91,6 +91,9 @@ async fn what_was_sent_is_what_a_subscriber_receives_in_order() {
     let mut received = Vec::new();
     while received.len() < sent.len() {
         let message = tokio::time::timeout(SOON, all.next()).await.expect("every record arrives").unwrap();
+        if message.subject.starts_with("health.") {
+            continue;
+        }
         let record: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
         let word = |key: &str| record[key].as_str().unwrap().to_owned();
         assert_eq!(message.subject.as_str(), format!("{}.{}.{}.{}", word("data_type"), word("exchange"), word("market_type"), word("symbol")));

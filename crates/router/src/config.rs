@@ -156,9 +156,9 @@ pub fn load(file: &str, text: &str) -> Result<Loaded<Config>, Vec<Diagnostic>> {
     if misread.is_empty() { checked } else { Err(in_order(misread, checked.err())) }
 }
 
-/// Errors of form and of meaning, in the order of the file.
+/// Errors of form and of meaning, in the order of the file. What is said of no place is that something is missing: it may be what could not be read.
 pub(crate) fn in_order(mut form: Vec<Diagnostic>, meaning: Option<Vec<Diagnostic>>) -> Vec<Diagnostic> {
-    form.extend(meaning.unwrap_or_default());
+    form.extend(meaning.unwrap_or_default().into_iter().filter(|found| found.place.is_some()));
     form.sort_by_key(|found| found.place);
     form
 }

@@ -51,7 +51,8 @@ pub fn parse(path: PathBuf, text: String) -> Result<Loaded, (Vec<Diagnostic>, So
     match config {
         Some(config) if misread.is_empty() => Ok(Loaded { config, source, warnings: findings }),
         _ => {
-            misread.extend(findings);
+            // What is said of no place is that something is missing: it may be what could not be read.
+            misread.extend(findings.into_iter().filter(|found| found.place.is_some()));
             misread.sort_by_key(|found| found.place);
             Err((misread, source))
         }
