@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -105,8 +106,11 @@ impl Server {
             self.evict_oldest();
         }
         let (pages, reserve, idle) = (Arc::clone(&self.pages), Arc::clone(&self.reserve), self.idle.clone());
+        let answered = Arc::new(Notify::new());
         let handle = self.tasks.spawn(async move {
+            let answering = Arc::clone(&answered);
             let service = service_fn(move |request| {
+                answering.notify_one();
                 let answer = pages.answer(request, &mut || borrow_descriptor(&reserve));
                 std::future::ready(Ok::<_, Infallible>(answer))
             });
@@ -116,7 +120,8 @@ impl Server {
             // A client that breaks off is no trouble of ours.
             let _client_gone = tokio::select! {
                 ended = &mut connection => ended,
-                () = idle.cancelled() => {
+                // One whose first request is still to come is not idle: it is answered, or its time for the head runs out.
+                () = async { idle.cancelled().await; answered.notified().await } => {
                     // The answer under way is finished first.
                     connection.as_mut().graceful_shutdown();
                     connection.await
