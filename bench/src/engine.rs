@@ -11,16 +11,16 @@ use rules::{CheckOptions, EngineOptions, Observation, RuleEngine, RuleSource};
 
 use crate::page;
 
-/// Groups that run before the measurement: ranges are full.
-const WARM_UP: u32 = 90;
+/// Time that passes before the measurement: ranges are full.
+const WARM_UP: Duration = Duration::from_secs(90);
 /// Rules in a group.
 const GROUP: usize = 50;
 /// Measured evaluations of all rules.
-const ROUNDS: u32 = 60;
+const ROUNDS: u32 = 20;
 
 /// Measures 30 rules over one page each second, and 1,000 rules over ten pages each 15 s.
 pub(crate) fn run() -> Result<()> {
-    println!("rules: evaluation alone, {ROUNDS} rounds after {WARM_UP}; series from pages of {} lines", page::LINES);
+    println!("rules: evaluation alone, {ROUNDS} rounds after {} s of samples; series from pages of {} lines", WARM_UP.as_secs(), page::LINES);
     println!("  {:<34} {:>14} {:>14} {:>16}", "", "median ms", "p99 ms", "µs per rule");
     for (title, pages, rules, every) in
         [("30 rules, 1 page, each 1 s", 1, 30, Duration::from_secs(1)), ("1,000 rules, 10 pages, each 15 s", 10, 1_000, Duration::from_secs(15))]
@@ -43,7 +43,8 @@ fn measure(pages: usize, rules: usize, every: Duration) -> Result<Vec<Duration>>
     let mut engine = RuleEngine::new(checked.rules, Store::new(ceilings), EngineOptions::default(), now);
     let series = series(pages);
     let mut took = Vec::new();
-    for round in 0..WARM_UP + ROUNDS {
+    let warm_up = u32::try_from(WARM_UP.as_secs().div_ceil(every.as_secs()))?;
+    for round in 0..warm_up + ROUNDS {
         let samples = (0_u32..).zip(&series).map(|(place, labels)| (labels.clone(), f64::from(round * 7 + place))).collect();
         engine.observe(now, Observation { at_ms: now.wall_ms, samples, ..Observation::default() });
         now = now.later(every);
@@ -51,7 +52,7 @@ fn measure(pages: usize, rules: usize, every: Duration) -> Result<Vec<Duration>>
         while engine.turn(now).more {}
         let spent = start.elapsed();
         let evaluated = engine.figures().evaluations - before;
-        if round >= WARM_UP {
+        if round >= warm_up {
             anyhow::ensure!(evaluated == rules.div_ceil(GROUP) as u64, "{evaluated} groups of {} were evaluated", rules.div_ceil(GROUP));
             took.push(spent);
         }
