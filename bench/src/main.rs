@@ -59,6 +59,9 @@ struct Args {
     /// Directory with the peers that `make bench-peers` builds
     #[arg(long, default_value = "target/peers")]
     peers: PathBuf,
+    /// Tables of `watchdog`; all when none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    table: Vec<watchdog::Table>,
     /// Messages of the pipeline at full speed
     #[arg(long, default_value_t = 2_000_000)]
     messages: u64,
@@ -95,7 +98,7 @@ fn main() -> Result<()> {
         engine::run()?;
     }
     if matches!(args.subject, Subject::Watchdog | Subject::All) {
-        watchdog::run(&bin_dir, &args.tools, length)?;
+        watchdog::run(&bin_dir, &args.tools, length, &args.table)?;
     }
     if matches!(args.subject, Subject::Storage | Subject::All) {
         storage::run(&bin_dir, length)?;

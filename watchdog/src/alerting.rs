@@ -192,10 +192,16 @@ impl Task {
     /// One turn and its effects in order; whether there is more to do at once.
     async fn turn(&mut self) -> bool {
         let started = Instant::now();
-        let effects = self.engine.turn(self.around.clock.now());
-        self.around.metrics.set(&list::TURN_SECONDS, &["rules"], started.elapsed().as_secs_f64());
-        let more = effects.more;
+        let clock = &self.around.clock;
+        let mut effects = self.engine.turn_timed(clock.now(), &|| clock.now().mono);
+        self.around.metrics.observe(&list::TURN_SECONDS, &["rules"], started.elapsed());
+        let (more, iterations) = (effects.more, std::mem::take(&mut effects.iterations));
         self.perform(effects).await;
+        let handed_on = self.around.clock.now().mono;
+        for iteration in iterations {
+            self.around.metrics.observe(&list::RULE_GROUP_SECONDS, &[], iteration.took);
+            self.around.metrics.observe(&list::RULE_GROUP_DELAY, &[], handed_on.saturating_sub(iteration.due));
+        }
         self.keep();
         self.measure();
         self.show();

@@ -2,20 +2,24 @@
 //!
 //! Owns: the values, their rendering. The list of metrics is [`list`]; `docs/metrics-watchdog.md` is held equal to it by a test. Must not know: who counts.
 
+mod histogram;
 pub mod list;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use promql::exposition::{Format, MetricKind, write_metadata, write_sample};
 use promql::labels::{Labels, METRIC_NAME};
+
+use histogram::Histogram;
 
 /// One metric: its name, kind, label names and meaning.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
     /// Name.
     pub name: &'static str,
-    /// Counter or gauge.
+    /// Counter, gauge or histogram.
     pub kind: MetricKind,
     /// Names of its labels, in the order in which values are given.
     pub labels: &'static [&'static str],
@@ -26,7 +30,13 @@ pub struct Metric {
 /// The values. Written a few hundred times a second at most, so one lock is enough.
 #[derive(Debug, Default)]
 pub struct Registry {
-    values: Mutex<BTreeMap<(&'static str, Labels), f64>>,
+    values: Mutex<BTreeMap<(&'static str, Labels), Value>>,
+}
+
+#[derive(Debug)]
+enum Value {
+    One(f64),
+    Histogram(Box<Histogram>),
 }
 
 // === impl Registry ===
@@ -34,12 +44,21 @@ pub struct Registry {
 impl Registry {
     /// Adds `by` to a counter.
     pub fn add(&self, metric: &'static Metric, labels: &[&str], by: f64) {
-        *self.lock().entry(key(metric, labels)).or_insert(0.0) += by;
+        if let Value::One(value) = self.lock().entry(key(metric, labels)).or_insert(Value::One(0.0)) {
+            *value += by;
+        }
     }
 
     /// Sets a gauge.
     pub fn set(&self, metric: &'static Metric, labels: &[&str], value: f64) {
-        self.lock().insert(key(metric, labels), value);
+        self.lock().insert(key(metric, labels), Value::One(value));
+    }
+
+    /// Counts a duration in a histogram.
+    pub fn observe(&self, metric: &'static Metric, labels: &[&str], took: Duration) {
+        if let Value::Histogram(histogram) = self.lock().entry(key(metric, labels)).or_insert_with(|| Value::Histogram(Box::default())) {
+            histogram.observe(took.as_secs_f64());
+        }
     }
 
     /// Sets a gauge to 1 or 0.
@@ -53,9 +72,12 @@ impl Registry {
         self.lock().retain(|(of, labels), _| *of != metric.name || labels.get(name) != Some(first));
     }
 
-    /// The present value, for tests and the page.
+    /// The present value (of a histogram: how many were counted), for tests and the page.
     pub fn get(&self, metric: &'static Metric, labels: &[&str]) -> Option<f64> {
-        self.lock().get(&key(metric, labels)).copied()
+        match self.lock().get(&key(metric, labels))? {
+            Value::One(value) => Some(*value),
+            Value::Histogram(histogram) => Some(histogram.count() as f64),
+        }
     }
 
     /// The page, text format 0.0.4.
@@ -71,13 +93,16 @@ impl Registry {
                     let _ = write_metadata(&mut page, Format::Text, (metric.name, metric.kind), metric.help);
                     headed = true;
                 }
-                let _ = write_sample(&mut page, Format::Text, labels, (*value, None));
+                let _ = match value {
+                    Value::One(value) => write_sample(&mut page, Format::Text, labels, (*value, None)),
+                    Value::Histogram(histogram) => histogram.write(&mut page, labels),
+                };
             }
         }
         page
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Labels), f64>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Labels), Value>> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

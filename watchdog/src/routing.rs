@@ -189,7 +189,7 @@ impl Task {
             let started = Instant::now();
             let Some((router, _)) = &mut self.engine else { return };
             let effects = router.turn(self.around.clock.now());
-            self.around.metrics.set(&list::TURN_SECONDS, &["router"], started.elapsed().as_secs_f64());
+            self.around.metrics.observe(&list::TURN_SECONDS, &["router"], started.elapsed());
             let more = effects.more;
             self.perform(effects).await;
             if !more {

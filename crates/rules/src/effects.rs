@@ -1,5 +1,7 @@
 //! What the engine wants done.
 
+use std::time::Duration;
+
 use promql::labels::Labels;
 
 use crate::record::Record;
@@ -13,8 +15,19 @@ pub struct Effects {
     pub alerts: Vec<Alert>,
     /// For log and metrics.
     pub events: Vec<Event>,
+    /// Groups that were evaluated to their end.
+    pub iterations: Vec<Iteration>,
     /// There is more to do: call `turn` again at once.
     pub more: bool,
+}
+
+/// One evaluation of a group, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iteration {
+    /// When it was due, as a monotonic reading.
+    pub due: Duration,
+    /// How long its rules took; turns it waited in between are not in it.
+    pub took: Duration,
 }
 
 /// An alert as it is sent: firing, or resolved.

@@ -18,7 +18,7 @@ use promql::labels::Labels;
 use promql::series::{Ceilings, Snapshot, Store};
 use promql::{STALE_NAN_BITS, Sample, parse};
 
-use crate::effects::{Effects, Event, Figures};
+use crate::effects::{Effects, Event, Figures, Iteration};
 use crate::group::{GroupRun, Pass, PassKind};
 use crate::model::RuleSet;
 use crate::observation::{Observation, Observed, Urgency};
@@ -79,6 +79,7 @@ pub struct RuleEngine {
     restored: bool,
     persist: Vec<Record>,
     events: Vec<Event>,
+    iterations: Vec<Iteration>,
     figures: Figures,
     alive_at: Option<i64>,
     maintained_at: i64,
@@ -142,6 +143,7 @@ impl RuleEngine {
             restored: false,
             persist: Vec::new(),
             events: Vec::new(),
+            iterations: Vec::new(),
             figures: Figures::default(),
             alive_at: None,
             maintained_at: started_at,
@@ -237,11 +239,16 @@ impl RuleEngine {
 
     /// Does what is due: evaluates groups within the budget, and hands out alerts. Call again at once when there is `more`.
     pub fn turn(&mut self, now: Now) -> Effects {
+        self.turn_timed(now, &|| now.mono)
+    }
+
+    /// The same, with evaluations timed: `reading` gives the monotonic clock, which the engine does not read itself.
+    pub fn turn_timed(&mut self, now: Now, reading: &dyn Fn() -> Duration) -> Effects {
         self.follow_wall_clock(now);
         let steady = self.timeline.steady_ms(now);
         self.align_waiting(steady);
         self.begin_due(steady);
-        let unfinished = self.run_passes();
+        let unfinished = self.run_passes(reading);
         let alerts = self.hand_out();
         self.note_alive(steady);
         self.maintain(steady);
@@ -249,6 +256,7 @@ impl RuleEngine {
             persist: std::mem::take(&mut self.persist),
             alerts,
             events: std::mem::take(&mut self.events),
+            iterations: std::mem::take(&mut self.iterations),
             more: unfinished || !self.outbox.is_empty(),
         }
     }
@@ -287,13 +295,13 @@ impl RuleEngine {
                     self.events.push(Event::IterationsMissed { group: group.group.name.clone(), missed: slot.missed });
                 }
                 if newer(slot.at) {
-                    group.pass = Some(Pass { at: slot.at, next_rule: 0, kind: PassKind::Grid });
+                    group.pass = Some(Pass::new(slot.at, PassKind::Grid));
                 }
             } else if group.urgent && newer(now) && group.last_urgent_at.is_none_or(|last| now - last >= URGENT_GAP_MS) {
                 group.urgent = false;
                 group.last_urgent_at = Some(now);
                 self.figures.urgent += 1;
-                group.pass = Some(Pass { at: now, next_rule: 0, kind: PassKind::Urgent });
+                group.pass = Some(Pass::new(now, PassKind::Urgent));
             }
         }
     }
@@ -357,6 +365,7 @@ impl RuleEngine {
     pub(crate) fn drain_events(&mut self) -> Vec<Event> {
         self.persist.clear();
         self.outbox.clear();
+        self.iterations.clear();
         std::mem::take(&mut self.events)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use promql::labels::Labels;
 use promql::parse::inspect;
@@ -21,6 +22,8 @@ pub(crate) struct GroupRun {
     /// Time of the last evaluation that was begun.
     pub(crate) last_at: Option<i64>,
     pub(crate) missed: u64,
+    /// How long the rules of the last evaluation took.
+    pub(crate) took: Duration,
     /// Something urgent that it reads has changed.
     pub(crate) urgent: bool,
     pub(crate) last_urgent_at: Option<i64>,
@@ -34,6 +37,8 @@ pub(crate) struct Pass {
     pub(crate) at: i64,
     pub(crate) next_rule: usize,
     pub(crate) kind: PassKind,
+    /// How long its rules took so far.
+    pub(crate) took: Duration,
 }
 
 /// Which rules a pass runs.
@@ -54,17 +59,28 @@ pub(crate) struct RuleRun {
     /// Series it wrote at its last evaluation.
     pub(crate) written: BTreeSet<Labels>,
     pub(crate) last_at: Option<i64>,
+    /// How long the last evaluation took.
+    pub(crate) took: Duration,
     /// Why the last evaluation failed.
     pub(crate) error: Option<String>,
     /// The value of the last evaluation, when it was a single one.
     pub(crate) value: Option<f64>,
 }
 
+// === impl Pass ===
+
+impl Pass {
+    /// A pass at steady time `at`, before its first rule.
+    pub(crate) fn new(at: i64, kind: PassKind) -> Self {
+        Self { at, next_rule: 0, kind, took: Duration::ZERO }
+    }
+}
+
 // === impl GroupRun ===
 
 impl GroupRun {
     pub(crate) fn new(group: Arc<Group>, rules: Vec<RuleRun>, schedule: Schedule) -> Self {
-        Self { group, schedule, rules, pass: None, last_at: None, missed: 0, urgent: false, last_urgent_at: None, reads: BTreeSet::new() }
+        Self { group, schedule, rules, pass: None, last_at: None, missed: 0, took: Duration::ZERO, urgent: false, last_urgent_at: None, reads: BTreeSet::new() }
     }
 
     /// Finds the names it reads; `written` are the names that rules write.
@@ -82,7 +98,7 @@ impl GroupRun {
 
 impl RuleRun {
     pub(crate) fn new(rule: Arc<Rule>, key: RuleKey) -> Self {
-        Self { rule, key, alerts: Alerts::default(), written: BTreeSet::new(), last_at: None, error: None, value: None }
+        Self { rule, key, alerts: Alerts::default(), written: BTreeSet::new(), last_at: None, took: Duration::ZERO, error: None, value: None }
     }
 
     /// Metric names it names exactly, without those that rules write.

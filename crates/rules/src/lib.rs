@@ -30,7 +30,7 @@ mod view;
 
 pub use alert::AlertState;
 pub use check::{CheckOptions, Checked, Lints, RuleSource, UnknownKeys, check};
-pub use effects::{Alert, Effects, Event, Figures};
+pub use effects::{Alert, Effects, Event, Figures, Iteration};
 pub use engine::{EngineLimits, EngineOptions, Needs, RuleEngine};
 pub use model::{AlertRule, Field, Group, RecordRule, Rule, RuleSet};
 pub use observation::{Observation, Observed, Page, Urgency};

@@ -1,5 +1,7 @@
 //! What a page or an API shows of the engine. Times are unix milliseconds of the wall clock.
 
+use std::time::Duration;
+
 use promql::labels::Labels;
 
 use crate::alert::AlertState;
@@ -17,6 +19,8 @@ pub struct GroupView {
     pub limit: usize,
     /// Time of the last evaluation.
     pub last_evaluation_ms: Option<i64>,
+    /// How long its rules took then.
+    pub took: Duration,
     /// Grid times that passed unused.
     pub missed: u64,
     /// Its rules.
@@ -46,6 +50,8 @@ pub struct RuleView {
     pub last_error: Option<String>,
     /// Time of the last evaluation.
     pub last_evaluation_ms: Option<i64>,
+    /// How long it took.
+    pub took: Duration,
     /// The highest state of its alerts.
     pub state: RuleState,
     /// The value of its expression, when it was a single one.

@@ -1,6 +1,6 @@
 //! The metrics, one line each. A new one also gets its row in `docs/metrics-watchdog.md`.
 
-use promql::exposition::MetricKind::{Counter, Gauge};
+use promql::exposition::MetricKind::{Counter, Gauge, Histogram};
 
 use super::Metric;
 
@@ -62,7 +62,9 @@ metrics! {
     RULE_EVALUATIONS: Counter "watchdog_rule_evaluations_total" [] "rule evaluations";
     RULE_FAILURES: Counter "watchdog_rule_evaluation_failures_total" [] "rule evaluations that failed";
     RULE_MISSED: Counter "watchdog_rule_group_iterations_missed_total" [] "group evaluations missed because an earlier one took too long";
-    TURN_SECONDS: Gauge "watchdog_turn_seconds" ["engine"] "how long the last turn of an engine took";
+    RULE_GROUP_SECONDS: Histogram "watchdog_rule_group_duration_seconds" [] "how long evaluations of rule groups took";
+    RULE_GROUP_DELAY: Histogram "watchdog_rule_group_delay_seconds" [] "from the time for which a group was due until its alerts were handed on";
+    TURN_SECONDS: Histogram "watchdog_turn_duration_seconds" ["engine"] "how long turns of an engine took";
     QUERIES: Counter "watchdog_queries_total" ["outcome"] "questions about series over HTTP: answered, or refused as full, timed_out, stopped";
     QUERY_SECONDS: Gauge "watchdog_query_seconds" [] "how long the last of them took, its wait included";
     ALERTS: Gauge "watchdog_alerts" ["state"] "alerts by state: pending, firing";

@@ -2,7 +2,7 @@
 //!
 //! Owns: paths, parameters, the shapes of answers and errors. Must not know: how series are stored; it asks [`Queries`] and shows [`Facts`].
 //!
-//! Known differences from Prometheus 3, kept on purpose: texts of errors inside an expression are ours; `evaluationTime` of rules is 0 (the engine has no clock);
+//! Known differences from Prometheus 3, kept on purpose: texts of errors inside an expression are ours;
 //! no native histograms, exemplars or `stats`; `/metadata` tells of the watchdog's own metrics; `/status/config` is the file as written, secrets left out;
 //! `/rules` warns of rules whose range reaches back further than the history.
 

@@ -266,6 +266,11 @@ fn same_rules(stage: &Stage, theirs: &str) {
         [theirs, &stage.web].iter().all(|address| ask(address, "/api/v1/alerts", None).1["data"]["alerts"][0]["state"] == "pending")
     });
     stage.until("every rule was evaluated", |stage| !ask(&stage.web, "/api/v1/rules", None).1.to_string().contains("unknown"));
+    let groups = &ask(&stage.web, "/api/v1/rules", None).1["data"]["groups"];
+    for timed in groups.as_array().into_iter().flatten().flat_map(|group| group["rules"].as_array().into_iter().flatten().chain([group])) {
+        assert!(timed["evaluationTime"].as_f64().is_some_and(|seconds| seconds > 0.0 && seconds < 5.0), "{timed}");
+        assert!(timed["lastEvaluation"].as_str().is_some_and(|time| time > "2020"), "{timed}");
+    }
     for path in [
         "/api/v1/alerts",
         "/api/v1/rules",

@@ -28,6 +28,7 @@ impl RuleEngine {
             interval_ms: run.schedule.interval_ms(),
             limit: run.group.limit,
             last_evaluation_ms: run.last_at.map(|at| self.timeline.shown_ms(at)),
+            took: run.took,
             missed: run.missed,
             rules: run.rules.iter().map(|rule| self.rule_view(rule, now_ms)).collect(),
         }
@@ -60,6 +61,7 @@ impl RuleEngine {
             },
             last_error: run.error.clone(),
             last_evaluation_ms: run.last_at.map(|at| self.timeline.shown_ms(at)),
+            took: run.took,
             state: if evaluated { RuleState::Known(run.alerts.state()) } else { RuleState::Unknown },
             value: run.value,
             alerts: self.alert_views(run),

@@ -1,6 +1,7 @@
 //! A pass over a group: its rules one after another at one time, within the turn's budget.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use promql::Sample;
 use promql::eval::Options;
@@ -9,7 +10,7 @@ use promql::labels::Labels;
 use super::outbox::Outgoing;
 use super::{RuleEngine, stale_at};
 use crate::alert::{Absence, AlertState, Change, Terms};
-use crate::effects::Event;
+use crate::effects::{Event, Iteration};
 use crate::evaluate;
 use crate::group::{Pass, PassKind};
 use crate::model::{AlertRule, Rule};
@@ -38,24 +39,36 @@ struct Spot {
 // === impl RuleEngine ===
 
 impl RuleEngine {
-    /// Runs the passes that are under way until the budget is spent; whether any is left.
-    pub(super) fn run_passes(&mut self) -> bool {
+    /// Runs the passes that are under way until the budget is spent; whether any is left. `reading` times the rules.
+    pub(super) fn run_passes(&mut self, reading: &dyn Fn() -> Duration) -> bool {
         let mut work = 0;
         for group in 0..self.groups.len() {
             while let Some(spot) = self.next_spot(group) {
                 if work >= self.options.limits.work_a_turn {
                     return true;
                 }
+                let begun = reading();
                 work += 1 + self.run_rule(spot);
+                self.note_time(spot, reading().saturating_sub(begun));
             }
         }
         false
     }
 
+    fn note_time(&mut self, spot: Spot, took: Duration) {
+        let Some(group) = self.groups.get_mut(spot.group) else { return };
+        if let Some(pass) = &mut group.pass {
+            pass.took += took;
+        }
+        if let Some(run) = group.rules.get_mut(spot.rule) {
+            run.took = took;
+        }
+    }
+
     /// Runs one group at steady time `at`, whatever its schedule: for rule tests.
     pub(crate) fn run_group(&mut self, group: usize, at: i64) {
         if let Some(run) = self.groups.get_mut(group) {
-            run.pass = Some(Pass { at, next_rule: 0, kind: PassKind::Grid });
+            run.pass = Some(Pass::new(at, PassKind::Grid));
         }
         while let Some(spot) = self.next_spot(group) {
             self.run_rule(spot);
@@ -72,6 +85,8 @@ impl RuleEngine {
         }
         let wanted = |rule: &Rule| pass.kind == PassKind::Grid || matches!(rule, Rule::Alert(_));
         let Some((rule, _)) = run.rules.iter().enumerate().skip(pass.next_rule).find(|(_, run)| wanted(&run.rule)) else {
+            run.took = pass.took;
+            self.iterations.push(Iteration { due: self.timeline.mono_of(pass.at), took: pass.took });
             run.pass = None;
             return None;
         };

@@ -85,7 +85,7 @@ impl<'a> Wanted<'a> {
             "rules": rules,
             "interval": seconds(group.interval_ms),
             "limit": group.limit,
-            "evaluationTime": 0,
+            "evaluationTime": group.took.as_secs_f64(),
             "lastEvaluation": time(group.last_evaluation_ms),
         }))
     }
@@ -101,7 +101,7 @@ fn shown(rule: &RuleView, alerts: Alerts) -> Value {
     if let Some(error) = &rule.last_error {
         out.insert("lastError".into(), error.as_str().into());
     }
-    out.insert("evaluationTime".into(), 0.into());
+    out.insert("evaluationTime".into(), rule.took.as_secs_f64().into());
     out.insert("lastEvaluation".into(), time(rule.last_evaluation_ms).into());
     out.insert("type".into(), rule.kind.as_str().into());
     match rule.kind {
