@@ -1,31 +1,38 @@
 //! `collector replay`: recordings read, told to the core again, and what came of it.
 //!
-//! Owns: the forms of recordings, exit codes, the summary. Must not know: how a book is made (that is the core's, as live).
+//! Owns: which file is of which run, exit codes. Must not know: how a book is made (that is the core's, as live), what a line looks like ([`lines`]).
 //!
-//! Two forms are read, packed or not: our own capture (every input with both clocks; replays to the same records), and `<receive ns> <frame>` lines of
-//! Binance depth, trade and REST snapshot frames (connections and subscriptions are then made up; time is the recorded one).
+//! Two things are replayed, packed or not: our own capture (every input with both clocks; replays to the same records), and raw frames with the time of
+//! their arrival, of any venue that is spoken; connections and subscriptions are then made up, and time is the recorded one.
 
-use std::collections::BTreeMap;
+mod learn;
+mod lines;
+mod numbering;
+mod summary;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clock::Now;
 use flate2::read::MultiGzDecoder;
-use marketdata::{Publication, RecordKind, VenueKind};
-use serde_json::{Value, json};
+use marketdata::{Publication, RecordKind};
 use thiserror::Error;
 
 use crate::feed::capture::{Line, What};
 use crate::feed::recipe::Recipe;
 use crate::feed::rerun::{Rerun, Tally};
 
+use learn::Learned;
+use lines::Said;
+use numbering::Numbering;
+pub use summary::Summary;
+
 /// Longest line that is read.
 const LINE_MOST: u64 = 64 << 20;
-/// Lines of a foreign recording that are looked at to learn what it is of.
-const LOOK: usize = 2_000;
-/// Currencies that prices are in; the longest that fits ends a venue's symbol.
-const QUOTES: [&str; 10] = ["USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "BTC", "ETH", "BNB", "EUR"];
+/// Of a line that is not understood, so much is shown.
+const SHOWN: usize = 60;
 
 /// What is wanted otherwise than recorded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,33 +41,6 @@ pub struct Wishes {
     pub publish: Option<Publication>,
     /// Published levels.
     pub depth: Option<usize>,
-}
-
-/// What a replay brought.
-#[derive(Debug, Default)]
-pub struct Summary {
-    /// Lines read.
-    pub lines: u64,
-    /// Lines that are no input of any form that is known.
-    pub not_understood: u64,
-    /// Files that end in the middle.
-    pub torn: u64,
-    /// Input that the core did not ask for, and lines that the capture had lost.
-    pub missing: u64,
-    /// Venues, runs of the collector.
-    pub runs: Vec<String>,
-    /// Records by kind.
-    pub records: BTreeMap<&'static str, u64>,
-    /// Events by word and reason.
-    pub events: BTreeMap<String, u64>,
-    /// Trades that were missing.
-    pub trades_missing: u64,
-    /// Frames that could not be read; frames of kinds that are not collected.
-    pub frames: (u64, u64),
-    /// Each instrument and the state of its book at the end.
-    pub states: Vec<(String, &'static str)>,
-    /// First and last unix ms.
-    pub span: Option<(i64, i64)>,
 }
 
 /// Why a replay cannot be.
@@ -92,9 +72,31 @@ struct Replay<'a> {
     wishes: Wishes,
     out: &'a mut dyn Write,
     summary: Summary,
-    running: Option<(String, Rerun)>,
-    /// Of a recording of frames alone: where its time began, and a snapshot that nobody has asked for yet.
-    frames: Option<(u64, Option<String>)>,
+    running: Option<Running>,
+}
+
+/// A core that is run again, and what its input is.
+struct Running {
+    rerun: Rerun,
+    of: Source,
+    /// First and last unix ms.
+    span: Option<(i64, i64)>,
+}
+
+enum Source {
+    /// A capture with this recipe.
+    Capture(String),
+    Frames(Frames),
+}
+
+/// Raw frames.
+struct Frames {
+    learned: Learned,
+    /// Where its time began, unix nanoseconds.
+    start: u64,
+    /// A snapshot that nobody has asked for yet.
+    snapshot: Option<String>,
+    numbering: Numbering,
 }
 
 // === impl ReplayError ===
@@ -119,7 +121,7 @@ pub fn replay(paths: &[PathBuf], wishes: Wishes, out: &mut dyn Write) -> Result<
     for path in paths {
         expand(path, &mut files).map_err(|error| ReplayError::Unreadable { path: path.clone(), error })?;
     }
-    let mut replay = Replay { wishes, out, summary: Summary::default(), running: None, frames: None };
+    let mut replay = Replay { wishes, out, summary: Summary::default(), running: None };
     for path in &files {
         replay.file(path)?;
     }
@@ -133,60 +135,71 @@ pub fn replay(paths: &[PathBuf], wishes: Wishes, out: &mut dyn Write) -> Result<
 impl Replay<'_> {
     fn file(&mut self, path: &Path) -> Result<(), ReplayError> {
         let unreadable = |error| ReplayError::Unreadable { path: path.to_owned(), error };
+        let not_understood = |why| ReplayError::NotUnderstood { path: path.to_owned(), why };
         let mut lines = open(path).map_err(unreadable)?;
         let mut line = String::new();
-        let mut first = true;
+        let (mut count, mut begun) = (0, false);
         loop {
             line.clear();
+            let ends = |error: &io::Error| {
+                matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+            };
             match lines.by_ref().take(LINE_MOST).read_line(&mut line) {
-                Ok(0) => return Ok(()),
+                Ok(0) => {
+                    self.summary.torn += u64::from(count == 0);
+                    return Ok(());
+                }
                 Ok(_) => {}
+                Err(error) if ends(&error) && count == 0 => return Err(not_understood(format!("not a recording: it is neither text nor packed text ({error})"))),
                 // What a crash has torn: everything before was read.
-                Err(error)
-                    if !first && matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) =>
-                {
+                Err(error) if ends(&error) => {
                     self.summary.torn += 1;
                     return Ok(());
                 }
                 Err(error) => return Err(unreadable(error)),
             }
             self.summary.lines += 1;
-            let understood = self.line(line.trim_end(), path)?;
-            if first && !understood {
-                let why = "neither a capture of this collector nor lines of `<receive ns> <frame>`".to_owned();
-                return Err(ReplayError::NotUnderstood { path: path.to_owned(), why });
+            let text = line.trim_end();
+            let understood = match lines::read(text) {
+                Some(Said::Captured(line)) => self.line(&line, path)?,
+                Some(Said::Frame(ns, frame)) => {
+                    if !std::mem::replace(&mut begun, true) {
+                        self.begin_frames(ns, path)?;
+                    }
+                    self.frame(ns, frame)
+                }
+                Some(Said::Aside) => true,
+                None if text.is_empty() => continue,
+                None => false,
+            };
+            if count == 0 && !understood {
+                return Err(not_understood(no_recording(text)));
             }
-            first = false;
+            count += 1;
             self.summary.not_understood += u64::from(!understood);
             self.write()?;
         }
     }
 
-    fn line(&mut self, text: &str, path: &Path) -> Result<bool, ReplayError> {
-        if let Some((stamp, frame)) = text.split_once(' ')
-            && let Ok(ns) = stamp.parse::<u64>()
-        {
-            self.frame(ns, frame, path)?;
-            return Ok(true);
-        }
-        let Ok(line) = serde_json::from_str::<Line<'_>>(text) else { return Ok(false) };
+    /// A line of a capture; whether there is a core that it is for.
+    fn line(&mut self, line: &Line<'_>, path: &Path) -> Result<bool, ReplayError> {
         if line.what == What::Venue {
             self.begin(line.text.as_deref().unwrap_or_default(), path)?;
             return Ok(true);
         }
-        let Some((_, running)) = &mut self.running else { return Ok(false) };
+        let Some(Running { rerun, of: Source::Capture(_), span }) = &mut self.running else { return Ok(false) };
         if self.wishes.publish.is_some() && line.what != What::Timeout {
             // The core has other things to do at other times than it had.
-            running.time(line.now());
+            rerun.time(line.now());
         }
-        running.line(&line);
-        self.seen(line.at.1);
+        rerun.line(line);
+        *span = Some((span.map_or(line.at.1, |(first, _)| first), line.at.1));
         Ok(true)
     }
 
     /// A recipe: that of the core that runs, or of another one.
     fn begin(&mut self, recipe: &str, path: &Path) -> Result<(), ReplayError> {
-        if self.running.as_ref().is_some_and(|(known, _)| known == recipe) {
+        if matches!(&self.running, Some(Running { of: Source::Capture(known), .. }) if known == recipe) {
             return Ok(());
         }
         self.end_run();
@@ -194,113 +207,76 @@ impl Replay<'_> {
         let mut read: Recipe = serde_json::from_str(recipe).map_err(|error| not_understood(error.to_string()))?;
         read.publish(self.wishes.publish, self.wishes.depth);
         self.summary.runs.push(read.kind.clone());
-        self.running = Some((recipe.to_owned(), Rerun::new(&read).map_err(not_understood)?));
+        self.running = Some(Running { rerun: Rerun::new(&read).map_err(not_understood)?, of: Source::Capture(recipe.to_owned()), span: None });
         Ok(())
     }
 
-    fn frame(&mut self, ns: u64, frame: &str, path: &Path) -> Result<(), ReplayError> {
-        if self.running.is_none() {
-            let not_understood = |why: String| ReplayError::NotUnderstood { path: path.to_owned(), why };
-            let recipe = learn(path).map_err(|error| not_understood(error.to_string()))?;
-            let mut recipe = recipe.ok_or_else(|| not_understood("no depth frame of Binance near its beginning".to_owned()))?;
-            recipe.publish(self.wishes.publish, self.wishes.depth);
-            self.summary.runs.push(recipe.kind.clone());
-            self.running = Some((String::new(), Rerun::new(&recipe).map_err(not_understood)?));
-            self.frames = Some((ns, None));
+    /// The first frame of a file: of the core that runs, or of another one.
+    fn begin_frames(&mut self, ns: u64, path: &Path) -> Result<(), ReplayError> {
+        let not_understood = |why: String| ReplayError::NotUnderstood { path: path.to_owned(), why };
+        let lines = open(path).and_then(|lines| Learned::from(lines.lines()));
+        let learned = lines.map_err(|error| ReplayError::Unreadable { path: path.to_owned(), error })?;
+        let mut learned = learned.ok_or_else(|| not_understood(no_venue()))?;
+        if matches!(&self.running, Some(Running { of: Source::Frames(frames), .. }) if frames.learned.is_of(&learned)) {
+            return Ok(());
         }
-        let (Some((_, running)), Some((start, snapshot))) = (&mut self.running, &mut self.frames) else { return Ok(()) };
+        self.end_run();
+        let (config, wishes) = (&mut learned.config, self.wishes);
+        config.output.book = wishes.publish.unwrap_or(config.output.book);
+        config.depth = wishes.depth.unwrap_or(config.depth);
+        self.summary.runs.push(config.kind.as_str().to_owned());
+        self.summary.unnumbered |= !learned.numbered;
+        let symbols = learned.instruments.iter().map(|instrument| instrument.symbol.to_string()).collect();
+        let rerun = Rerun::of(learned.config.clone(), learned.instruments.clone(), symbols).map_err(not_understood)?;
+        let frames = Frames { learned, start: ns, snapshot: None, numbering: Numbering::default() };
+        self.running = Some(Running { rerun, of: Source::Frames(frames), span: None });
+        Ok(())
+    }
+
+    fn frame(&mut self, ns: u64, frame: &str) -> bool {
+        let Some(Running { rerun, of: Source::Frames(frames), span }) = &mut self.running else { return false };
         let wall_ms = i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
-        let now = Now::new(std::time::Duration::from_nanos(ns.saturating_sub(*start)), wall_ms);
+        let now = Now::new(Duration::from_nanos(ns.saturating_sub(frames.start)), wall_ms);
         if frame.starts_with("{\"lastUpdateId\"") {
-            *snapshot = Some(frame.to_owned());
+            frames.snapshot = Some(frame.to_owned());
+        } else if frames.learned.numbered {
+            rerun.frame(now, frame);
         } else {
-            running.frame(now, frame);
+            rerun.frame(now, &frames.numbering.put(frame));
         }
-        if snapshot.as_deref().is_some_and(|body| running.snapshot(now, body)) {
-            *snapshot = None;
+        if frames.snapshot.as_deref().is_some_and(|body| rerun.snapshot(now, body)) {
+            frames.snapshot = None;
         }
-        self.seen(wall_ms);
-        Ok(())
-    }
-
-    fn seen(&mut self, wall_ms: i64) {
-        let span = self.summary.span.get_or_insert((wall_ms, wall_ms));
-        span.1 = wall_ms;
+        *span = Some((span.map_or(wall_ms, |(first, _)| first), wall_ms));
+        true
     }
 
     fn write(&mut self) -> Result<(), ReplayError> {
-        let Some((_, running)) = &mut self.running else { return Ok(()) };
-        let records = running.take_records();
+        let Some(Running { rerun, .. }) = &mut self.running else { return Ok(()) };
+        let records = rerun.take_records();
         self.out.write_all(&records).map_err(ReplayError::Output)
     }
 
     /// Adds up what the core that runs has brought.
     fn end_run(&mut self) {
-        let Some((_, running)) = self.running.take() else { return };
-        let Tally { records, events, trades_missing, unmatched, lost } = &running.tally;
+        let Some(Running { rerun, span, .. }) = self.running.take() else { return };
+        if let Some((first, last)) = span {
+            self.summary.seconds += last.saturating_sub(first) as f64 / 1_000.0;
+            self.summary.span = Some(self.summary.span.map_or((first, last), |all| (all.0.min(first), all.1.max(last))));
+        }
+        let Tally { records, events, trades_missing, unmatched, lost } = &rerun.tally;
         for (kind, count) in RecordKind::ALL.into_iter().zip(records).filter(|(_, count)| **count > 0) {
             *self.summary.records.entry(kind.as_str()).or_default() += count;
         }
         for ((word, reason), count) in events {
             *self.summary.events.entry(format!("{word} {reason}").trim_end().to_owned()).or_default() += count;
         }
-        let stats = running.venue().stats();
+        let stats = rerun.venue().stats();
         self.summary.trades_missing += trades_missing;
         self.summary.missing += unmatched + lost;
         self.summary.frames.0 += stats.malformed;
         self.summary.frames.1 += stats.unknown;
-        self.summary.states.extend(running.states());
-    }
-}
-
-// === impl Summary ===
-
-impl Summary {
-    /// Whether everything that was recorded was there and understood.
-    pub const fn is_whole(&self) -> bool {
-        self.not_understood == 0 && self.torn == 0 && self.missing == 0
-    }
-
-    /// For people.
-    pub fn to_text(&self) -> String {
-        let list = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
-            let all: Vec<String> = counts.map(|(word, count)| format!("{word} {count}")).collect();
-            if all.is_empty() { "none".to_owned() } else { all.join(", ") }
-        };
-        let seconds = self.span.map_or(0.0, |(first, last)| (last - first) as f64 / 1_000.0);
-        let mut lines = vec![
-            format!("replayed {} lines, {seconds:.1} s of {}", self.lines, self.runs.join(", ")),
-            format!("records: {}", list(&mut self.records.iter().map(|(kind, count)| (*kind, *count)))),
-            format!(
-                "resyncs {}, trades missing {}, frames malformed {}, of other kinds {}",
-                self.resyncs(),
-                self.trades_missing,
-                self.frames.0,
-                self.frames.1
-            ),
-            format!("events: {}", list(&mut self.events.iter().map(|(word, count)| (word.as_str(), *count)))),
-        ];
-        lines.extend(self.states.iter().map(|(symbol, state)| format!("{symbol}: {state}")));
-        if !self.is_whole() {
-            let (torn, strange, missing) = (self.torn, self.not_understood, self.missing);
-            lines.push(format!("not whole: {torn} torn files, {strange} lines not understood, {missing} inputs missing or without a place"));
-        }
-        lines.push(String::new());
-        lines.join("\n")
-    }
-
-    /// For programs.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "lines": self.lines, "runs": self.runs, "span_ms": self.span, "records": self.records, "events": self.events,
-            "resyncs": self.resyncs(), "trades_missing": self.trades_missing, "malformed": self.frames.0, "other_frames": self.frames.1,
-            "states": self.states.iter().cloned().collect::<BTreeMap<_, _>>(),
-            "torn": self.torn, "not_understood": self.not_understood, "missing": self.missing, "whole": self.is_whole(),
-        })
-    }
-
-    fn resyncs(&self) -> u64 {
-        self.events.iter().filter(|(word, _)| word.starts_with("resync")).map(|(_, count)| count).sum()
+        self.summary.states.extend(rerun.states());
     }
 }
 
@@ -321,28 +297,14 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     Ok(if packed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
 }
 
-/// Of what a recording of Binance frames is: which market, which symbol, how many digits.
-fn learn(path: &Path) -> io::Result<Option<Recipe>> {
-    let (mut found, mut digits) = (None, (0, 0));
-    for line in open(path)?.lines().take(LOOK) {
-        let line = line?;
-        let Some(value) = line.split_once(' ').and_then(|(_, frame)| serde_json::from_str::<Value>(frame).ok()) else { continue };
-        let data = value.get("data").unwrap_or(&value);
-        for level in ["b", "a", "bids", "asks"].into_iter().filter_map(|side| data.get(side)?.as_array()).flatten() {
-            let after_point =
-                |place: usize| level.get(place).and_then(Value::as_str).and_then(|text| text.split_once('.')).map_or(0, |(_, tail)| tail.len());
-            digits = (digits.0.max(after_point(0)), digits.1.max(after_point(1)));
-        }
-        if let (None, Some("depthUpdate"), Some(raw)) = (&found, data.get("e").and_then(Value::as_str), data.get("s").and_then(Value::as_str)) {
-            let kind = if data.get("pu").is_some() { VenueKind::BinanceUsdm } else { VenueKind::BinanceSpot };
-            found = Some((kind, raw.to_owned()));
-        }
-    }
-    let digit = |count: usize| u8::try_from(count.min(8)).unwrap_or(8);
-    Ok(found.map(|(kind, raw)| Recipe::plain(kind, (&raw, &symbol_of(&raw)), (digit(digits.0), digit(digits.1)))))
+fn no_recording(line: &str) -> String {
+    let shown: String = line.chars().take(SHOWN).collect();
+    format!(
+        "not a recording: it begins with `{shown}{}`, and a recording has lines of a capture of this collector (`{{\"at\":…}}`), or frames as `<receive ns> <frame>` or `<unix seconds>: <frame>`",
+        if shown.len() < line.len() { "…" } else { "" }
+    )
 }
 
-fn symbol_of(raw: &str) -> String {
-    let quote = QUOTES.into_iter().filter(|quote| raw.len() > quote.len() && raw.ends_with(quote)).max_by_key(|quote| quote.len());
-    quote.and_then(|quote| raw.strip_suffix(quote).map(|base| format!("{base}-{quote}"))).unwrap_or_else(|| raw.to_owned())
+fn no_venue() -> String {
+    format!("frames, but of none of the venues that are spoken: no book and no trade of Binance, OKX or Deribit in the first {} lines", learn::LOOK)
 }

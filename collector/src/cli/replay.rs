@@ -13,7 +13,7 @@ use crate::replay::{ReplayError, Wishes, replay};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// Captures (see `capture` of a venue), directories of them, or `<receive ns> <frame>` lines of Binance; packed or not
+    /// Captures (see `capture` of a venue), directories of them, or raw frames of any venue: `<receive ns> <frame>`, `<unix seconds>: <frame>`; packed or not
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where the records go instead

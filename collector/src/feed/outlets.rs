@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clock::Now;
 use marketdata::message::text::BookText;
-use marketdata::{BookView, Event, EventKind, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message};
+use marketdata::{BookView, Effect, Event, EventKind, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message};
 
 use super::Shared;
 use super::publisher::{Origin, Refused};
@@ -103,8 +103,24 @@ impl Outlets {
         self.offer_again_at
     }
 
+    /// Lets out what an effect is of; effects that are no records are left to the caller, and so is the log of events.
+    pub(super) fn carry_out(&mut self, now: Now, (venue, metrics): (&mut Venue, &VenueMetrics), effect: &Effect) {
+        match effect {
+            Effect::Book { instrument } => self.book(now, (venue, *instrument), metrics),
+            Effect::Delta { instrument } => self.delta(now, (venue, *instrument)),
+            Effect::Preview { instrument, kind } => self.preview(now, (venue, *instrument), *kind),
+            Effect::Event(event) => self.event(now, venue, event),
+            Effect::Trade(trade) => {
+                if let Some(instrument) = venue.instrument(trade.instrument) {
+                    self.trade(now, (instrument, trade), metrics);
+                }
+            }
+            Effect::Connect { .. } | Effect::Send { .. } | Effect::Close { .. } | Effect::Fetch { .. } => {}
+        }
+    }
+
     /// Publishes the book as it is now.
-    pub(super) fn book(&mut self, now: Now, (venue, id): (&Venue, InstrumentId), metrics: &VenueMetrics) {
+    fn book(&mut self, now: Now, (venue, id): (&Venue, InstrumentId), metrics: &VenueMetrics) {
         let Some(outlet) = self.all.get_mut(id.index()) else { return };
         let (Some(way), Some(view)) = (&outlet.ways[RecordKind::OrderBook.index()], venue.book(id)) else { return };
         self.payload.clear();
@@ -118,7 +134,7 @@ impl Outlets {
     }
 
     /// Publishes what changed in the book. A sink that refuses it has lost the chain, so the next one is the whole image, for all.
-    pub(super) fn delta(&mut self, now: Now, (venue, id): (&mut Venue, InstrumentId)) {
+    fn delta(&mut self, now: Now, (venue, id): (&mut Venue, InstrumentId)) {
         let Some(outlet) = self.all.get_mut(id.index()) else { return };
         outlet.delta_owed = false;
         let (Some(way), Some(delta)) = (&outlet.ways[RecordKind::OrderBookDelta.index()], venue.delta(now, id)) else { return };
@@ -135,7 +151,7 @@ impl Outlets {
     }
 
     /// Publishes a preview of the second that closed. A refusal is counted by the sink; the next second brings the next.
-    pub(super) fn preview(&mut self, now: Now, (venue, id): (&Venue, InstrumentId), kind: RecordKind) {
+    fn preview(&mut self, now: Now, (venue, id): (&Venue, InstrumentId), kind: RecordKind) {
         let Some(way) = self.all.get(id.index()).and_then(|outlet| outlet.ways[kind.index()].as_ref()) else { return };
         let Some(view) = venue.preview(id) else { return };
         self.payload.clear();
@@ -146,7 +162,7 @@ impl Outlets {
     }
 
     /// Publishes an event of an instrument; those of a venue as a whole have no subject.
-    pub(super) fn event(&mut self, now: Now, venue: &Venue, event: &Event) {
+    fn event(&mut self, now: Now, venue: &Venue, event: &Event) {
         let Some(id) = event.instrument.filter(|_| is_news(&event.kind)) else { return };
         let Some(way) = self.all.get(id.index()).and_then(|outlet| outlet.ways[RecordKind::Event.index()].as_ref()) else { return };
         let Some(instrument) = venue.instrument(id) else { return };
@@ -158,7 +174,7 @@ impl Outlets {
     }
 
     /// Publishes a trade. A refusal is counted by the sink: there is no newer state of a trade to make up for it.
-    pub(super) fn trade(&mut self, now: Now, (instrument, trade): (&Instrument, &Trade), metrics: &VenueMetrics) {
+    fn trade(&mut self, now: Now, (instrument, trade): (&Instrument, &Trade), metrics: &VenueMetrics) {
         let Some(way) = self.all.get(trade.instrument.index()).and_then(|outlet| outlet.ways[RecordKind::Trade.index()].as_ref()) else { return };
         self.payload.clear();
         message::encode_trade(trade, instrument, now, &mut self.payload);

@@ -61,30 +61,6 @@ impl Recipe {
         }
     }
 
-    /// Of an instrument whose books and trades alone were recorded: names of the venue and ours, digits of price and quantity.
-    pub(crate) fn plain(kind: VenueKind, names: (&str, &str), digits: (u8, u8)) -> Self {
-        let market_type = kind.market_type();
-        let instrument = Instrument::new(kind.exchange(), market_type, names, (Scale::new(digits.0), Scale::new(digits.1)));
-        let config = VenueConfig::new(kind);
-        let output = Output { book: Publication::EveryUpdate, ..config.output };
-        Self {
-            kind: kind.as_str().to_owned(),
-            ws_url: config.ws_url,
-            rest_url: config.rest_url,
-            depth: config.depth,
-            trades: true,
-            seed: 0,
-            fusion: (
-                config.fusion.ofi,
-                config.fusion.cvd,
-                u64::try_from(config.fusion.half_life.as_millis()).unwrap_or(u64::MAX),
-                config.fusion.warm_up,
-            ),
-            symbols: vec![instrument.symbol.to_string()],
-            instruments: vec![Item::of(&instrument, &output)],
-        }
-    }
-
     /// The venue it is of, if it is one that is known.
     pub(crate) fn venue_kind(&self) -> Option<VenueKind> {
         VenueKind::ALL.into_iter().find(|kind| kind.as_str() == self.kind)

@@ -2,6 +2,8 @@
 //!
 //! Owns: what stands for the network (recorded ids are matched with the core's), the counts. Must not know: files, what a recording looks like.
 
+mod answers;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -9,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clock::Now;
 use futures_util::future::LocalBoxFuture;
-use marketdata::{ConnId, Effect, EventKind, FetchId, Input, InstrumentId, Pressure, RecordKind, Response, SnapshotTrouble, Venue, VenueKind};
+use marketdata::{ConnId, Effect, EventKind, FetchId, Input, Instrument, InstrumentId, Pressure, RecordKind, Response, SnapshotTrouble, Venue, VenueKind};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -87,7 +89,15 @@ impl Rerun {
     pub(crate) fn new(recipe: &Recipe) -> Result<Self, String> {
         let kind = recipe.venue_kind().ok_or_else(|| format!("`{}` is not a venue", recipe.kind))?;
         let (core, instruments) = recipe.made(kind);
-        let config = shell_config(kind, &core, recipe.symbols.clone())?;
+        Self::of(core, instruments, recipe.symbols.clone())
+    }
+
+    /// A core of these instruments; `symbols` are all that were wanted.
+    ///
+    /// # Errors
+    /// In words, when it cannot be.
+    pub(crate) fn of(core: marketdata::VenueConfig, instruments: Vec<Instrument>, symbols: Vec<String>) -> Result<Self, String> {
+        let config = shell_config(core.kind, &core, symbols)?;
         let clock = Arc::new(Recorded(Mutex::default()));
         let state = State::new(&config, Arc::clone(&clock) as Arc<dyn Clock>);
         let (registry, records) = (Arc::new(Registry::new()), Records::default());
@@ -227,21 +237,14 @@ impl Rerun {
     }
 
     fn carry_out(&mut self, now: Now, effect: Effect) {
+        self.outlets.carry_out(now, (&mut self.venue, &self.metrics), &effect);
         match effect {
-            Effect::Book { instrument } => self.outlets.book(now, (&self.venue, instrument), &self.metrics),
-            Effect::Trade(trade) => {
-                if let Some(instrument) = self.venue.instrument(trade.instrument) {
-                    self.outlets.trade(now, (instrument, &trade), &self.metrics);
-                }
-            }
-            Effect::Delta { instrument } => self.outlets.delta(now, (&mut self.venue, instrument)),
-            Effect::Preview { instrument, kind } => self.outlets.preview(now, (&self.venue, instrument), kind),
+            Effect::Book { .. } | Effect::Delta { .. } | Effect::Preview { .. } | Effect::Trade(_) => {}
             Effect::Event(event) => {
                 *self.tally.events.entry((event.kind.as_str(), event.kind.reason())).or_default() += 1;
                 if let EventKind::TradeGap { from, to } = event.kind {
                     self.tally.trades_missing += to.saturating_sub(from).saturating_add(1);
                 }
-                self.outlets.event(now, &self.venue, &event);
             }
             Effect::Connect { conn, .. } => self.asked.connects.push(conn),
             Effect::Fetch { fetch, url } => self.asked.fetches.push((fetch, url)),
@@ -279,9 +282,9 @@ impl Rerun {
             self.input(now, Input::Connected { conn });
         }
         for (conn, text) in std::mem::take(&mut self.asked.sent) {
-            let id = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|request| request.get("id").cloned()).unwrap_or_default();
-            let answer = format!("{{\"result\":null,\"id\":{id}}}");
-            self.input(now, Input::Frame { conn, text: &answer });
+            for answer in answers::to(&text) {
+                self.input(now, Input::Frame { conn, text: &answer });
+            }
         }
     }
 
@@ -289,7 +292,8 @@ impl Rerun {
     pub(crate) fn states(&self) -> Vec<(String, &'static str)> {
         let instruments = (0_u16..).map(InstrumentId).zip(self.venue.instruments());
         let state = |id| self.venue.status(id).map_or("unknown", |status| status.state.as_str());
-        instruments.map(|(id, instrument)| (instrument.symbol.to_string(), state(id))).collect()
+        let name = |of: &Instrument| format!("{}.{}.{}", of.exchange.as_str(), of.market_type.as_str(), of.symbol);
+        instruments.map(|(id, instrument)| (name(instrument), state(id))).collect()
     }
 }
 

@@ -328,19 +328,10 @@ impl VenueLoop {
         if let Some(capture) = &mut self.capture {
             capture.effect(now, &effect);
         }
+        self.outlets.carry_out(now, (&mut self.venue, &self.metrics), &effect);
         match effect {
-            Effect::Book { instrument } => self.outlets.book(now, (&self.venue, instrument), &self.metrics),
-            Effect::Trade(trade) => {
-                if let Some(instrument) = self.venue.instrument(trade.instrument) {
-                    self.outlets.trade(now, (instrument, &trade), &self.metrics);
-                }
-            }
-            Effect::Delta { instrument } => self.outlets.delta(now, (&mut self.venue, instrument)),
-            Effect::Preview { instrument, kind } => self.outlets.preview(now, (&self.venue, instrument), kind),
-            Effect::Event(event) => {
-                self.note(&event);
-                self.outlets.event(now, &self.venue, &event);
-            }
+            Effect::Book { .. } | Effect::Delta { .. } | Effect::Preview { .. } | Effect::Trade(_) => {}
+            Effect::Event(event) => self.note(&event),
             Effect::Connect { conn, url } => {
                 let (attempt, abort) = abortable(self.shared.network.connector.connect(url));
                 self.connecting.push((conn, abort));

@@ -48,15 +48,32 @@ async fn a_captured_futures_run_replays_to_the_same_records() {
 
 #[test]
 fn the_recordings_beside_the_project_are_replayed_whole() {
-    for (name, kind, books) in
-        [("binance_spot_btcusdt_20240808.gz", "binance_spot", 3_400), ("binance_usdm_btcusdt_20240808.gz", "binance_usdm", 5_000)]
-    {
+    // File, venue, how many books and trades, one of the instruments, how many there are, whether the recording has ids.
+    let rows = [
+        ("binance_spot_btcusdt_20240808.gz", "binance_spot", (3_427, 9_757), ("binance.spot.BTC-USDT", 1), true),
+        ("binance_usdm_btcusdt_20240808.gz", "binance_usdm", (5_824, 21_313), ("binance.perpetual.BTC-USDT", 1), true),
+        ("okx_20220513.txt.gz", "okx_swap", (290, 74), ("okx.perpetual.UNI-USD", 3), false),
+        ("deribit_20210722.txt.gz", "deribit", (44, 0), ("deribit.options.BTC-24SEP21-8000-P", 10), true),
+    ];
+    let mut files = Vec::new();
+    for (name, kind, (books, trades), (instrument, instruments), numbered) in rows {
         let Some(file) = recording(name) else { continue };
-        let summary = replay(&[file], Wishes::default(), &mut std::io::sink()).unwrap();
+        let mut out = Vec::new();
+        let summary = replay(&[file.clone()], Wishes::default(), &mut out).unwrap();
         println!("{}", summary.to_text());
         assert!(summary.is_whole() && summary.runs == [kind], "{}", summary.to_text());
-        assert_eq!(summary.states, [("BTC-USDT".to_owned(), "synced")]);
-        assert_eq!((summary.trades_missing, summary.records["orderbook"] >= books), (0, true), "{}", summary.to_text());
+        assert!(summary.states.iter().all(|(_, state)| *state == "synced") && summary.states.len() == instruments, "{:?}", summary.states);
+        assert!(summary.states.iter().any(|(name, _)| name == instrument), "{:?}", summary.states);
+        let count = |kind| summary.records.get(kind).copied().unwrap_or(0);
+        assert_eq!((count("orderbook"), count("trade"), summary.trades_missing, !summary.unnumbered), (books, trades, 0, numbered));
+        assert_eq!(out.split(|byte| *byte == b'\n').count() as u64, summary.records.values().sum::<u64>() + 1, "a record a line");
+        files.push(file);
+    }
+    if files.len() == rows.len() {
+        // Each file is a run of its own, whatever came before it.
+        let all = replay(&files, Wishes::default(), &mut std::io::sink()).unwrap();
+        assert_eq!((all.runs.len(), all.records["orderbook"], all.states.len()), (4, 3_427 + 5_824 + 290 + 44, 15));
+        assert!(all.seconds > 700.0 && all.seconds < 800.0, "{}", all.seconds);
     }
 }
 
@@ -66,6 +83,9 @@ fn what_is_no_recording_is_told_by_the_exit_code() {
     let file = dir.path().join("x");
     let code = |path: &std::path::Path| replay(&[path.to_owned()], Wishes::default(), &mut std::io::sink()).unwrap_err().exit_code();
     assert_eq!(code(&file), 66);
-    std::fs::write(&file, "hello\n").unwrap();
-    assert_eq!(code(&file), 65);
+    let no_recordings: [&[u8]; 5] = [b"hello\n", b"1723161255030314667 {\"x\":1}\n", b"{\"at\":[1,2],\"what\":\"timeout\"}\n", b"\xff\xfe", b"\x1f\x8b\x08rest"];
+    for text in no_recordings {
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(code(&file), 65, "{text:?}");
+    }
 }

@@ -22,6 +22,10 @@ pub enum MarketType {
     Spot,
     /// Perpetual swaps and futures.
     Perpetual,
+    /// Futures with a date. Not collected; recordings have them.
+    Futures,
+    /// Options. Not collected; recordings have them.
+    Options,
 }
 
 /// Place of an instrument in its venue's list, as given to [`Venue::new`](crate::Venue::new).
@@ -56,6 +60,8 @@ pub enum Unit {
     Base,
     /// The quote currency. Inverse contracts (OKX `BTC-USD-SWAP`, Deribit `BTC-PERPETUAL`) are worth so many dollars each, whatever the price.
     Quote,
+    /// Contracts, whose worth is not known: a recording has no instrument list.
+    Contracts,
 }
 
 /// An exact factor `mantissa × 10^-digits`.
@@ -102,11 +108,16 @@ impl Exchange {
 // === impl MarketType ===
 
 impl MarketType {
+    /// All.
+    pub const ALL: [MarketType; 4] = [MarketType::Spot, MarketType::Perpetual, MarketType::Futures, MarketType::Options];
+
     /// The word used in subjects, labels and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             MarketType::Spot => "spot",
             MarketType::Perpetual => "perpetual",
+            MarketType::Futures => "futures",
+            MarketType::Options => "options",
         }
     }
 }
@@ -121,11 +132,12 @@ impl Instrument {
         Self { exchange, market_type, raw: raw.into(), symbol: symbol.into(), price, quantity, multiplier, unit }
     }
 
-    /// What so much is worth in the quote currency, in units of 10^-[`worth_digits`](Self::worth_digits): exact.
+    /// What so much is worth in the quote currency, in units of 10^-[`worth_digits`](Self::worth_digits): exact; 0 where that is not known.
     pub fn worth(&self, price: Price, quantity: Quantity) -> i128 {
         match self.unit {
             Unit::Base => i128::from(price.0) * i128::from(quantity.0),
             Unit::Quote => quantity.0.into(),
+            Unit::Contracts => 0,
         }
     }
 
@@ -133,7 +145,7 @@ impl Instrument {
     pub const fn worth_digits(&self) -> u8 {
         match self.unit {
             Unit::Base => self.price.digits() + self.quantity.digits(),
-            Unit::Quote => self.quantity.digits(),
+            Unit::Quote | Unit::Contracts => self.quantity.digits(),
         }
     }
 
@@ -156,6 +168,7 @@ impl Unit {
         match self {
             Unit::Base => "base",
             Unit::Quote => "quote",
+            Unit::Contracts => "contracts",
         }
     }
 }

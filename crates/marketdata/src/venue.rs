@@ -341,7 +341,7 @@ fn check_instruments(kind: VenueKind, instruments: &[Instrument]) -> Result<(), 
         if let Some(name) = [&instrument.raw, &instrument.symbol].into_iter().find(|name| !fits(name)) {
             return Err(VenueError::Name(name.to_string()));
         }
-        if (instrument.exchange, instrument.market_type) != (kind.exchange(), kind.market_type()) {
+        if instrument.exchange != kind.exchange() || !kind.dialect().carries.contains(&instrument.market_type) {
             return Err(VenueError::Foreign(instrument.symbol.to_string()));
         }
     }

@@ -14,6 +14,7 @@ use crate::venue::dialect::{Dialect, Limits, SnapshotSource, Snapshots};
 pub(super) static DIALECT: Dialect = Dialect {
     exchange: Exchange::Binance,
     market_type: MarketType::Spot,
+    carries: &[MarketType::Spot],
     ws_url: "wss://stream.binance.com:9443",
     ws_path: "/stream",
     rest_url: "https://api.binance.com",

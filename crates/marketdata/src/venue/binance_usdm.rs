@@ -15,6 +15,7 @@ use crate::venue::dialect::{Dialect, Limits, SnapshotSource, Snapshots};
 pub(super) static DIALECT: Dialect = Dialect {
     exchange: Exchange::Binance,
     market_type: MarketType::Perpetual,
+    carries: &[MarketType::Perpetual, MarketType::Futures],
     ws_url: "wss://fstream.binance.com",
     ws_path: "/public/stream",
     rest_url: "https://fapi.binance.com",

@@ -17,6 +17,7 @@ use crate::venue::dialect::{Answers, Dialect, Limits, SnapshotSource, Snapshots,
 pub(super) static PERPETUAL: Dialect = Dialect {
     exchange: Exchange::Deribit,
     market_type: MarketType::Perpetual,
+    carries: &MarketType::ALL,
     ws_url: "wss://www.deribit.com",
     ws_path: "/ws/api/v2",
     rest_url: "https://www.deribit.com",

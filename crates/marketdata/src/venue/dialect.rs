@@ -19,7 +19,10 @@ use crate::sequence::Rule;
 /// One venue's rules.
 pub(crate) struct Dialect {
     pub(crate) exchange: Exchange,
+    /// Of what its instrument list has.
     pub(crate) market_type: MarketType,
+    /// What one connection can carry: a recording of it may have more than is collected.
+    pub(crate) carries: &'static [MarketType],
     pub(crate) ws_url: &'static str,
     /// Appended to the WebSocket base.
     pub(crate) ws_path: &'static str,

@@ -23,6 +23,7 @@ pub(super) static SWAP: Dialect =
 const COMMON: Dialect = Dialect {
     exchange: Exchange::Okx,
     market_type: MarketType::Spot,
+    carries: &MarketType::ALL,
     ws_url: "wss://ws.okx.com:8443",
     ws_path: "/ws/v5/public",
     rest_url: "https://www.okx.com",

@@ -82,6 +82,7 @@ impl Entry<'_> {
                 let unit = if self.ct_type == "inverse" { Unit::Quote } else { Unit::Base };
                 (symbol, Multiplier::product(&[&self.ct_val, if self.ct_mult.is_empty() { "1" } else { &self.ct_mult }])?, unit)
             }
+            MarketType::Futures | MarketType::Options => return Ok(None),
         };
         let price = Scale::new(decimals_needed(&self.tick_sz).saturating_add(SPARE_DECIMALS)).showing(0);
         Scale::new(price.digits()).parse(&self.tick_sz)?;
