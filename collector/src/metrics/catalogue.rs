@@ -178,6 +178,8 @@ catalogue! {
     NATS_ACK_ERRORS = Counter, "collector_nats_ack_errors_total" ["reason"] "Publications that JetStream did not store, by reason: no_stream, stream_full, resources, too_large, unavailable, no_answer, refused. They are sent again.";
     NATS_ACK_DURATION = Histogram(FAST), "collector_nats_ack_duration_seconds" [] "From sending to acknowledgement, in seconds.";
     NATS_RESENT = Counter, "collector_nats_resent_total" [] "Publications to be sent again, with the same message id, because the connection ended before their acknowledgement.";
+    NATS_DOUBTS = Counter, "collector_nats_doubts_total" ["kind", "outcome"] "Times a stream was asked for the last record it holds of a subject, because records sent before may be stored and its duplicate window may have passed: answered, unanswered (they are sent again, and may be there twice).";
+    NATS_HELD = Counter, "collector_nats_held_total" ["kind"] "Records that a stream held already when it was asked: not sent a second time.";
     NATS_STREAM_READY = Gauge, "collector_nats_stream_ready" ["stream"] "1 while the JetStream stream takes records.";
     NATS_STREAM_TROUBLES = Counter, "collector_nats_stream_troubles_total" ["stream", "reason"] "Looks at a JetStream stream that found it unusable: no_jetstream, other_subjects, overlap, no_ack, sealed, refused, no_answer.";
     NATS_STREAM_DIFFERS = Gauge, "collector_nats_stream_differs" ["stream", "setting"] "1 for each setting of an existing stream that is not the configured one; the stream is left as it is.";

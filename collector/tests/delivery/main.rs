@@ -3,6 +3,8 @@
 #![expect(clippy::float_cmp, reason = "metrics compared here are whole numbers")]
 
 #[cfg(test)]
+mod doubt;
+#[cfg(test)]
 mod feed;
 #[cfg(test)]
 mod program;
@@ -12,3 +14,5 @@ mod server;
 mod tap;
 #[cfg(test)]
 mod troubles;
+#[cfg(test)]
+mod wire;

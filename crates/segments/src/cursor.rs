@@ -118,17 +118,16 @@ impl Open {
             if !self.fill(FRAME_HEADER_BYTES + length, bytes).map_err(|error| (None, error))? {
                 return Err((None, damaged("the end of a frame")));
             }
-            let rest = self.buffer.get(self.taken..).unwrap_or_default();
-            let record = match read_frame(rest) {
-                Found::Frame { sequence, payload } if sequence >= from => Ok(Some(Record { sequence, payload: payload.to_vec() })),
-                Found::Frame { .. } => Ok(None),
+            let start = self.taken;
+            self.taken += FRAME_HEADER_BYTES + length;
+            // What is passed over need not be sound.
+            if sequence < from {
+                continue;
+            }
+            return match read_frame(self.buffer.get(start..).unwrap_or_default()) {
+                Found::Frame { sequence, payload } => Ok(Some(Record { sequence, payload: payload.to_vec() })),
                 _ => Err((Some(sequence.saturating_add(1)), damaged("a payload"))),
             };
-            self.taken += FRAME_HEADER_BYTES + length;
-            match record {
-                Ok(None) => {}
-                found => return found,
-            }
         }
     }
 

@@ -93,6 +93,12 @@ impl Reason {
         matches!(self, Self::TooLarge)
     }
 
+    /// Whether a stream that had this reason for one record may take the one behind it.
+    pub(crate) const fn may_take_the_next(self) -> bool {
+        // No answer came in time, for a server that was away for a while: it has refused nothing.
+        !matches!(self, Self::NoAnswer)
+    }
+
     fn of(error: &ApiError) -> Self {
         match error.err_code {
             10054 => Self::TooLarge,

@@ -14,6 +14,7 @@ use marketdata::RecordKind;
 use super::NAME;
 use super::ack::{Ack, Reason};
 use super::connection::{Connection, Heard};
+use super::doubt::Doubts;
 use super::drain::Drain;
 use super::meters::{Meters, StreamOut};
 use super::relief::Relief;
@@ -26,7 +27,7 @@ use crate::config::{Config, Delivery, NatsConfig};
 use crate::metrics::{Registry, catalogue as names};
 use crate::sink::Record;
 use crate::sink::deadletter;
-use crate::sink::outbox::{Confirm, Origin, Outbox};
+use crate::sink::outbox::{Confirm, Origin, Outbox, Terms};
 use crate::state::State;
 
 /// Unwritten bytes above which nothing is added: what the socket does not take waits in the outbox, not here.
@@ -39,18 +40,19 @@ pub(super) struct Desk {
     pub(super) store: Store,
     pub(super) relief: Relief,
     pub(super) drain: Drain,
+    pub(super) doubts: Doubts,
     pub(super) clock: SharedClock,
     pub(super) state: Arc<State>,
     /// Times the process was asked to give memory back, as last seen.
     trims: u64,
     /// By [`Record::stream`].
     pub(super) outs: Vec<StreamOut>,
-    keepers: Vec<Keeper>,
+    pub(super) keepers: Vec<Keeper>,
     /// What subjects of answers begin with.
     pub(super) inbox: String,
     ack_timeout: Duration,
     /// Requests that wait to be written: subject, word of the answer, body.
-    requests: Vec<(String, String, Vec<u8>)>,
+    pub(super) requests: Vec<(String, String, Vec<u8>)>,
     pub(super) linked: bool,
 }
 
@@ -79,6 +81,7 @@ impl Desk {
             store,
             relief: Relief::new(config, nats, (streams, registry)),
             drain: Drain::default(),
+            doubts: Doubts::default(),
             clock: Arc::clone(&state.clock),
             state: Arc::clone(state),
             trims: state.pressure.trims(),
@@ -147,6 +150,7 @@ impl Desk {
         }
         self.store.rewind();
         self.drain.disconnected();
+        self.doubts.disconnected();
         self.linked = false;
     }
 
@@ -180,8 +184,11 @@ impl Desk {
             self.acknowledged(number, Ack::read(message.status, message.payload), now);
             return;
         }
-        // Answers to requests about streams: the inbox, `s`, place of the stream.
+        // Answers to requests: the inbox, then `l` and the number of a question about a last record, or `s` and the place of a stream.
         let Some(word) = message.subject.strip_prefix(self.inbox.as_bytes()) else { return };
+        if let Some(question) = wire::number_after(word, "l") {
+            return self.answered_about(question, message.payload, now);
+        }
         let Some(place) = wire::number_after(word, "s").and_then(|place| usize::try_from(place).ok()) else { return };
         let Some(keeper) = self.keepers.get_mut(place) else { return };
         let (findings, next) = keeper.answer(message.status, message.payload, now);
@@ -209,7 +216,7 @@ impl Desk {
         }
     }
 
-    /// A publication was not stored: the stream's records go by way of the spool, and one at a time from now on, so that none overtakes another.
+    /// A publication was not stored: the stream's records go by way of the spool, and one at a time for a while, so that none overtakes another.
     fn refused(&mut self, origin: Origin, number: Option<u64>, reason: Reason) {
         self.meters.ack_error(reason);
         let now = self.clock.now();
@@ -223,7 +230,9 @@ impl Desk {
             }
             Origin::Lane(place) => {
                 let Some(kind) = self.outbox.lanes().get(place).map(|lane| lane.kind) else { return };
-                self.outbox.make_single(kind);
+                if reason.may_take_the_next() {
+                    self.outbox.make_single(kind);
+                }
                 let word = if reason == Reason::NoAnswer { "no_answer" } else { "refused" };
                 if self.store.is_usable(now.mono) {
                     self.spill(place, word);
@@ -249,10 +258,11 @@ impl Desk {
         let (name, registry) = (config.name.as_str(), &self.meters.registry);
         let ready = registry.gauge(&names::NATS_STREAM_READY, &[name]);
         match finding {
-            Finding::Ready { created, selective } => {
+            Finding::Ready { created, selective, duplicate_window } => {
                 ready.set(1.0);
                 tracing::info!(sink = NAME, event = "stream_ready", stream = name, created, one_at_a_time = selective, "the stream takes records");
-                self.outbox.open(config.kind, selective);
+                // Half of it: sending again takes its time, too.
+                self.outbox.open(config.kind, Terms { single: selective, remembers: duplicate_window / 2 });
             }
             Finding::Differs { setting, found, configured } => {
                 let gauge = registry.gauge(&names::NATS_STREAM_DIFFERS, &[name, setting]);
@@ -294,6 +304,7 @@ impl Desk {
                 self.requests.push((subject, format!("s{place}"), body));
             }
         }
+        self.put_questions(now);
         for (subject, word, body) in self.requests.drain(..) {
             wire::request(&subject, (&self.inbox, &word), &body, connection.outbound());
         }
@@ -308,6 +319,7 @@ impl Desk {
             };
             wire::publish(publication, &record.payload, connection.outbound());
         }
+        self.ask_about_lanes();
         self.send_from_spool(connection, now);
         // A PONG confirms what nobody acknowledges; one at a time.
         if (self.outbox.has_posted() || self.drain.has_posted()) && !connection.is_asked() {
@@ -352,7 +364,7 @@ pub(super) fn subject<'a>(outs: &'a [StreamOut], record: &Record) -> &'a str {
 }
 
 /// Counts a record that has arrived.
-fn arrived((meters, outs, store): (&Meters, &[StreamOut], &mut Store), record: &Record, now: Duration) {
+pub(super) fn arrived((meters, outs, store): (&Meters, &[StreamOut], &mut Store), record: &Record, now: Duration) {
     store.secured(record);
     meters.written.inc(record.kind);
     if let Some(out) = outs.get(record.stream) {

@@ -25,6 +25,7 @@ pub(super) struct Meters {
     outbox: Structure,
     window: Structure,
     drained: [Counter; RecordKind::ALL.len()],
+    held: [Counter; RecordKind::ALL.len()],
     in_flight: Gauge,
     records: Gauge,
     bytes: Gauge,
@@ -60,6 +61,7 @@ impl Meters {
             outbox: Structure::register(registry, "nats_outbox", Bound::Bytes(bytes_limit)),
             window: Structure::register(registry, "nats_window", Bound::Entries(in_flight)),
             drained: RecordKind::ALL.map(|kind| registry.counter(&names::SPOOL_DRAINED, &[kind.as_str()])),
+            held: RecordKind::ALL.map(|kind| registry.counter(&names::NATS_HELD, &[kind.as_str()])),
             in_flight: registry.gauge(&names::NATS_IN_FLIGHT, &[]),
             records: registry.gauge(&names::UNSECURED_RECORDS, &[]),
             bytes: registry.gauge(&names::UNSECURED_BYTES, &[]),
@@ -81,6 +83,13 @@ impl Meters {
     /// A record of the spool has arrived.
     pub(super) fn drained(&self, kind: RecordKind) {
         if let Some(counter) = self.drained.get(kind.index()) {
+            counter.inc();
+        }
+    }
+
+    /// A record whose fate was not known is in the stream, as that said when it was asked.
+    pub(super) fn held(&self, kind: RecordKind) {
+        if let Some(counter) = self.held.get(kind.index()) {
             counter.inc();
         }
     }

@@ -6,7 +6,7 @@
 //! still sends what was queued behind it, so later records overtake earlier ones and no message id mends the order (docs/adr/0004-delivery.md).
 //!
 //! * [`wire`], [`address`]: bytes and URLs. [`connection`]: one connection to its end. [`link`]: connecting again.
-//! * [`ack`], [`streams`]: what JetStream answers. [`publisher`]: the loop. [`desk`], [`relief`], [`drain`]: what is decided in it.
+//! * [`ack`], [`streams`]: what JetStream answers. [`publisher`]: the loop. [`desk`], [`relief`], [`drain`], [`doubt`]: what is decided in it.
 //! * [`store`]: spool and dead letter. The order of records is kept by [`outbox`](super::outbox).
 
 mod ack;
@@ -14,6 +14,7 @@ mod address;
 mod connection;
 mod core_out;
 mod desk;
+mod doubt;
 mod drain;
 mod link;
 mod listener;

@@ -15,11 +15,14 @@ use super::desk::{Desk, subject};
 use crate::config::{Bounds, Buffers, Config, NatsConfig, StreamConfig};
 use crate::metrics::{Gauge, Registry, catalogue as names};
 use crate::sink::deadletter::Reason;
+use crate::sink::outbox::Pending;
 use crate::sink::watermark::{Level, Rate, Watermark, adapted};
 use crate::sink::{Record, Streams};
 
-/// Records for the spool are collected for this long: one fsync for all of them.
+/// Records for the spool are collected for this long: one fsync for all of them;
 const GATHER: Duration = Duration::from_millis(50);
+/// and for this many times what the last one took, so that a slow disk takes a fifth of the thread's time at most.
+const GATHER_TIMES: u32 = 4;
 /// Bytes of one batch to the spool.
 const BATCH: usize = 256 << 10;
 
@@ -30,8 +33,10 @@ pub(super) struct Relief {
     lanes: Vec<Watched>,
     total: Watermark,
     flushed: Duration,
+    /// What the last writing to the spool took.
+    took: Duration,
     /// Reused between batches.
-    batch: Vec<Record>,
+    batch: Vec<Pending>,
 }
 
 struct Watched {
@@ -55,6 +60,7 @@ impl Relief {
             lanes: streams.iter().map(|stream| watched(stream.labels())).collect(),
             total: Watermark::default(),
             flushed: Duration::ZERO,
+            took: Duration::ZERO,
             batch: Vec::new(),
         }
     }
@@ -62,6 +68,11 @@ impl Relief {
     /// Marks of everything, in bytes.
     pub(super) fn bytes(&self) -> Bounds {
         self.buffers.bytes
+    }
+
+    /// For how long records are collected for one writing to the spool; half of the time within which they shall be secured, at most.
+    fn gather(&self) -> Duration {
+        (self.took * GATHER_TIMES).min(self.accept_within / 2).max(GATHER)
     }
 
     fn bounds(&self, kind: RecordKind, rate: Rate) -> Bounds {
@@ -157,12 +168,13 @@ impl Desk {
         self.outbox.spill(place);
     }
 
-    /// Writes what waits for the spool, at most every 50 ms unless it is much.
+    /// Writes what waits for the spool, some of it at a time unless it is much.
     fn flush_to_spool(&mut self, now: Now) {
         let much = self.outbox.held().bytes >= self.relief.buffers.bytes.high / 4;
-        if self.store.is_usable(now.mono) && (much || now.mono.saturating_sub(self.relief.flushed) >= GATHER) {
-            self.relief.flushed = now.mono;
+        if self.store.is_usable(now.mono) && (much || now.mono.saturating_sub(self.relief.flushed) >= self.relief.gather()) {
             self.write_to_spool(now);
+            self.relief.flushed = self.clock.now().mono;
+            self.relief.took = self.relief.flushed.saturating_sub(now.mono);
         }
         if self.outbox.held().bytes >= self.relief.buffers.bytes.emergency && !self.store.is_usable(now.mono) {
             self.last_resort(Reason::SpoolFailed, now);
@@ -178,8 +190,8 @@ impl Desk {
                 let written = !batch.is_empty() && self.store.append(&batch, now);
                 if written {
                     self.outbox.spooled(&batch);
-                    for record in &batch {
-                        self.store.secured(record);
+                    for pending in &batch {
+                        self.store.secured(&pending.record);
                     }
                     batch.clear();
                 }

@@ -15,6 +15,7 @@ use crate::config::{Config, SpoolConfig, StreamConfig};
 use crate::metrics::{Counter, Gauge, Registry, catalogue as names};
 use crate::sink::deadletter::{DeadLetters, Reason};
 use crate::sink::marks::Marks;
+use crate::sink::outbox::Pending;
 use crate::sink::spool::{Lost, Shelf, Spool};
 use crate::sink::{Record, Streams};
 
@@ -147,7 +148,7 @@ impl Store {
     }
 
     /// Spools records of one kind; `true` when they are on the disk.
-    pub(super) fn append(&mut self, records: &[Record], now: Now) -> bool {
+    pub(super) fn append(&mut self, records: &[Pending], now: Now) -> bool {
         let (Some(spool), subjects) = (&mut self.spool, &self.subjects) else { return false };
         let mut lost = Vec::new();
         let subject = |record: &Record| subjects.get(record.stream).map_or("", String::as_str);
@@ -157,7 +158,7 @@ impl Store {
             Ok(()) => {
                 self.refuses = false;
                 if let Some(first) = records.first() {
-                    self.figures.registry.counter(&names::SPOOLED, &[first.kind.as_str()]).add(records.len() as u64);
+                    self.figures.registry.counter(&names::SPOOLED, &[first.record.kind.as_str()]).add(records.len() as u64);
                 }
                 true
             }

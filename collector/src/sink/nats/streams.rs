@@ -51,6 +51,8 @@ pub(super) enum Finding {
         created: bool,
         /// See above.
         selective: bool,
+        /// For how long it knows message ids again.
+        duplicate_window: Duration,
     },
     /// A setting of the existing stream is not the configured one; it is left as it is.
     Differs {
@@ -104,6 +106,13 @@ impl Keeper {
     /// It refused a message: it is looked at again in a second.
     pub(super) fn suspect(&mut self, now: Duration) {
         self.state = State::Due(now + SUSPECT);
+    }
+
+    /// It is looked at again at once, and takes records meanwhile.
+    pub(super) fn look_again(&mut self, now: Duration) {
+        if self.state == State::Ready {
+            self.state = State::Due(now);
+        }
     }
 
     /// The request that is due, if one is: its subject and body.
@@ -184,7 +193,8 @@ impl Keeper {
         let replicated = found.get("num_replicas").and_then(Value::as_u64).is_some_and(|replicas| replicas > 1);
         let clustered = answer.pointer("/cluster/name").is_some();
         let selective = found.get("discard") == Some(&json!("new")) || replicated || clustered;
-        findings.push(Finding::Ready { created, selective });
+        let duplicate_window = Duration::from_nanos(found.get("duplicate_window").and_then(Value::as_u64).unwrap_or(0));
+        findings.push(Finding::Ready { created, selective, duplicate_window });
         findings
     }
 }
@@ -281,7 +291,10 @@ mod tests {
         let (subject, body) = next.unwrap();
         assert_eq!((findings.as_slice(), subject.as_str()), (&[][..], "$JS.API.STREAM.CREATE.TRADE"));
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["subjects"], json!(["trade.>"]));
-        assert_eq!(keeper.answer(None, &info(|_| {}), NOW).0, [Finding::Ready { created: true, selective: false }]);
+        assert_eq!(
+            keeper.answer(None, &info(|_| {}), NOW).0,
+            [Finding::Ready { created: true, selective: false, duplicate_window: Duration::from_mins(2) }]
+        );
         assert!(keeper.ask(NOW + AGAIN * 9).is_none());
         keeper.forget();
         assert!(keeper.ask(NOW).is_some());
@@ -294,6 +307,7 @@ mod tests {
         let answer = info(|answer| {
             answer["config"]["max_bytes"] = json!(1000);
             answer["config"]["discard"] = json!("new");
+            answer["config"]["duplicate_window"] = json!(1_000_000_000);
         });
         let differs = |setting, found: &str, configured: String| Finding::Differs { setting, found: found.to_owned(), configured };
         assert_eq!(
@@ -301,7 +315,8 @@ mod tests {
             [
                 differs("discard", "\"new\"", "\"old\"".to_owned()),
                 differs("max_bytes", "1000", StreamConfig::default_of(RecordKind::Trade).max_bytes.to_string()),
-                Finding::Ready { created: false, selective: true },
+                differs("duplicate_window", "1000000000", "120000000000".to_owned()),
+                Finding::Ready { created: false, selective: true, duplicate_window: Duration::from_secs(1) },
             ]
         );
     }

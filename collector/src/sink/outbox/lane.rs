@@ -13,9 +13,11 @@ pub(crate) struct Lane {
     pub(crate) kind: RecordKind,
     pub(crate) confirm: Confirm,
     /// Not sent, or for the spool, oldest first.
-    pub(crate) waiting: VecDeque<Record>,
+    pub(crate) waiting: VecDeque<Pending>,
     /// Sent and not secured, oldest first; all of them before those that wait.
     pub(crate) sent: VecDeque<Sent>,
+    /// The stream is asked whether it holds what was sent; nothing is sent until it has answered.
+    pub(crate) asked: bool,
     /// By way of the spool.
     pub(crate) spilled: bool,
     /// Its records in the spool.
@@ -24,6 +26,14 @@ pub(crate) struct Lane {
     pub(crate) listed: bool,
     /// Records taken so far.
     pub(crate) taken: u64,
+}
+
+/// A record that waits.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) record: Record,
+    /// When it was sent for the first time, if it was and nobody knows whether the stream holds it.
+    pub(crate) sent: Option<Duration>,
 }
 
 /// How a record is known to have arrived.
@@ -40,6 +50,8 @@ pub(crate) enum Confirm {
 pub(crate) struct Sent {
     pub(crate) number: Option<u64>,
     pub(crate) record: Record,
+    /// When it was sent for the first time.
+    pub(crate) first: Duration,
     /// Stored, but one before it is not yet.
     pub(crate) done: bool,
 }
@@ -48,7 +60,8 @@ pub(crate) struct Sent {
 
 impl Lane {
     pub(super) fn new(kind: RecordKind, confirm: Confirm) -> Self {
-        Self { kind, confirm, waiting: VecDeque::new(), sent: VecDeque::new(), spilled: false, backlog: 0, listed: false, taken: 0 }
+        let (waiting, sent) = (VecDeque::new(), VecDeque::new());
+        Self { kind, confirm, waiting, sent, asked: false, spilled: false, backlog: 0, listed: false, taken: 0 }
     }
 
     /// Records in memory.
@@ -58,6 +71,19 @@ impl Lane {
 
     /// When its oldest record in memory was offered.
     pub(crate) fn oldest(&self) -> Option<Duration> {
-        self.sent.front().map(|sent| &sent.record).or(self.waiting.front()).map(|record| record.offered)
+        let waits = || self.waiting.front().map(|pending| &pending.record);
+        self.sent.front().map(|sent| &sent.record).or_else(waits).map(|record| record.offered)
+    }
+
+    /// What was sent waits again, in its order, before everything else.
+    pub(super) fn take_back(&mut self) {
+        while let Some(Sent { record, first, .. }) = self.sent.pop_back() {
+            self.waiting.push_front(Pending { record, sent: Some(first) });
+        }
+    }
+
+    /// How many of those that wait, from the first on, may be in the stream already.
+    pub(super) fn doubtful(&self) -> usize {
+        self.waiting.iter().take_while(|pending| pending.sent.is_some()).count()
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use marketdata::RecordKind;
 
-pub(crate) use lane::Confirm;
+pub(crate) use lane::{Confirm, Pending};
 use lane::{Lane, Sent};
 pub(crate) use window::{Origin, Window};
 
@@ -34,8 +34,12 @@ pub(crate) struct Outbox {
     posted: VecDeque<(usize, u64)>,
     /// Per kind: its stream is ready.
     open: [bool; RecordKind::ALL.len()],
-    /// Per kind: only one record of a subject may be under way.
-    single: [bool; RecordKind::ALL.len()],
+    /// Per kind: how its stream takes records.
+    terms: [Terms; RecordKind::ALL.len()],
+    /// Per kind: its stream has refused something since it was ready.
+    cautious: [bool; RecordKind::ALL.len()],
+    /// Lanes whose stream is to be asked what it holds.
+    doubts: VecDeque<usize>,
     linked: bool,
     held: Held,
     /// Bytes under way, and how many may be.
@@ -48,6 +52,18 @@ pub(crate) struct Held {
     pub(crate) records: usize,
     pub(crate) bytes: usize,
 }
+
+/// How a stream takes records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// It may refuse one record and take the next: only one of a subject may be under way.
+    pub(crate) single: bool,
+    /// For how long it surely knows the id of a record again that is sent a second time.
+    pub(crate) remembers: Duration,
+}
+
+/// What makes a record's id within its subject: sequence and event time.
+pub(crate) type Id = (u64, i64);
 
 /// A record to be sent.
 #[derive(Debug)]
@@ -69,7 +85,9 @@ impl Outbox {
             window: Window::new(most.0),
             posted: VecDeque::new(),
             open: [false; RecordKind::ALL.len()],
-            single: [false; RecordKind::ALL.len()],
+            terms: [Terms::default(); RecordKind::ALL.len()],
+            cautious: [false; RecordKind::ALL.len()],
+            doubts: VecDeque::new(),
             linked: false,
             held: Held::default(),
             flying: (0, most.1),
@@ -108,7 +126,12 @@ impl Outbox {
 
     /// Whether only one record of a subject of this kind may be under way.
     pub(crate) fn is_single(&self, kind: RecordKind) -> bool {
-        self.single.get(kind.index()).copied().unwrap_or(false)
+        self.is_cautious(kind) || self.terms.get(kind.index()).is_some_and(|terms| terms.single)
+    }
+
+    /// Whether the stream of this kind has refused something since it was ready.
+    pub(crate) fn is_cautious(&self, kind: RecordKind) -> bool {
+        self.cautious.get(kind.index()).copied().unwrap_or(false)
     }
 
     /// Whether the stream of this kind is ready.
@@ -122,7 +145,7 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(place) else { return false };
         self.held.add(&record);
         lane.taken += 1;
-        lane.waiting.push_back(record);
+        lane.waiting.push_back(Pending { record, sent: None });
         self.list(place);
         true
     }
@@ -140,8 +163,16 @@ impl Outbox {
                 self.list_first(place);
                 return None;
             }
+            let remembers = self.terms_of(place).remembers;
             let lane = self.lanes.get_mut(place)?;
-            let record = lane.waiting.pop_front()?;
+            let Pending { record, sent } = lane.waiting.pop_front()?;
+            if sent.is_some_and(|first| lane.confirm == Confirm::Ack && now.saturating_sub(first) >= remembers) {
+                // Its id may be forgotten: sent again it could be stored twice.
+                lane.waiting.push_front(Pending { record, sent });
+                lane.asked = true;
+                self.doubts.push_back(place);
+                continue;
+            }
             let number = match lane.confirm {
                 Confirm::Ack => Some(self.window.push(Origin::Lane(place), now)),
                 Confirm::Pong => {
@@ -150,7 +181,7 @@ impl Outbox {
                 }
             };
             self.flying.0 += size_of(&record);
-            lane.sent.push_back(Sent { number, record, done: false });
+            lane.sent.push_back(Sent { number, record, first: sent.unwrap_or(now), done: false });
             self.list(place);
             let record = &self.lanes.get(place)?.sent.back()?.record;
             return Some(Outgoing { lane: place, number, record });
@@ -184,9 +215,35 @@ impl Outbox {
         }
     }
 
-    /// The stream of this kind is ready. `single`: it may refuse one message and take the next.
-    pub(crate) fn open(&mut self, kind: RecordKind, single: bool) {
-        self.set(kind, true, single);
+    /// A lane whose stream is to be asked for the last record it holds; the lane waits for [`settle`](Self::settle).
+    pub(crate) fn next_doubt(&mut self) -> Option<usize> {
+        self.doubts.pop_front()
+    }
+
+    /// The last record that the stream holds of this lane is `last`. Records of a lane are stored in their order, so what was sent before that one is there too:
+    /// it goes to `secured`, and the rest is sent again.
+    pub(crate) fn settle(&mut self, place: usize, last: Option<Id>, mut secured: impl FnMut(&Record)) {
+        let Some(lane) = self.lanes.get_mut(place).filter(|lane| lane.asked) else { return };
+        lane.asked = false;
+        let doubtful = lane.doubtful();
+        let is_last = |pending: &Pending| last == Some((pending.record.sequence, pending.record.event_ts_ms));
+        let held = lane.waiting.iter().take(doubtful).rposition(is_last).map_or(0, |place| place + 1);
+        for pending in lane.waiting.drain(..held) {
+            self.held.remove(&pending.record);
+            secured(&pending.record);
+        }
+        for pending in lane.waiting.iter_mut().take(doubtful - held) {
+            pending.sent = None;
+        }
+        self.list(place);
+    }
+
+    /// The stream of this kind is ready.
+    pub(crate) fn open(&mut self, kind: RecordKind, terms: Terms) {
+        self.set_open(kind, true);
+        if let (Some(old), Some(cautious)) = (self.terms.get_mut(kind.index()), self.cautious.get_mut(kind.index())) {
+            (*old, *cautious) = (terms, false);
+        }
         for place in 0..self.lanes.len() {
             self.list(place);
         }
@@ -194,14 +251,14 @@ impl Outbox {
 
     /// The stream of this kind takes nothing for now.
     pub(crate) fn close(&mut self, kind: RecordKind) {
-        let single = self.is_single(kind);
-        self.set(kind, false, single);
+        self.set_open(kind, false);
     }
 
-    /// From now on one record of a subject of this kind is under way.
+    /// The stream of this kind has refused a record: until it is [`open`](Self::open)ed again, one of a subject is under way.
     pub(crate) fn make_single(&mut self, kind: RecordKind) {
-        let open = self.is_open(kind);
-        self.set(kind, open, true);
+        if let Some(cautious) = self.cautious.get_mut(kind.index()) {
+            *cautious = true;
+        }
     }
 
     /// Whether some lane's stream takes nothing.
@@ -209,10 +266,15 @@ impl Outbox {
         self.lanes.iter().any(|lane| lane.confirm == Confirm::Ack && !self.is_open(lane.kind))
     }
 
-    fn set(&mut self, kind: RecordKind, is_open: bool, is_single: bool) {
-        if let (Some(open), Some(single)) = (self.open.get_mut(kind.index()), self.single.get_mut(kind.index())) {
-            (*open, *single) = (is_open, is_single);
+    fn set_open(&mut self, kind: RecordKind, is_open: bool) {
+        if let Some(open) = self.open.get_mut(kind.index()) {
+            *open = is_open;
         }
+    }
+
+    /// How the stream of a lane takes records.
+    fn terms_of(&self, place: usize) -> Terms {
+        self.lanes.get(place).and_then(|lane| self.terms.get(lane.kind.index())).copied().unwrap_or_default()
     }
 
     /// Connected; streams become ready one by one.
@@ -229,15 +291,16 @@ impl Outbox {
         self.open = [false; RecordKind::ALL.len()];
         self.window.clear();
         self.posted.clear();
+        self.doubts.clear();
         self.flying.0 = 0;
         for lane in &mut self.lanes {
-            while let Some(sent) = lane.sent.pop_back() {
-                if lane.confirm == Confirm::Ack {
-                    lane.waiting.push_front(sent.record);
-                } else {
-                    self.held.remove(&sent.record);
-                    lost(&sent.record);
-                }
+            lane.asked = false;
+            if lane.confirm == Confirm::Ack {
+                lane.take_back();
+            }
+            for sent in lane.sent.drain(..) {
+                self.held.remove(&sent.record);
+                lost(&sent.record);
             }
         }
     }
@@ -246,6 +309,8 @@ impl Outbox {
     pub(crate) fn spill(&mut self, place: usize) {
         let Some(lane) = self.lanes.get_mut(place).filter(|lane| lane.held() > 0) else { return };
         lane.spilled = true;
+        // It is asked for the records in the spool, when it is their turn.
+        lane.asked = false;
         self.again(place);
     }
 
@@ -253,11 +318,10 @@ impl Outbox {
     pub(crate) fn again(&mut self, place: usize) {
         let Some(lane) = self.lanes.get_mut(place) else { return };
         // What nobody acknowledges is not sent twice.
-        while lane.confirm == Confirm::Ack
-            && let Some(sent) = lane.sent.pop_back()
-        {
-            self.flying.0 = self.flying.0.saturating_sub(size_of(&sent.record));
-            lane.waiting.push_front(sent.record);
+        if lane.confirm == Confirm::Ack {
+            let bytes: usize = lane.sent.iter().map(|sent| size_of(&sent.record)).sum();
+            self.flying.0 = self.flying.0.saturating_sub(bytes);
+            lane.take_back();
         }
         self.list(place);
     }
@@ -274,21 +338,21 @@ impl Outbox {
     }
 
     /// Moves records that wait for the spool out, about `bytes` of them, in order; they are held until [`spooled`](Self::spooled).
-    pub(crate) fn for_spool(&mut self, kind: RecordKind, bytes: usize, into: &mut Vec<Record>) {
+    pub(crate) fn for_spool(&mut self, kind: RecordKind, bytes: usize, into: &mut Vec<Pending>) {
         let mut taken = 0;
         for lane in self.lanes.iter_mut().filter(|lane| lane.kind == kind && lane.spilled) {
             while taken < bytes
-                && let Some(record) = lane.waiting.pop_front()
+                && let Some(pending) = lane.waiting.pop_front()
             {
-                taken += size_of(&record);
-                into.push(record);
+                taken += size_of(&pending.record);
+                into.push(pending);
             }
         }
     }
 
     /// These records are fsynced in the spool.
-    pub(crate) fn spooled(&mut self, records: &[Record]) {
-        for record in records {
+    pub(crate) fn spooled(&mut self, records: &[Pending]) {
+        for Pending { record, .. } in records {
             self.held.remove(record);
             if let Some(lane) = self.lanes.get_mut(record.stream) {
                 lane.backlog += 1;
@@ -297,10 +361,10 @@ impl Outbox {
     }
 
     /// They could not be spooled and wait again, in their old places.
-    pub(crate) fn not_spooled(&mut self, records: &mut Vec<Record>) {
-        while let Some(record) = records.pop() {
-            if let Some(lane) = self.lanes.get_mut(record.stream) {
-                lane.waiting.push_front(record);
+    pub(crate) fn not_spooled(&mut self, records: &mut Vec<Pending>) {
+        while let Some(pending) = records.pop() {
+            if let Some(lane) = self.lanes.get_mut(pending.record.stream) {
+                lane.waiting.push_front(pending);
             }
         }
     }
@@ -338,7 +402,7 @@ impl Outbox {
     pub(crate) fn shed(&mut self, place: usize, before: Duration) -> Vec<Record> {
         let Some(lane) = self.lanes.get_mut(place) else { return Vec::new() };
         let mut shed = Vec::new();
-        while let Some(record) = lane.waiting.pop_front_if(|record| record.offered < before) {
+        while let Some(Pending { record, .. }) = lane.waiting.pop_front_if(|pending| pending.record.offered < before) {
             self.held.remove(&record);
             shed.push(record);
         }
@@ -365,7 +429,7 @@ impl Outbox {
                 Confirm::Ack => self.is_open(lane.kind) && (lane.sent.is_empty() || !self.is_single(lane.kind)),
                 Confirm::Pong => true,
             };
-            self.linked && free && !lane.spilled && !lane.waiting.is_empty()
+            self.linked && free && !lane.spilled && !lane.asked && !lane.waiting.is_empty()
         })
     }
 

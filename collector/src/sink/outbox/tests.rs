@@ -7,6 +7,7 @@ use super::*;
 
 const NOW: Duration = Duration::from_secs(1);
 const TRADE: RecordKind = RecordKind::Trade;
+const TERMS: Terms = Terms { single: false, remembers: Duration::from_mins(1) };
 
 fn record(stream: usize, kind: RecordKind, sequence: u64) -> Record {
     Record { stream, kind, sequence, event_ts_ms: 0, payload: Bytes::from_static(b"{}"), offered: NOW }
@@ -16,7 +17,7 @@ fn record(stream: usize, kind: RecordKind, sequence: u64) -> Record {
 fn outbox(in_flight: usize) -> Outbox {
     let mut outbox = Outbox::new([(TRADE, Confirm::Ack), (TRADE, Confirm::Ack), (RecordKind::Ofi, Confirm::Pong)], (in_flight, 1 << 20));
     outbox.link_up();
-    outbox.open(TRADE, false);
+    outbox.open(TRADE, TERMS);
     outbox
 }
 
@@ -68,7 +69,7 @@ fn what_is_not_acknowledged_is_sent_again_first_and_in_order() {
     assert_eq!(send(&mut outbox), []);
     outbox.link_up();
     assert_eq!(send(&mut outbox), [], "connected, but the stream is not known to be there");
-    outbox.open(TRADE, false);
+    outbox.open(TRADE, TERMS);
     let again = send(&mut outbox);
     assert_eq!(again.iter().map(|sent| sent.1).collect::<Vec<_>>(), [2, 3, 4, 5]);
     assert_eq!(answer(&mut outbox, first[2].2.unwrap()), [0_u64; 0], "an answer of the old connection is nobody's");
@@ -78,10 +79,63 @@ fn what_is_not_acknowledged_is_sent_again_first_and_in_order() {
     assert_eq!(outbox.held(), Held::default());
 }
 
+/// A lane with 1, 2 and 3 sent and not acknowledged, 4 never sent, on a new connection `later`.
+fn in_doubt(later: Duration) -> (Outbox, Vec<u64>) {
+    let mut outbox = outbox(8);
+    for sequence in 1..=3 {
+        outbox.take(record(0, TRADE, sequence));
+    }
+    send(&mut outbox);
+    outbox.link_down(|_| {});
+    outbox.take(record(0, TRADE, 4));
+    outbox.take(record(1, TRADE, 10));
+    outbox.link_up();
+    outbox.open(TRADE, TERMS);
+    let mut sent = Vec::new();
+    while let Some(outgoing) = outbox.send_next(NOW + later, 1) {
+        sent.push(outgoing.record.sequence);
+    }
+    (outbox, sent)
+}
+
+#[test]
+fn what_the_stream_may_have_forgotten_is_asked_about_before_it_is_sent_again() {
+    let (mut outbox, sent) = in_doubt(TERMS.remembers.mul_f64(0.99));
+    assert_eq!((sent, outbox.next_doubt()), (vec![1, 10, 2, 3, 4], None), "the stream knows their ids again");
+    for (last, held, again) in [
+        (Some((2, 0)), vec![1, 2], vec![3, 4]),
+        (Some((3, 0)), vec![1, 2, 3], vec![4]),
+        (Some((9, 0)), vec![], vec![1, 2, 3, 4]),
+        (None, vec![], vec![1, 2, 3, 4]),
+    ] {
+        let (mut outbox, sent) = in_doubt(TERMS.remembers);
+        assert_eq!((sent, outbox.next_doubt(), outbox.next_doubt()), (vec![10], Some(0), None), "another subject does not wait");
+        let mut secured = Vec::new();
+        outbox.settle(0, last, |record| secured.push(record.sequence));
+        assert_eq!(secured, held);
+        assert_eq!(send(&mut outbox).iter().map(|sent| sent.1).collect::<Vec<_>>(), again);
+        assert_eq!(outbox.held().records, again.len() + 1);
+    }
+}
+
+#[test]
+fn doubtful_records_that_go_to_the_spool_are_marked_and_an_answer_comes_too_late_for_them() {
+    let (mut outbox, _) = in_doubt(TERMS.remembers);
+    outbox.spill(0);
+    let mut batch = Vec::new();
+    outbox.for_spool(TRADE, 1, &mut batch);
+    assert_eq!(batch.iter().map(|pending| (pending.record.sequence, pending.sent.is_some())).collect::<Vec<_>>(), [(1, true)]);
+    outbox.spooled(&batch);
+    outbox.settle(0, Some((3, 0)), |record| panic!("{} joins the others", record.sequence));
+    batch.clear();
+    outbox.for_spool(TRADE, 1 << 20, &mut batch);
+    assert_eq!(batch.iter().map(|pending| (pending.record.sequence, pending.sent.is_some())).collect::<Vec<_>>(), [(2, true), (3, true), (4, false)]);
+}
+
 #[test]
 fn a_stream_that_may_refuse_one_and_take_the_next_has_one_under_way() {
     let mut outbox = outbox(8);
-    outbox.open(TRADE, true);
+    outbox.open(TRADE, Terms { single: true, ..TERMS });
     for sequence in 1..=2 {
         outbox.take(record(0, TRADE, sequence));
         outbox.take(record(1, TRADE, sequence));
@@ -103,10 +157,10 @@ fn new_records_join_the_backlog_until_it_is_gone() {
     assert_eq!(send(&mut outbox).iter().map(|sent| sent.1).collect::<Vec<_>>(), [30], "a stream without backlog goes on");
     let mut batch = Vec::new();
     outbox.for_spool(TRADE, 1 << 20, &mut batch);
-    assert_eq!(batch.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(batch.iter().map(|pending| pending.record.sequence).collect::<Vec<_>>(), [1, 2, 3]);
     outbox.not_spooled(&mut batch);
     outbox.for_spool(TRADE, 1, &mut batch);
-    assert_eq!(batch.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1], "a failed write changes nothing");
+    assert_eq!(batch.iter().map(|pending| pending.record.sequence).collect::<Vec<_>>(), [1], "a failed write changes nothing");
     outbox.spooled(&batch);
     outbox.take(record(0, TRADE, 4));
     assert_eq!(send(&mut outbox), []);
@@ -181,7 +235,7 @@ proptest! {
     #[test]
     fn every_record_is_secured_once_and_in_order(happenings in proptest::collection::vec(happening(), 0..200), single in any::<bool>()) {
         let mut outbox = outbox(4);
-        outbox.open(TRADE, single);
+        outbox.open(TRADE, Terms { single, ..TERMS });
         let (mut next, mut secured, mut spool) = ([0_u64; 2], [Vec::new(), Vec::new()], VecDeque::new());
         let mut under_way: Vec<u64> = Vec::new();
         // In the end everything comes to rest.
@@ -203,7 +257,7 @@ proptest! {
                 Happening::Lose => {
                     outbox.link_down(|_| {});
                     outbox.link_up();
-                    outbox.open(TRADE, single);
+                    outbox.open(TRADE, Terms { single, ..TERMS });
                 }
                 Happening::Spill(lane) => outbox.spill(lane),
                 Happening::Spool(works) => {
@@ -211,7 +265,7 @@ proptest! {
                     outbox.for_spool(TRADE, 300, &mut batch);
                     if works {
                         outbox.spooled(&batch);
-                        spool.extend(batch);
+                        spool.extend(batch.into_iter().map(|pending| pending.record));
                     } else {
                         outbox.not_spooled(&mut batch);
                     }

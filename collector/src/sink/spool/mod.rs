@@ -16,9 +16,10 @@ use std::time::Duration;
 use clock::Now;
 use marketdata::RecordKind;
 use segments::{AppendError, OpenError};
-pub(crate) use shelf::Shelf;
+pub(crate) use shelf::{Next, Shelf};
 
 use super::Record;
+use super::outbox::Pending;
 use crate::config::{SpoolConfig, StreamConfig};
 
 /// Ages are looked at this often.
@@ -100,13 +101,13 @@ impl Spool {
     /// None of them is kept.
     pub(crate) fn append<'a>(
         &mut self,
-        records: &[Record],
+        records: &[Pending],
         subject: impl Fn(&Record) -> &'a str,
         now: Now,
         lost: &mut Vec<Lost>,
     ) -> Result<(), AppendError> {
-        let Some(kind) = records.first().map(|record| record.kind) else { return Ok(()) };
-        let bytes: usize = records.iter().map(|record| record.payload.len() + 128).sum();
+        let Some(kind) = records.first().map(|pending| pending.record.kind) else { return Ok(()) };
+        let bytes: usize = records.iter().map(|pending| pending.record.payload.len() + 128).sum();
         self.make_room(bytes as u64, lost).map_err(AppendError::Write)?;
         self.shelf(kind).map_or(Ok(()), |shelf| shelf.append(records, subject, now.wall_ms))
     }

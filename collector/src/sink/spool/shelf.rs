@@ -1,18 +1,21 @@
 //! The spool of one kind: a log on disk, and how far it is drained.
 //!
 //! A record is in the spool from the moment `append` returned (one fsync for a batch) until it is acknowledged. How far it is acknowledged stands in the
-//! file `done` beside the log, written behind the fact: after a crash a few records are sent a second time, with the same message id.
+//! file `done` beside the log, written behind the fact: after a crash a few records could be sent a second time. What may have been sent before (by an
+//! earlier connection, an earlier run, or from memory before it was spooled) is *doubtful*: its stream is asked for the last record of the subject, and
+//! what is thereby known to be there is not sent again.
 //! Must not know: connections, other kinds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use marketdata::RecordKind;
-use segments::{AppendError, Cursor, Fsync, OnFull, OpenError, Options, Recovery, SegmentLog, SystemDisk, write_atomic};
+use segments::{AppendError, Cursor, Fsync, OnFull, OpenError, Options, Recovery, SegmentLog};
 
 use super::super::Record;
+use super::super::outbox::{Id, Pending};
 use super::entry::{self, Entry};
 
 /// How far it is drained is written at most this often.
@@ -35,9 +38,39 @@ pub(crate) struct Shelf {
     ahead: Option<(u64, Entry)>,
     /// Sent, in order.
     flights: VecDeque<Flight>,
+    /// Records below may have been sent before: by an earlier connection, or an earlier run.
+    doubtful_to: u64,
+    /// Behind the last record that was sent from memory before it was spooled.
+    flagged_to: u64,
+    /// Of subjects that were asked about: what came of it.
+    settled: BTreeMap<String, Settled>,
+    /// When the first record that is not acknowledged was spooled, as last looked up: its number, and unix ms.
+    oldest: Option<(u64, i64)>,
     paused_until: Duration,
     pause: Duration,
     buffer: Vec<u8>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(crate) enum Next<'a> {
+    /// Nothing, for now.
+    Nothing,
+    /// It may be stored already: the stream is to be asked for the last record it holds of the subject; [`Shelf::settle`] takes the answer.
+    Doubt(u64, &'a Entry),
+    /// The stream holds this record already.
+    Held(u64, &'a Entry),
+    /// To be sent.
+    Send(u64, &'a Entry),
+}
+
+/// What a stream's answer about a subject told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settled {
+    /// Below, the stream holds all of them;
+    held_to: u64,
+    /// from there to here, none.
+    known_to: u64,
 }
 
 /// A record of the spool that is under way.
@@ -65,7 +98,7 @@ impl Shelf {
         let done = std::fs::read_to_string(dir.join(DONE)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         // Numbers begin at 1.
         let done = done.clamp(1, log.next_sequence());
-        let shelf = Self {
+        let mut shelf = Self {
             kind,
             log,
             done,
@@ -73,10 +106,16 @@ impl Shelf {
             cursor: Cursor::at(done),
             ahead: None,
             flights: VecDeque::new(),
+            doubtful_to: 0,
+            flagged_to: 0,
+            settled: BTreeMap::new(),
+            oldest: None,
             paused_until: Duration::ZERO,
             pause: PAUSE.0,
             buffer: Vec::new(),
         };
+        // How much of it the last run has sent is not known.
+        shelf.doubtful_to = shelf.log.next_sequence();
         Ok((shelf, recovery))
     }
 
@@ -119,42 +158,83 @@ impl Shelf {
     ///
     /// # Errors
     /// None of the batch is kept.
-    pub(crate) fn append<'a>(&mut self, records: &[Record], subject: impl Fn(&Record) -> &'a str, now_ms: i64) -> Result<(), AppendError> {
+    pub(crate) fn append<'a>(&mut self, records: &[Pending], subject: impl Fn(&Record) -> &'a str, now_ms: i64) -> Result<(), AppendError> {
         self.buffer.clear();
         let mut ends = Vec::with_capacity(records.len());
-        for record in records {
-            entry::write(record, subject(record), now_ms, &mut self.buffer);
+        for pending in records {
+            entry::write(pending, subject(&pending.record), now_ms, &mut self.buffer);
             ends.push(self.buffer.len());
         }
         let starts = [0].into_iter().chain(ends.iter().copied());
         let payloads: Vec<&[u8]> = starts.zip(&ends).map(|(start, end)| self.buffer.get(start..*end).unwrap_or_default()).collect();
-        let outcome = self.log.append(&payloads, Fsync::Now).map(|_| ());
+        let outcome = self.log.append(&payloads, Fsync::Now);
         self.buffer.shrink_to(64 << 10);
-        outcome
+        let last = *outcome?.end();
+        if records.iter().any(|pending| pending.sent.is_some()) {
+            self.flagged_to = last + 1;
+        }
+        Ok(())
     }
 
-    /// The next record to be sent, if its turn has come; it stays the next one until [`sent`](Self::sent). `single`: only one of a subject may be under way.
-    pub(crate) fn next(&mut self, now: Duration, single: bool) -> Option<(u64, &Entry)> {
-        if now < self.paused_until {
-            return None;
+    /// What is to be done next; it stays the next until [`sent`](Self::sent). `single`: only one of a subject may be under way.
+    pub(crate) fn next(&mut self, now: Duration, single: bool) -> Next<'_> {
+        if now < self.paused_until || !self.read_ahead() {
+            return Next::Nothing;
         }
+        let Some((number, entry)) = &self.ahead else { return Next::Nothing };
+        let settled = self.settled.get(&entry.subject).copied().unwrap_or_default();
+        if *number < settled.held_to {
+            return Next::Held(*number, entry);
+        }
+        if (*number < self.doubtful_to || entry.is_doubtful) && *number >= settled.known_to {
+            return Next::Doubt(*number, entry);
+        }
+        if single && self.flights.iter().any(|flight| !flight.acknowledged && flight.subject == entry.subject) {
+            return Next::Nothing;
+        }
+        Next::Send(*number, entry)
+    }
+
+    /// Reads the next record, if that is not done; whether there is one.
+    fn read_ahead(&mut self) -> bool {
         while self.ahead.is_none() {
             match self.cursor.read(&self.log) {
                 Ok(None) => {
                     if self.flights.is_empty() {
                         // What could not be read at the end is behind it too.
                         self.done = self.done.max(self.cursor.next_sequence());
+                        self.settled.clear();
                     }
-                    return None;
+                    return false;
                 }
-                // One of another version is passed over.
+                // One of another form is passed over.
                 Ok(Some(record)) => self.ahead = Entry::read(record.payload).map(|entry| (record.sequence, entry)),
                 Err(error) => tracing::error!(kind = self.kind.as_str(), event = "spool_damaged", "the spool: {error}"),
             }
         }
-        let (number, entry) = self.ahead.as_ref()?;
-        let busy = single && self.flights.iter().any(|flight| !flight.acknowledged && flight.subject == entry.subject);
-        (!busy).then_some((*number, entry))
+        true
+    }
+
+    /// Takes the streams' answers: of each subject asked about, the last record that is stored. Records of a subject are stored in their order, so all before it
+    /// are there too. One not found here was acknowledged long ago, or is another's: none of the doubtful ones is there then.
+    pub(crate) fn settle(&mut self, answers: &BTreeMap<String, Option<Id>>) {
+        let end = self.log.next_sequence();
+        let mut held = BTreeMap::<&str, u64>::new();
+        if answers.values().any(Option::is_some) {
+            self.look(self.doubtful_to.max(self.flagged_to), |number, entry| {
+                if let Some((subject, Some(id))) = answers.get_key_value(&entry.subject)
+                    && *id == entry.id()
+                {
+                    held.insert(subject, number + 1);
+                }
+            });
+        }
+        let settled = answers.keys().map(|subject| {
+            let held_to = held.get(subject.as_str()).copied().unwrap_or_default();
+            (subject.clone(), Settled { held_to, known_to: end })
+        });
+        let settled: Vec<_> = settled.collect();
+        self.settled.extend(settled);
     }
 
     /// The next record is under way; `place`: that of its stream.
@@ -192,8 +272,12 @@ impl Shelf {
         self.rewind();
     }
 
-    /// Back to the first record that is not acknowledged.
+    /// Back to the first record that is not acknowledged; what was sent may be stored by now.
     pub(crate) fn rewind(&mut self) {
+        if let Some(last) = self.flights.back() {
+            self.doubtful_to = self.doubtful_to.max(last.number + 1);
+        }
+        self.settled.clear();
         self.flights.clear();
         self.ahead = None;
         self.cursor = Cursor::at(self.done);
@@ -215,9 +299,16 @@ impl Shelf {
             return Ok(());
         }
         self.saved.1 = now;
-        write_atomic(&SystemDisk, &self.log.dir().join(DONE), format!("{}\n", self.done).as_bytes())?;
+        self.write_done()?;
         self.saved.0 = self.done;
         self.log.remove_through(self.done.saturating_sub(1)).map(|_| ())
+    }
+
+    /// Without fsync: the kernel keeps it when the process is killed, and after a loss of power what is sent once more is asked about.
+    fn write_done(&self) -> io::Result<()> {
+        let (path, beside) = (self.log.dir().join(DONE), self.log.dir().join("done.tmp"));
+        std::fs::write(&beside, format!("{}\n", self.done))?;
+        std::fs::rename(beside, path)
     }
 
     /// End of the oldest file: what the bound takes first.
@@ -226,12 +317,19 @@ impl Shelf {
     }
 
     /// Number after the last record spooled before this time, if there is one.
-    pub(crate) fn expired(&self, before_ms: i64) -> Option<u64> {
+    pub(crate) fn expired(&mut self, before_ms: i64) -> Option<u64> {
+        if self.oldest.is_some_and(|(number, spooled_ms)| number == self.done && spooled_ms >= before_ms) {
+            return None;
+        }
         let (mut cursor, mut end) = (Cursor::at(self.done), None);
-        while let Ok(Some(record)) = cursor.read(&self.log)
-            && Entry::read(record.payload).is_none_or(|entry| entry.spooled_ms < before_ms)
-        {
-            end = Some(record.sequence + 1);
+        while let Ok(Some(record)) = cursor.read(&self.log) {
+            match Entry::read(record.payload) {
+                Some(entry) if entry.spooled_ms >= before_ms => {
+                    self.oldest = Some((end.unwrap_or(self.done), entry.spooled_ms));
+                    break;
+                }
+                _ => end = Some(record.sequence + 1),
+            }
         }
         end
     }

@@ -3,19 +3,35 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::sink::outbox::Id;
 
 const TRADE: RecordKind = RecordKind::Trade;
 
-fn records(sequences: std::ops::RangeInclusive<u64>) -> Vec<Record> {
-    let record = |sequence| Record {
-        stream: usize::try_from(sequence % 2).unwrap(),
-        kind: TRADE,
-        sequence,
-        event_ts_ms: 5,
-        payload: Bytes::from(vec![b'x'; 1_000]),
-        offered: Duration::ZERO,
+fn records(sequences: std::ops::RangeInclusive<u64>) -> Vec<Pending> {
+    let pending = |sequence| Pending {
+        record: Record {
+            stream: usize::try_from(sequence % 2).unwrap(),
+            kind: TRADE,
+            sequence,
+            event_ts_ms: 5,
+            payload: Bytes::from(vec![b'x'; 1_000]),
+            offered: Duration::ZERO,
+        },
+        sent: None,
     };
-    sequences.map(record).collect()
+    sequences.map(pending).collect()
+}
+
+/// The next record to be sent; nothing of what may be there already is there.
+fn next(shelf: &mut Shelf, now: Duration, single: bool) -> Option<(u64, u64)> {
+    if matches!(shelf.next(now, single), Next::Doubt(..)) {
+        shelf.settle(&BTreeMap::from(["trade.a", "trade.b"].map(|subject| (subject.to_owned(), None))));
+    }
+    match shelf.next(now, single) {
+        Next::Send(number, entry) => Some((number, entry.sequence)),
+        Next::Nothing => None,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn subject(record: &Record) -> &'static str {
@@ -34,9 +50,9 @@ fn drain(spool: &mut Spool, most: usize) -> Vec<u64> {
     let mut sent = Vec::new();
     let shelf = spool.shelf(TRADE).unwrap();
     while sent.len() < most
-        && let Some((number, entry)) = shelf.next(Duration::from_secs(1_000), false)
+        && let Some((number, sequence)) = next(shelf, Duration::from_secs(1_000), false)
     {
-        sent.push((number, entry.sequence));
+        sent.push((number, sequence));
         shelf.sent(None);
     }
     // Answers in another order do not matter.
@@ -82,14 +98,54 @@ fn a_refusal_pauses_and_begins_again_at_the_first_that_is_not_acknowledged() {
     let mut spool = open(dir.path(), 10 << 20);
     spool.append(&records(1..=4), subject, at(1), &mut Vec::new()).unwrap();
     let (now, shelf) = (Duration::from_secs(10), spool.shelf(TRADE).unwrap());
-    let (first, _) = shelf.next(now, false).unwrap();
+    let (first, _) = next(shelf, now, false).unwrap();
     shelf.sent(None);
-    shelf.next(now, false).unwrap();
+    next(shelf, now, false).unwrap();
     shelf.sent(None);
     shelf.acknowledged(first, |_| {});
     shelf.refused(now);
-    assert!(shelf.next(now, false).is_none());
-    assert_eq!(shelf.next(now + Duration::from_secs(1), false).unwrap().1.sequence, 2);
+    assert_eq!(next(shelf, now, false), None);
+    assert_eq!(next(shelf, now + Duration::from_secs(1), false).unwrap().1, 2);
+}
+
+/// What is done with each record of the spool when the stream has answered: sent, or known to be there.
+fn decided(shelf: &mut Shelf, last: [Option<Id>; 2]) -> (Vec<u64>, Vec<u64>) {
+    let (mut sent, mut held) = (Vec::new(), Vec::new());
+    loop {
+        match shelf.next(Duration::from_secs(9), false) {
+            Next::Nothing => return (sent, held),
+            Next::Doubt(..) => shelf.settle(&["trade.a", "trade.b"].map(str::to_owned).into_iter().zip(last).collect()),
+            Next::Send(_, entry) => {
+                sent.push(entry.sequence);
+                shelf.sent(None);
+            }
+            Next::Held(number, entry) => {
+                held.push(entry.sequence);
+                shelf.sent(None);
+                shelf.acknowledged(number, |_| {});
+            }
+        }
+    }
+}
+
+#[test]
+fn what_may_be_stored_already_is_asked_about_and_what_is_stored_is_not_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), 10 << 20);
+    spool.append(&records(1..=6), subject, at(1), &mut Vec::new()).unwrap();
+    assert_eq!(decided(spool.shelf(TRADE).unwrap(), [Some((6, 5)); 2]), ((1..=6).collect(), vec![]), "never sent: nothing is asked");
+    // The connection ends; of a (even) up to 4 was stored, of b nothing.
+    let shelf = spool.shelf(TRADE).unwrap();
+    shelf.rewind();
+    assert_eq!(decided(shelf, [Some((4, 5)), None]), (vec![1, 3, 5, 6], vec![2, 4]));
+    // The process is killed; another event time is another record.
+    drop(spool);
+    let mut spool = open(dir.path(), 10 << 20);
+    assert_eq!(decided(spool.shelf(TRADE).unwrap(), [Some((6, 5)), Some((5, 4))]), (vec![1, 3, 5], vec![2, 4, 6]));
+    let mut doubtful = records(7..=9);
+    doubtful[1].sent = Some(Duration::ZERO);
+    spool.append(&doubtful, subject, at(2), &mut Vec::new()).unwrap();
+    assert_eq!(decided(spool.shelf(TRADE).unwrap(), [Some((8, 5)), None]), (vec![7, 9], vec![8]), "sent from memory before it was spooled");
 }
 
 #[test]
@@ -98,13 +154,13 @@ fn one_of_a_subject_at_a_time_where_that_is_wanted() {
     let mut spool = open(dir.path(), 10 << 20);
     spool.append(&records(1..=3), subject, at(1), &mut Vec::new()).unwrap();
     let (now, shelf) = (Duration::from_secs(10), spool.shelf(TRADE).unwrap());
-    let (first, _) = shelf.next(now, true).unwrap();
+    let (first, _) = next(shelf, now, true).unwrap();
     shelf.sent(None);
-    shelf.next(now, true).unwrap();
+    next(shelf, now, true).unwrap();
     shelf.sent(None);
-    assert!(shelf.next(now, true).is_none(), "the third is of the first one's subject");
+    assert_eq!(next(shelf, now, true), None, "the third is of the first one's subject");
     shelf.acknowledged(first, |_| {});
-    assert_eq!(shelf.next(now, true).unwrap().1.sequence, 3);
+    assert_eq!(next(shelf, now, true).unwrap().1, 3);
 }
 
 #[test]
