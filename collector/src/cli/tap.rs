@@ -53,11 +53,11 @@ struct Seen {
 /// Shows messages until `--count` is reached or Ctrl-C; 69 when no server answers or the connection ends.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let configured = File::read(&arguments.config, None, environment).loaded.config.and_then(|config| config.nats);
-    let (mut urls, ca_file) = configured.map(|nats| (nats.urls, nats.ca_file)).unwrap_or_default();
+    let mut access = configured.map(|nats| nats.access).unwrap_or_default();
     if let Some(server) = &arguments.server {
-        urls = server.split(',').map(|url| url.trim().to_owned()).collect();
-    } else if urls.is_empty() {
-        urls = vec![DEFAULT_SERVER.to_owned()];
+        access.urls = server.split(',').map(|url| url.trim().to_owned()).collect();
+    } else if access.urls.is_empty() {
+        access.urls = vec![DEFAULT_SERVER.to_owned()];
     }
     let mut seen = Seen::default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
         Err(error) => return super::fail(&error.into()),
     };
     let ended = runtime.block_on(async {
-        let listening = listen(&urls, ca_file.as_deref(), &arguments.subject, |told| tell(arguments, &mut seen, &told));
+        let listening = listen(&access, &arguments.subject, |told| tell(arguments, &mut seen, &told));
         tokio::select! {
             ended = Box::pin(listening) => ended,
             _interrupted = tokio::signal::ctrl_c() => Ok(()),

@@ -1,6 +1,6 @@
 //! What a validated configuration says of delivery: NATS, its streams, what may wait in memory, and where the rest goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use marketdata::RecordKind;
@@ -10,10 +10,8 @@ use super::QueueConfig;
 /// Where and how NATS is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NatsConfig {
-    /// Server URLs, tried in turn.
-    pub urls: Vec<String>,
-    /// Authorities (PEM) trusted for `tls://` besides Mozilla's.
-    pub ca_file: Option<PathBuf>,
+    /// How the servers are reached.
+    pub access: Access,
     /// With or without acknowledgement.
     pub delivery: Delivery,
     /// Records that may be under way without an answer.
@@ -24,6 +22,28 @@ pub struct NatsConfig {
     pub ack_timeout: Duration,
     /// Bounds of the queue between the data path and the sink's thread.
     pub queue: QueueConfig,
+}
+
+/// Servers, how we know them, and how they know us.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Server URLs, tried in turn; one may hold a password.
+    pub urls: Vec<String>,
+    /// Authorities (PEM) trusted for `tls://` besides Mozilla's.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate chain and its key (PEM).
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Who we are, where no URL says it.
+    pub login: Option<LoginFile>,
+}
+
+/// A file that says who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginFile {
+    /// The seed of a user's nkey.
+    Nkey(PathBuf),
+    /// A user's JWT and seed, as `nsc` writes them.
+    Credentials(PathBuf),
 }
 
 /// Whether somebody acknowledges.
@@ -116,6 +136,37 @@ pub struct DeadLetterConfig {
     pub max_total: u64,
     /// How old a file may become.
     pub max_age: Duration,
+}
+
+// === impl Access ===
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let urls: Vec<String> = self.urls.iter().map(|url| without_login(url)).collect();
+        let Self { ca_file, certificate, login, .. } = self;
+        f.debug_struct("Access").field("urls", &urls).field("ca_file", ca_file).field("certificate", certificate).field("login", login).finish()
+    }
+}
+
+/// URLs as they may be shown.
+pub(super) fn without_login(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    match rest.rsplit_once('@') {
+        Some((_, place)) if scheme.is_empty() => format!("…@{place}"),
+        Some((_, place)) => format!("{scheme}://…@{place}"),
+        None => url.to_owned(),
+    }
+}
+
+// === impl LoginFile ===
+
+impl LoginFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Nkey(path) | Self::Credentials(path) => path,
+        }
+    }
 }
 
 // === impl StreamConfig ===

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use delivery::{Bounds, Buffers, DeadLetterConfig, Delivery, Discard, NatsConfig, SpoolConfig, Storage, StreamConfig};
+pub use delivery::{Access, Bounds, Buffers, DeadLetterConfig, Delivery, Discard, LoginFile, NatsConfig, SpoolConfig, Storage, StreamConfig};
 use diagnostics::{Diagnostic, Lang, Severity, yaml};
 pub use environment::Environment;
 use marketdata::{Exchange, FusionConfig, MarketType, Output};
@@ -210,7 +210,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The recorder cannot use its directory: no permission, or another collector records there.",
         "记录器无法使用其目录：权限不足，或另一采集器正在写入。",
     ),
-    ("E513", "`nats.url` or `nats.ca_file` cannot be used.", "`nats.url` 或 `nats.ca_file` 无法使用。"),
+    (
+        "E513",
+        "`nats.url`, or a file that `nats` names (`ca_file`, `cert_file`, `key_file`, `nkey_file`, `credentials_file`), cannot be used.",
+        "`nats.url` 或 `nats` 指定的文件（`ca_file`、`cert_file`、`key_file`、`nkey_file`、`credentials_file`）无法使用。",
+    ),
     (
         "E514",
         "A venue cannot be dialed as configured: its `ca_file` or its proxy's login cannot be read.",

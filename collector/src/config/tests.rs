@@ -54,10 +54,30 @@ fn a_symbol_may_differ_from_its_venue_in_what_leaves() {
 fn with_nats_the_recorder_is_off_unless_asked_for() {
     let nats = format!("{SMALL}nats: {{url: 'nats://a:4222, nats://b:4222'}}\n");
     let config = sound(&nats, &[]);
-    assert_eq!(config.nats.unwrap().urls, ["nats://a:4222", "nats://b:4222"]);
+    assert_eq!(config.nats.unwrap().access.urls, ["nats://a:4222", "nats://b:4222"]);
     assert_eq!(config.recorder, None);
     assert_eq!(config.spool, SpoolConfig::default());
     assert!(sound(&format!("{nats}recorder: {{dir: x}}\n"), &[]).recorder.is_some());
+}
+
+#[test]
+fn how_nats_knows_us_is_given_whole_and_once_and_never_shown() {
+    let with = |more: &str| format!("{SMALL}nats: {{{more}}}\n");
+    let access = |more: &str| sound(&with(&format!("url: 'tls://me:secret@a', {more}")), &[]).nats.unwrap().access;
+    let all = access("ca_file: ca, cert_file: c, key_file: k, nkey_file: n");
+    assert_eq!((all.certificate.clone(), all.login.clone()), (Some(("c".into(), "k".into())), Some(LoginFile::Nkey("n".into()))));
+    assert!(!format!("{all:?}").contains("secret"), "{all:?}");
+    assert_eq!(access("credentials_file: u").login, Some(LoginFile::Credentials("u".into())));
+    for bad in [
+        "url: 'tls://a', cert_file: c",
+        "url: 'tls://a', key_file: k",
+        "url: 'tls://a', nkey_file: n, credentials_file: u",
+        "url: 'http://me:secret@a'",
+    ] {
+        let findings = load_with(&with(bad), &[]).findings;
+        assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["E501"], "{bad}");
+        assert!(!format!("{findings:?}").contains("secret"), "{findings:?}");
+    }
 }
 
 #[test]
@@ -126,7 +146,7 @@ fn the_old_variables_win_over_the_file_in_the_old_order() {
     ];
     let loaded = load_with(&text, &environment);
     let config = loaded.config.unwrap();
-    assert_eq!(config.nats.unwrap().urls, ["nats://first:4222"]);
+    assert_eq!(config.nats.unwrap().access.urls, ["nats://first:4222"]);
     assert_eq!((config.http.health.to_string(), config.http.metrics.port()), ("0.0.0.0:8090".to_owned(), 9093));
     assert_eq!(config.http.health_grace, Duration::from_secs(7));
     assert_eq!((config.log.filter.as_str(), config.log.format), ("warn", LogFormat::Json));

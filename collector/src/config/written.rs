@@ -101,6 +101,10 @@ pub(super) struct Capture {
 pub(super) struct Nats {
     pub(super) url: Option<Spanned<String>>,
     pub(super) ca_file: Option<Spanned<String>>,
+    pub(super) cert_file: Option<Spanned<String>>,
+    pub(super) key_file: Option<Spanned<String>>,
+    pub(super) nkey_file: Option<Spanned<String>>,
+    pub(super) credentials_file: Option<Spanned<String>>,
     pub(super) mode: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) streams: Streams,

@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use thiserror::Error;
 
@@ -20,6 +20,14 @@ pub(crate) enum AuthorityError {
     /// A certificate in it is not one that can sign others.
     #[error("certificate {0} is not usable: {1}")]
     Unusable(usize, rustls::Error),
+    /// Our own certificate or its key.
+    #[error("{file}: {error}")]
+    Identity {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        error: String,
+    },
     /// The provider lacks what is needed.
     #[error("{0}")]
     Tls(#[from] rustls::Error),
@@ -28,6 +36,11 @@ pub(crate) enum AuthorityError {
 /// The configuration, with the authorities of `ca_file` besides the compiled-in ones; also makes ring the process's provider, which the NATS
 /// client asks for.
 pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, AuthorityError> {
+    client_config_as(ca_file, None)
+}
+
+/// The same with our own certificate chain and its key, in PEM form, for a server that asks who we are.
+pub(crate) fn client_config_as(ca_file: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, AuthorityError> {
     // A second call finds it installed, which is what was wanted.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -36,7 +49,13 @@ pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    let builder = builder.with_root_certificates(roots);
+    let Some((certificate, key)) = identity else { return Ok(Arc::new(builder.with_no_client_auth())) };
+    let wrong = |file: &Path, error: &dyn std::fmt::Display| AuthorityError::Identity { file: file.display().to_string(), error: error.to_string() };
+    let chain =
+        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| wrong(certificate, &error))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
+    builder.with_client_auth_cert(chain, secret).map(Arc::new).map_err(|error| wrong(certificate, &error))
 }
 
 fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), AuthorityError> {

@@ -3,9 +3,14 @@
 #![expect(clippy::float_cmp, reason = "metrics compared here are whole numbers")]
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod doubt;
 #[cfg(test)]
 mod feed;
+#[cfg(test)]
+#[path = "../shared/nats_server.rs"]
+mod nats_server;
 #[cfg(test)]
 mod program;
 #[cfg(test)]

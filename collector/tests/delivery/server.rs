@@ -1,86 +1,62 @@
-//! A real nats-server that a test kills, pauses and starts again, and what its streams hold.
+//! The server of these tests: with or without JetStream, configured or not, paused, and what its streams hold.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::jetstream::{self, consumer::pull};
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::nats_server::NatsServer;
+
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// A server whose store outlives its process.
-pub(crate) struct Server {
-    program: PathBuf,
-    child: Option<Child>,
-    pub(crate) port: u16,
-    dir: tempfile::TempDir,
-    jetstream: bool,
+/// What makes a server one with JetStream.
+const JETSTREAM: [&str; 3] = ["-js", "-sd", "store"];
+
+/// A real nats-server.
+pub(crate) struct Server(NatsServer);
+
+impl std::ops::Deref for Server {
+    type Target = NatsServer;
+
+    fn deref(&self) -> &NatsServer {
+        &self.0
+    }
 }
 
-/// The server's program; without it the test fails, unless SKIP_TOOLS=1.
-fn program() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/nats-server");
-    let on_path =
-        std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).map(|dir| dir.join("nats-server"));
-    let found = [here].into_iter().chain(on_path).find(|path| path.exists());
-    if found.is_none() {
-        assert!(std::env::var_os("SKIP_TOOLS").is_some_and(|value| value == "1"), "nats-server is missing: run `make tools` (or set SKIP_TOOLS=1)");
-        println!("not run: nats-server is missing (SKIP_TOOLS=1)");
+impl std::ops::DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut NatsServer {
+        &mut self.0
     }
-    found
 }
 
 impl Server {
     /// A server that runs; `None` when there is no program.
     pub(crate) fn start(jetstream: bool) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { program: program()?, child: None, port, dir: tempfile::tempdir().unwrap(), jetstream };
-        server.run();
-        Some(server)
+        NatsServer::start(if jetstream { &JETSTREAM } else { &[] }).map(Self)
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-
-    /// Starts the process (again).
-    pub(crate) fn run(&mut self) {
-        let mut command = Command::new(&self.program);
-        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string()]).current_dir(&self.dir).stdout(Stdio::null()).stderr(Stdio::null());
-        if self.jetstream {
-            command.args(["-js", "-sd", "store"]);
-        }
-        self.child = Some(command.spawn().unwrap());
-        let deadline = Instant::now() + SOON;
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < deadline, "nats-server does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    /// One with JetStream and this configuration, whose files are in `dir`.
+    pub(crate) fn configured(dir: &std::path::Path, text: &str) -> Option<Self> {
+        let file = dir.join("nats.conf");
+        std::fs::write(&file, text).unwrap();
+        let words = ["-c", file.to_str().unwrap()];
+        NatsServer::start(&[&words[..], &JETSTREAM[..]].concat()).map(Self)
     }
 
     /// From now on with JetStream, at the next start.
     pub(crate) fn learn_jetstream(&mut self) {
-        self.jetstream = true;
+        self.0.arguments.extend(JETSTREAM.map(str::to_owned));
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(child) = &self.child {
+        if let Some(child) = &self.0.child {
             kill_process(Pid::from_child(child), signal).unwrap();
         }
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        self.child.is_some()
-    }
-
-    /// SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.0.child.is_some()
     }
 
     pub(crate) fn pause(&self) {
@@ -116,12 +92,5 @@ impl Server {
             found.entry(message.subject.to_string()).or_default().push(sequence);
         }
         found
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.go_on();
-        self.kill();
     }
 }

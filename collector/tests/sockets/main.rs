@@ -13,6 +13,9 @@ mod listing;
 #[cfg(test)]
 mod nats;
 #[cfg(test)]
+#[path = "../shared/nats_server.rs"]
+mod nats_server;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod place;

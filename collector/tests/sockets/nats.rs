@@ -1,7 +1,6 @@
 //! The whole path to a real NATS server: what was sent is what a subscriber receives, in order.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,54 +11,8 @@ use collector::state::State;
 use futures_util::StreamExt;
 use venue_sim::VenueKind;
 
+use crate::nats_server::NatsServer;
 use crate::world::{Capture, Collector, SOON, Venues, config};
-
-/// A server that ends with the test.
-struct Server {
-    child: Child,
-    port: u16,
-    _dir: tempfile::TempDir,
-}
-
-/// The server's program; without it the test fails, unless SKIP_TOOLS=1.
-fn program() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/nats-server");
-    let on_path =
-        std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).map(|dir| dir.join("nats-server"));
-    let found = [here].into_iter().chain(on_path).find(|path| path.exists());
-    if found.is_none() {
-        assert!(std::env::var_os("SKIP_TOOLS").is_some_and(|value| value == "1"), "nats-server is missing: run `make tools` (or set SKIP_TOOLS=1)");
-        println!("not run: nats-server is missing (SKIP_TOOLS=1)");
-    }
-    found
-}
-
-impl Server {
-    fn start(program: &Path, port: u16) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let port = if port == 0 { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() } else { port };
-        let child = Command::new(program)
-            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
-            .current_dir(&dir)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + SOON;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "nats-server does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, port, _dir: dir }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
 
 /// A collector that publishes to this server and shows in `capture` what it accepted.
 fn collector(venues: &Venues, kind: VenueKind, (port, dir): (u16, &Path), capture: &Capture) -> Collector {
@@ -75,9 +28,8 @@ fn collector(venues: &Venues, kind: VenueKind, (port, dir): (u16, &Path), captur
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_sent_is_what_a_subscriber_receives_in_order() {
-    let Some(program) = program() else { return };
-    let server = Server::start(&program, 0);
-    let subscriber = async_nats::connect(format!("nats://127.0.0.1:{}", server.port)).await.unwrap();
+    let Some(server) = NatsServer::start(&[]) else { return };
+    let subscriber = async_nats::connect(server.url()).await.unwrap();
     let mut all = subscriber.subscribe(">").await.unwrap();
     subscriber.flush().await.unwrap();
     let kind = VenueKind::BinanceUsdm;
@@ -112,9 +64,7 @@ async fn what_was_sent_is_what_a_subscriber_receives_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_goes_away_stops_nothing_and_is_found_again() {
-    let Some(program) = program() else { return };
-    let server = Server::start(&program, 0);
-    let port = server.port;
+    let Some(mut server) = NatsServer::start(&[]) else { return };
     let kind = VenueKind::BinanceSpot;
     let venues = Venues::walk(kind, &["BTC-USDT", "ETH-USDT"], vec![]).await;
     let (capture, dir) = (Capture::default(), tempfile::tempdir().unwrap());
@@ -122,7 +72,7 @@ async fn a_server_that_goes_away_stops_nothing_and_is_found_again() {
     collector.wait_for("marketprism_nats_connected", 1.0).await;
     let written = "collector_sink_written_total{sink=\"nats\",kind=\"orderbook\"}";
     collector.wait_for(written, 10.0).await;
-    drop(server);
+    server.kill();
     let deadline = Instant::now() + SOON;
     while collector.metric("marketprism_nats_connected").await > 0.0 {
         assert!(Instant::now() < deadline, "the loss of the server is noticed");
@@ -131,7 +81,7 @@ async fn a_server_that_goes_away_stops_nothing_and_is_found_again() {
     // Data goes on meanwhile, into memory and then the spool.
     capture.more_books(20).await;
     assert_eq!(collector.metric("collector_sink_up{sink=\"nats\"}").await, 1.0);
-    let server = Server::start(&program, port);
+    server.run();
     let before = collector.metric(written).await;
     collector.wait_for("marketprism_nats_connected", 1.0).await;
     collector.wait_for(written, before + 30.0).await;
@@ -139,5 +89,4 @@ async fn a_server_that_goes_away_stops_nothing_and_is_found_again() {
     let page = crate::world::get(collector.metrics, "/metrics").await.1;
     assert!(page.contains(&of_sink("collector_sink_accepted_total")));
     assert_eq!(collector.stop().await, collector::Outcome::Clean);
-    drop(server);
 }

@@ -1,13 +1,15 @@
 //! `nats`, `spool`, `dead_letter`: who takes the records, and where they wait when nobody does.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use diagnostics::yaml::{Spanned, place_of};
 use diagnostics::{Diagnostic, Text};
 use marketdata::RecordKind;
 
-use super::super::{DeadLetterConfig, Delivery, Discard, NatsConfig, SpoolConfig, Storage, StreamConfig, written};
+use super::super::delivery::without_login;
+use super::super::{Access, DeadLetterConfig, Delivery, Discard, LoginFile, NatsConfig, SpoolConfig, Storage, StreamConfig, written};
 use super::Reader;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,6 +31,8 @@ impl Reader<'_> {
         let from_file = written.url.map(|url| url.value);
         let queue = self.queue(written.queue);
         let delivery = self.delivery(written.mode, written.streams);
+        let certificate = self.certificate(written.cert_file, written.key_file);
+        let login = self.login_file(written.nkey_file, written.credentials_file);
         let in_flight = self.number(written.in_flight, 1_024, (1, 65_536)) as usize;
         let accept_within = self.duration(written.accept_within, SECOND, (Duration::from_millis(50), SECOND * 60));
         let ack_timeout = self.duration(written.ack_timeout, SECOND * 5, (Duration::from_millis(100), SECOND * 300));
@@ -43,7 +47,8 @@ impl Reader<'_> {
         let urls: Vec<String> = text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
         let sound = |url: &String| ["nats://", "tls://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
         if urls.is_empty() || !urls.iter().all(sound) {
-            let message = Text::new(format!("`{text}` ({origin}) is not a list of NATS URLs"), format!("`{text}`（{origin}）不是 NATS 地址列表"));
+            let shown = urls.iter().map(|url| without_login(url)).collect::<Vec<_>>().join(",");
+            let message = Text::new(format!("`{shown}` ({origin}) is not a list of NATS URLs"), format!("`{shown}`（{origin}）不是 NATS 地址列表"));
             let mut found = Diagnostic::error("E501", message).expected(Text::same("nats://host:4222[,nats://host2:4222]"));
             if place.is_some() {
                 found = found.in_file(self.file);
@@ -51,8 +56,33 @@ impl Reader<'_> {
             }
             self.findings.push(found);
         }
-        let ca_file = written.ca_file.map(|file| file.value.into());
-        Some(NatsConfig { urls, ca_file, delivery, in_flight, accept_within, ack_timeout, queue })
+        let access = Access { urls, ca_file: written.ca_file.map(|file| file.value.into()), certificate, login };
+        Some(NatsConfig { access, delivery, in_flight, accept_within, ack_timeout, queue })
+    }
+
+    /// Our certificate needs its key, and the other way round.
+    fn certificate(&mut self, certificate: Option<Spanned<String>>, key: Option<Spanned<String>>) -> Option<(PathBuf, PathBuf)> {
+        let (lonely, missing) = match (certificate, key) {
+            (Some(certificate), Some(key)) => return Some((certificate.value.into(), key.value.into())),
+            (None, None) => return None,
+            (Some(certificate), None) => (certificate, "key_file"),
+            (None, Some(key)) => (key, "cert_file"),
+        };
+        let message =
+            Text::new(format!("`{missing}` is missing: a certificate and its key go together"), format!("缺少 `{missing}`：证书与私钥必须同时给出"));
+        self.error(place_of(&lonely), Diagnostic::error("E501", message).expected(Text::same("cert_file: client.pem, key_file: client.key")));
+        None
+    }
+
+    /// An nkey, or credentials.
+    fn login_file(&mut self, nkey: Option<Spanned<String>>, credentials: Option<Spanned<String>>) -> Option<LoginFile> {
+        if let (Some(_), Some(second)) = (&nkey, &credentials) {
+            let message = Text::new("`nkey_file` and `credentials_file` exclude each other", "`nkey_file` 与 `credentials_file` 只能给出一个");
+            let hint = Text::new("a credentials file holds the JWT and the nkey of one user", "credentials 文件同时包含用户的 JWT 与 nkey");
+            self.error(place_of(second), Diagnostic::error("E501", message).hint(hint));
+        }
+        let file = |path: Spanned<String>| PathBuf::from(path.value);
+        credentials.map(file).map(LoginFile::Credentials).or_else(|| nkey.map(file).map(LoginFile::Nkey))
     }
 
     fn delivery(&mut self, mode: Option<Spanned<String>>, streams: written::Streams) -> Delivery {

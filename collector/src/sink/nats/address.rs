@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::login::Login;
+
 /// The port when the URL gives none.
 const PORT: u16 = 4222;
 
@@ -14,18 +16,6 @@ pub(super) struct Address {
     /// Whether the scheme demands TLS; the server may demand it as well.
     pub(super) tls: bool,
     pub(super) login: Login,
-}
-
-/// Who we are. Never shown.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(super) enum Login {
-    #[default]
-    Nobody,
-    Token(String),
-    Password {
-        user: String,
-        password: String,
-    },
 }
 
 /// A URL that is none.
@@ -44,7 +34,7 @@ impl std::str::FromStr for Address {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (login, place) = match rest.rsplit_once('@') {
             None => (Login::Nobody, rest),
-            Some((who, place)) => (Login::read(who)?, place),
+            Some((who, place)) => (login(who)?, place),
         };
         let (host, port) = match place.rsplit_once(':') {
             // A colon within brackets belongs to an IPv6 address.
@@ -67,25 +57,12 @@ impl std::fmt::Display for Address {
     }
 }
 
-// === impl Login ===
-
-impl Login {
-    fn read(text: &str) -> Result<Self, BadUrl> {
-        Ok(match text.split_once(':') {
-            None => Self::Token(decoded(text)?),
-            Some((user, password)) => Self::Password { user: decoded(user)?, password: decoded(password)? },
-        })
-    }
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Nobody => "Nobody",
-            Self::Token(_) => "Token(…)",
-            Self::Password { .. } => "Password(…)",
-        })
-    }
+/// What stands before the `@`.
+fn login(text: &str) -> Result<Login, BadUrl> {
+    Ok(match text.split_once(':') {
+        None => Login::Token(decoded(text)?),
+        Some((user, password)) => Login::Password { user: decoded(user)?, password: decoded(password)? },
+    })
 }
 
 /// Undoes `%40` and the like.

@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::address::{Address, Login};
+use super::address::Address;
+use super::login::Fields;
 use super::wire::{self, Malformed, Op};
 
 /// For each step of opening a connection.
@@ -68,6 +69,8 @@ pub(super) struct ServerInfo {
     pub(super) headers: bool,
     pub(super) jetstream: bool,
     tls_required: bool,
+    /// What is to be signed by who has a key.
+    nonce: Option<String>,
     /// Lame duck mode: it is about to go.
     pub(super) ldm: bool,
 }
@@ -115,7 +118,7 @@ impl Connection {
             let plain = std::mem::replace(&mut connection.stream, Box::new(tokio::io::empty()));
             connection.stream = Box::new(within("TLS", TlsConnector::from(Arc::clone(tls)).connect(name, plain)).await?);
         }
-        let connect = hello(&address.login);
+        let connect = hello(&address.login.fields(connection.info.nonce.as_deref())?);
         wire::line(&mut connection.outbound, format_args!("CONNECT {connect}\r\n"));
         connection.ping();
         within("CONNECT", connection.until(|connection| connection.pongs > 0)).await?;
@@ -287,7 +290,7 @@ impl Connection {
 }
 
 /// The body of CONNECT.
-fn hello(login: &Login) -> String {
+fn hello(login: &Fields) -> String {
     let mut text =
         String::from("{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"echo\":false,\"protocol\":1,\"lang\":\"rust\"");
     let mut field = |name: &str, value: &str| {
@@ -296,13 +299,8 @@ fn hello(login: &Login) -> String {
     };
     field("name", "tidemark-collector");
     field("version", crate::VERSION);
-    match login {
-        Login::Nobody => {}
-        Login::Token(token) => field("auth_token", token),
-        Login::Password { user, password } => {
-            field("user", user);
-            field("pass", password);
-        }
+    for (name, value) in login {
+        field(name, value);
     }
     text.push('}');
     text

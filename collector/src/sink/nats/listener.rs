@@ -3,13 +3,11 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::address::Address;
 use super::connection::{Connection, Heard};
 use super::wire;
-use crate::feed::tls;
+use crate::config::Access;
 
 /// How often a silent server is asked, and the caller told that time has passed.
 const TICK: Duration = Duration::from_secs(1);
@@ -28,14 +26,9 @@ pub(crate) enum Told<'a> {
 ///
 /// # Errors
 /// When no server takes us, or the connection ends.
-pub(crate) async fn listen(
-    urls: &[String],
-    ca_file: Option<&Path>,
-    subject: &str,
-    mut told: impl FnMut(Told<'_>) -> ControlFlow<()>,
-) -> io::Result<()> {
+pub(crate) async fn listen(access: &Access, subject: &str, mut told: impl FnMut(Told<'_>) -> ControlFlow<()>) -> io::Result<()> {
     let begun = Instant::now();
-    let mut connection = connect(urls, ca_file).await?;
+    let mut connection = connect(access).await?;
     wire::line(connection.outbound(), format_args!("SUB {subject} 1\r\n"));
     // A refusal of the subject comes before the PONG.
     connection.ping();
@@ -69,11 +62,10 @@ pub(crate) async fn listen(
     }
 }
 
-async fn connect(urls: &[String], ca_file: Option<&Path>) -> io::Result<Connection> {
-    let tls = tls::client_config(ca_file).map_err(io::Error::other)?;
+async fn connect(access: &Access) -> io::Result<Connection> {
+    let (addresses, tls) = super::approach(access)?;
     let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no server is given");
-    for url in urls {
-        let address: Address = url.parse().map_err(io::Error::other)?;
+    for address in addresses {
         match Connection::open(&address, &tls, Duration::ZERO).await {
             Ok(connection) => return Ok(connection),
             Err(error) => last = io::Error::new(error.kind(), format!("{}:{}: {error}", address.host, address.port)),

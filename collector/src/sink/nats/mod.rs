@@ -5,7 +5,7 @@
 //! The protocol is spoken here and not by the client library, for one reason: after a reconnect the library forgets what it had begun to write and
 //! still sends what was queued behind it, so later records overtake earlier ones and no message id mends the order (docs/adr/0004-delivery.md).
 //!
-//! * [`wire`], [`address`]: bytes and URLs. [`connection`]: one connection to its end. [`link`]: connecting again.
+//! * [`wire`], [`address`], [`login`]: bytes, URLs, who we are. [`connection`]: one connection to its end. [`link`]: connecting again.
 //! * [`ack`], [`streams`]: what JetStream answers. [`publisher`]: the loop. [`desk`], [`relief`], [`drain`], [`doubt`]: what is decided in it.
 //! * [`store`]: spool and dead letter. The order of records is kept by [`outbox`](super::outbox).
 
@@ -18,6 +18,7 @@ mod doubt;
 mod drain;
 mod link;
 mod listener;
+mod login;
 mod meters;
 mod publisher;
 mod relief;
@@ -28,6 +29,7 @@ mod wire;
 use std::io;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use segments::OpenError;
 use thiserror::Error;
 
@@ -37,10 +39,11 @@ use self::core_out::core_out;
 use self::desk::Desk;
 use self::link::Link;
 pub(crate) use self::listener::{Told, listen};
+use self::login::Login;
 use self::publisher::Publisher;
 use self::store::Store;
 use super::{Started, Worker, queue};
-use crate::config::Config;
+use crate::config::{Access, Config};
 use crate::feed::tls;
 use crate::metrics::{Registry, catalogue as names};
 use crate::state::State;
@@ -64,8 +67,7 @@ pub enum StartError {
 /// When an address or a certificate file does not parse, another process has the spool, or the thread cannot be started.
 pub fn start(config: &Config, state: &Arc<State>, registry: &Arc<Registry>) -> Result<Started, StartError> {
     let nats = config.nats.as_ref().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "NATS is not configured"))?;
-    let addresses = nats.urls.iter().map(|url| url.parse()).collect::<Result<Vec<Address>, _>>().map_err(io::Error::other)?;
-    let tls = tls::client_config(nats.ca_file.as_deref()).map_err(io::Error::other)?;
+    let (addresses, tls) = approach(&nats.access)?;
     let (inlet, outlet) = queue(NAME, nats.queue, registry, Some(registry.gauge(&names::NATS_QUEUE_SIZE, &[])));
     let clock = Arc::clone(&state.clock);
     let link = Link::new(addresses, tls, Arc::clone(&clock), registry);
@@ -82,4 +84,19 @@ pub fn start(config: &Config, state: &Arc<State>, registry: &Arc<Registry>) -> R
         runtime.shutdown_background();
     })?;
     Ok(Started { sink: Box::new(inlet), worker: Some(worker) })
+}
+
+/// The servers with our login, and TLS for them.
+fn approach(access: &Access) -> io::Result<(Vec<Address>, Arc<ClientConfig>)> {
+    let mut addresses = access.urls.iter().map(|url| url.parse()).collect::<Result<Vec<Address>, _>>().map_err(io::Error::other)?;
+    if let Some(file) = &access.login {
+        let login = Login::File(file.clone());
+        login.check()?;
+        // An URL that says who we are knows better.
+        for address in addresses.iter_mut().filter(|address| address.login == Login::Nobody) {
+            address.login = login.clone();
+        }
+    }
+    let identity = access.certificate.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+    Ok((addresses, tls::client_config_as(access.ca_file.as_deref(), identity).map_err(io::Error::other)?))
 }
