@@ -19,6 +19,7 @@ pub mod clocks;
 pub mod conditions;
 pub mod config;
 pub mod feed;
+mod gather;
 mod heartbeat;
 pub mod http;
 pub mod logging;

@@ -1,6 +1,6 @@
 //! No allocation per steady message, from the frame to the sink: counted, not believed.
 //!
-//! The network is a stand-in that hands frames over as the WebSocket library does; it counts on the data thread itself, between two frames.
+//! The network is a stand-in that lends frames as a WebSocket does; it counts on the data thread itself, between two frames.
 #![allow(unsafe_code, reason = "a counting allocator cannot be written without; it only counts and passes on to the system's")]
 // Always true here; it tells clippy that helper functions are test code too.
 #![cfg(test)]
@@ -25,7 +25,6 @@ use collector::state::State;
 use collector::{Deps, Outcome};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 struct Counting;
@@ -80,13 +79,14 @@ struct Findings {
 /// The venue: a connector, its one link, and REST.
 #[derive(Clone)]
 struct Venue {
-    frames: Rc<Vec<Utf8Bytes>>,
+    frames: Rc<Vec<String>>,
     findings: Arc<Findings>,
 }
 
 struct Stream {
     venue: Venue,
-    acks: VecDeque<Utf8Bytes>,
+    acks: VecDeque<String>,
+    ack: String,
     next: usize,
     before: (u64, u64),
     since: Instant,
@@ -94,7 +94,7 @@ struct Stream {
 
 impl Connector for Venue {
     fn connect(&self, _url: String) -> LocalBoxFuture<'static, Result<Box<dyn Link>, ConnectError>> {
-        let stream = Stream { venue: self.clone(), acks: VecDeque::new(), next: 0, before: (0, 0), since: Instant::now() };
+        let stream = Stream { venue: self.clone(), acks: VecDeque::new(), ack: String::new(), next: 0, before: (0, 0), since: Instant::now() };
         async { Ok(Box::new(stream) as Box<dyn Link>) }.boxed_local()
     }
 }
@@ -102,13 +102,14 @@ impl Connector for Venue {
 impl Link for Stream {
     fn send(&mut self, text: String) -> Result<(), String> {
         let request: serde_json::Value = serde_json::from_str(&text).unwrap();
-        self.acks.push_back(format!(r#"{{"result":null,"id":{}}}"#, request["id"]).into());
+        self.acks.push_back(format!(r#"{{"result":null,"id":{}}}"#, request["id"]));
         Ok(())
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Wire> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Wire<'_>> {
         if let Some(ack) = self.acks.pop_front() {
-            return Poll::Ready(Wire::Text(ack));
+            self.ack = ack;
+            return Poll::Ready(Wire::Text(&self.ack));
         }
         let records = self.venue.findings.records.load(Ordering::Relaxed);
         // Nothing more before the first frame has brought the snapshot.
@@ -133,7 +134,7 @@ impl Link for Stream {
             return Poll::Pending;
         }
         match self.venue.frames.get(self.next) {
-            Some(frame) => Poll::Ready(Wire::Text(frame.clone())),
+            Some(frame) => Poll::Ready(Wire::Text(frame)),
             None => Poll::Pending,
         }
     }
@@ -182,7 +183,7 @@ impl Sink for Queue {
 }
 
 /// A depth update and a trade in turn, pre-encoded.
-fn frames() -> Vec<Utf8Bytes> {
+fn frames() -> Vec<String> {
     let frame = |n: u64| {
         let trades = (n + 1) / 4;
         if n % 4 == 3 {
@@ -206,9 +207,7 @@ fn frames() -> Vec<Utf8Bytes> {
     while all.len() <= WARM_UP + COUNTED {
         // The link passes over every sixteenth place.
         let skipped = all.len().is_multiple_of(16);
-        let shared: Utf8Bytes = if skipped { Utf8Bytes::default() } else { frame(n).into() };
-        // The first clone of bytes may allocate what all clones share.
-        all.push(shared.clone());
+        all.push(if skipped { String::new() } else { frame(n) });
         n += u64::from(!skipped);
     }
     all

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use delivery::{Access, Bounds, Buffers, DeadLetterConfig, Delivery, Discard, LoginFile, NatsConfig, SpoolConfig, Storage, StreamConfig};
 use diagnostics::{Diagnostic, Lang, Severity, yaml};
 pub use environment::Environment;
-use marketdata::{Exchange, FusionConfig, MarketType, Output};
+use marketdata::{Exchange, FusionConfig, MarketType, Output, Publication};
 pub use proxy::{Login, ProxyConfig};
 pub(crate) use units::duration;
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub shutdown_deadline: Duration,
     /// What the process may use, and how it becomes smaller.
     pub pressure: PressureConfig,
+    /// While much comes, messages may wait this long to be read together; zero: never.
+    pub gather: Duration,
 }
 
 /// What the process may use, and how it becomes smaller. A limit that is not given follows from cgroup, rlimit and host.
@@ -234,6 +236,16 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "`nats.mode: core` 没有确认：服务器宕机时套接字中的数据可能丢失。",
     ),
 ];
+
+// === impl Config ===
+
+impl Config {
+    /// Whether a book or its delta leaves with every update somewhere.
+    pub fn publishes_every_update(&self) -> bool {
+        let every = |output: &Output| output.book == Publication::EveryUpdate || output.delta == Some(Publication::EveryUpdate);
+        self.venues.iter().any(|venue| every(&venue.output) || venue.overrides.iter().any(|(_, output)| every(output)))
+    }
+}
 
 // === impl VenueConfig ===
 

@@ -26,6 +26,7 @@ pub(super) struct Root {
     pub(super) pressure: Pressure,
     #[serde(default)]
     pub(super) instruments: Instruments,
+    pub(super) gather: Option<Spanned<String>>,
 }
 
 /// How often the venues' instrument lists are read again.

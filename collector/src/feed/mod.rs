@@ -6,6 +6,7 @@
 
 pub(crate) mod capture;
 mod dial;
+mod frames;
 mod link;
 mod listing;
 mod members;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, VenueConfig};
 use crate::feed::dial::Dialer;
 use crate::feed::publisher::Publisher;
+use crate::gather::Gather;
 use crate::metrics::{Registry, catalogue as names};
 use crate::sink::Sink;
 use crate::state::{State, TICK};
@@ -72,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) network: Network,
     pub(crate) publisher: Rc<RefCell<Publisher>>,
+    pub(crate) gather: Arc<Gather>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -124,7 +127,11 @@ impl DataThread {
     /// # Errors
     /// When the system gives no thread or no runtime.
     pub fn spawn(self) -> io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // What is published with every update is not waited with.
+        let most = if self.config.publishes_every_update() { Duration::ZERO } else { self.config.gather };
+        let gather = Arc::new(Gather::new("data", most, &self.registry));
+        let resting = Arc::clone(&gather);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(move || resting.rest()).build()?;
         std::thread::Builder::new().name("data".to_owned()).spawn(move || {
             let Self { config, state, registry, mut network, sinks, stop, ended } = self;
             state.count_tasks_of("data", runtime.handle().clone());
@@ -137,7 +144,8 @@ impl DataThread {
                     match network(&venue) {
                         Ok(network) => {
                             let (state, registry, publisher) = (Arc::clone(&state), Arc::clone(&registry), Rc::clone(&publisher));
-                            venues.push((venue, Shared { state, registry, network, publisher, stop: stop.clone() }));
+                            let (gather, stop) = (Arc::clone(&gather), stop.clone());
+                            venues.push((venue, Shared { state, registry, network, publisher, gather, stop }));
                         }
                         Err(error) => tracing::error!(exchange = labels[0], market_type = labels[1], "its network cannot be set up: {error:#}"),
                     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use thiserror::Error;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::VenueConfig;
 
@@ -22,16 +21,20 @@ pub trait Link {
     /// Queues a text frame; it is written as the link is polled.
     fn send(&mut self, text: String) -> Result<(), String>;
     /// The next thing that happened. Nothing more comes after [`Wire::Ended`].
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Wire>;
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Wire<'_>>;
     /// Closes it in order, within a bound, and gives the socket back to the system.
     fn close(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
+    /// Bytes of its buffers.
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// What comes from a WebSocket.
 #[derive(Debug)]
-pub enum Wire {
-    /// A text frame.
-    Text(Utf8Bytes),
+pub enum Wire<'a> {
+    /// A text frame, lent until the link is polled again.
+    Text(&'a str),
     /// A sign of life without content.
     Activity,
     /// The end, and why.

@@ -11,6 +11,8 @@ use crate::sink::{Record, Sink};
 pub(crate) struct Publisher {
     sinks: Vec<Box<dyn Sink>>,
     payloads: Payloads,
+    /// Something was offered since the last flush.
+    offered: bool,
 }
 
 /// Which sinks refused a record, one bit each; 0: none.
@@ -33,7 +35,7 @@ pub(crate) struct Origin {
 impl Publisher {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
         debug_assert!(sinks.len() < 32);
-        Self { sinks, payloads: Payloads::new() }
+        Self { sinks, payloads: Payloads::new(), offered: false }
     }
 
     /// Gives spare buffers back.
@@ -46,6 +48,15 @@ impl Publisher {
         self.payloads.bytes()
     }
 
+    /// What was offered so far leaves now.
+    pub(crate) fn flush(&mut self) {
+        if std::mem::take(&mut self.offered) {
+            for sink in &mut self.sinks {
+                sink.flush();
+            }
+        }
+    }
+
     /// Offers the payload to all sinks.
     pub(crate) fn offer(&mut self, origin: Origin, payload: &[u8]) -> Refused {
         self.offer_to(Refused::MAX, origin, payload)
@@ -55,6 +66,7 @@ impl Publisher {
     pub(crate) fn offer_to(&mut self, only: Refused, origin: Origin, payload: &[u8]) -> Refused {
         let Origin { stream, kind, sequence, event_ts_ms, at } = origin;
         let record = Record { stream, kind, sequence, event_ts_ms, payload: self.payloads.copy(payload), offered: at };
+        self.offered = true;
         let mut refused = 0;
         for (place, sink) in self.sinks.iter_mut().enumerate() {
             let bit = 1 << place;

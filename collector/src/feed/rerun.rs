@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clock::Now;
 use futures_util::future::LocalBoxFuture;
@@ -23,6 +24,7 @@ use super::recipe::{Item, Recipe};
 use super::venue_metrics::VenueMetrics;
 use crate::clocks::Clock;
 use crate::config::{self, Config, Environment, VenueConfig};
+use crate::gather::Gather;
 use crate::metrics::Registry;
 use crate::sink::{Record, Refusal, Sink};
 use crate::state::State;
@@ -105,7 +107,8 @@ impl Rerun {
         let network = Network { connector: Rc::new(Nowhere), rest: Rc::new(Nowhere) };
         let config = config.venues.into_iter().next().ok_or("no venue")?;
         let metrics = VenueMetrics::new(&config, &registry);
-        let shared = Shared { state, registry, network, publisher, stop: CancellationToken::new() };
+        let gather = Arc::new(Gather::new("data", Duration::ZERO, &registry));
+        let shared = Shared { state, registry, network, publisher, gather, stop: CancellationToken::new() };
         let outlets = Outlets::new(shared, &config, &instruments);
         let venue = Venue::new(core, instruments).map_err(|error| error.to_string())?;
         Ok(Self { venue, outlets, config, metrics, clock, records, asked: Asked::default(), effects: Vec::new(), tally: Tally::default() })

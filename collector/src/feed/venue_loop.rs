@@ -1,7 +1,7 @@
 //! One venue's loop: sockets, REST and time in, the core's effects out. The one owner of the venue's state; no other task touches it.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use clock::Now;
@@ -46,7 +46,6 @@ pub(super) struct VenueLoop {
     pub(super) effects: Vec<Effect>,
     /// Connections found dead while effects were carried out; told to the core next.
     ended: Vec<ConnId>,
-    inbox: Vec<(ConnId, Wire)>,
     figures_at: Duration,
     sizes: Sizes,
     /// How often spare capacity had been asked back when it was last given.
@@ -57,6 +56,25 @@ pub(super) struct VenueLoop {
     epoch: Instant,
     /// Keeps the raw input, when configured.
     pub(super) capture: Option<Capture>,
+}
+
+/// Frames handled in one go.
+#[derive(Default)]
+struct Batch {
+    /// One reading for all of it: it has arrived by now.
+    now: Option<Now>,
+    /// Everything taken, and the texts in it with their bytes.
+    taken: usize,
+    messages: u64,
+    bytes: usize,
+}
+
+/// What came of polling a link.
+enum Polled {
+    /// Something was taken; its effects wait to be carried out.
+    Taken,
+    Nothing,
+    Ended(String),
 }
 
 /// What a job came to.
@@ -130,29 +148,40 @@ impl VenueLoop {
             jobs: FuturesUnordered::new(),
             effects: Vec::new(),
             ended: Vec::new(),
-            inbox: Vec::with_capacity(BATCH),
             figures_at: Duration::ZERO,
         })
     }
 
-    /// select → input → effects, until told to stop.
+    /// What is next → input → effects, until told to stop.
     async fn drive(&mut self) {
         let stop = self.shared.stop.clone();
+        let stopped = stop.cancelled();
         let timer = sleep_until(Instant::now());
-        tokio::pin!(timer);
+        tokio::pin!(stopped, timer);
         self.handle(Input::Timeout);
         loop {
             let wake = self.next_wake();
             if timer.deadline() != wake {
                 timer.as_mut().reset(wake);
             }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = &mut timer => self.time_passed(),
-                Some(done) = self.jobs.next() => self.job_done(done),
-                () = gather(&mut self.links, &mut self.inbox) => self.read_inbox(),
+            let goes_on = poll_fn(|context| {
+                if stopped.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(false);
+                }
+                if timer.as_mut().poll(context).is_ready() {
+                    self.time_passed();
+                } else if let Poll::Ready(Some(done)) = self.jobs.poll_next_unpin(context) {
+                    self.job_done(done);
+                } else {
+                    return self.poll_links(context).map(|()| true);
+                }
+                Poll::Ready(true)
+            });
+            if !goes_on.await {
+                return;
             }
+            // What this turn has published leaves in one go.
+            self.shared.publisher.borrow_mut().flush();
         }
     }
 
@@ -190,8 +219,8 @@ impl VenueLoop {
             self.set_pressure(self.shared.state.pressure.of_venues());
             self.trim();
             self.look_at_members(now);
-            let scratch =
-                self.outlets.scratch() + self.inbox.capacity() * size_of::<(ConnId, Wire)>() + self.effects.capacity() * size_of::<Effect>();
+            let links: usize = self.links.iter().map(|(_, link)| link.bytes()).sum();
+            let scratch = self.outlets.scratch() + links + self.effects.capacity() * size_of::<Effect>();
             self.sizes.show(&self.venue, self.jobs.len(), scratch);
             self.figures_at = now.mono + FIGURES;
         }
@@ -207,7 +236,6 @@ impl VenueLoop {
         let asked = self.shared.state.pressure.trims();
         if std::mem::replace(&mut self.trims, asked) != asked {
             self.outlets.trim();
-            self.inbox.shrink_to(BATCH);
             self.effects.shrink_to_fit();
         }
     }
@@ -270,31 +298,66 @@ impl VenueLoop {
         }
     }
 
-    fn read_inbox(&mut self) {
-        let mut inbox = std::mem::take(&mut self.inbox);
-        // One reading for the batch: all of it has arrived by now.
-        let now = self.now();
-        let (mut messages, mut bytes) = (0, 0);
-        for (conn, wire) in inbox.drain(..) {
-            match wire {
-                Wire::Text(text) => {
-                    messages += 1;
-                    bytes += text.len();
-                    self.handle_at(now, Input::Frame { conn, text: &text });
+    /// Takes what has arrived, a batch at most, in the order of each link; pending when that is nothing.
+    fn poll_links(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut batch = Batch::default();
+        let mut place = 0;
+        while batch.taken < BATCH
+            && let Some(conn) = self.links.get(place).map(|(conn, _)| *conn)
+        {
+            match self.poll_link(place, &mut batch, context) {
+                Polled::Nothing => place += 1,
+                Polled::Taken => {
+                    batch.taken += 1;
+                    self.carry_out_taken(batch.now);
                 }
-                Wire::Activity => self.handle_at(now, Input::Activity { conn }),
-                Wire::Ended(why) => {
+                Polled::Ended(why) => {
+                    batch.taken += 1;
                     tracing::info!(venue = self.venue.config().kind.as_str(), conn = conn.0, "connection ended: {why}");
                     self.drop_link(conn);
-                    self.handle_at(now, Input::Closed { conn });
+                    self.handle(Input::Closed { conn });
                 }
             }
         }
-        self.inbox = inbox;
-        self.metrics.messages(messages, bytes);
+        if batch.taken == 0 {
+            return Poll::Pending;
+        }
+        self.shared.gather.took(batch.messages);
+        self.metrics.messages(batch.messages, batch.bytes);
         if self.links.len() > 1 {
             // Another link is first next time, so that a busy one does not starve it.
             self.links.rotate_left(1);
+        }
+        Poll::Ready(())
+    }
+
+    /// Hands the next thing that a link brings to the core: its text stays in the link's own buffer.
+    fn poll_link(&mut self, place: usize, batch: &mut Batch, context: &mut Context<'_>) -> Polled {
+        let Self { links, venue, effects, capture, shared, .. } = self;
+        let Some((conn, link)) = links.get_mut(place) else { return Polled::Nothing };
+        let input = match link.poll(context) {
+            Poll::Pending => return Polled::Nothing,
+            Poll::Ready(Wire::Ended(why)) => return Polled::Ended(why),
+            Poll::Ready(Wire::Activity) => Input::Activity { conn: *conn },
+            Poll::Ready(Wire::Text(text)) => {
+                batch.messages += 1;
+                batch.bytes += text.len();
+                Input::Frame { conn: *conn, text }
+            }
+        };
+        let now = *batch.now.get_or_insert_with(|| shared.state.clock.now());
+        if let Some(capture) = capture {
+            capture.input(now, &input);
+        }
+        venue.handle(now, input, effects);
+        Polled::Taken
+    }
+
+    fn carry_out_taken(&mut self, now: Option<Now>) {
+        if let Some(now) = now.filter(|_| !self.effects.is_empty()) {
+            let effects = std::mem::take(&mut self.effects);
+            self.carry_out_all(now, effects);
+            self.tell_ended(now);
         }
     }
 
@@ -309,19 +372,20 @@ impl VenueLoop {
             capture.input(now, &input);
         }
         self.venue.handle(now, input, &mut effects);
-        for effect in effects.drain(..) {
-            self.carry_out(now, effect);
-        }
+        self.carry_out_all(now, effects);
+        self.tell_ended(now);
+    }
+
+    /// Tells the core of connections that were found dead meanwhile.
+    fn tell_ended(&mut self, now: Now) {
         while let Some(conn) = self.ended.pop() {
             if let Some(capture) = &mut self.capture {
                 capture.input(now, &Input::Closed { conn });
             }
+            let mut effects = std::mem::take(&mut self.effects);
             self.venue.handle(now, Input::Closed { conn }, &mut effects);
-            for effect in effects.drain(..) {
-                self.carry_out(now, effect);
-            }
+            self.carry_out_all(now, effects);
         }
-        self.effects = effects;
     }
 
     fn carry_out(&mut self, now: Now, effect: Effect) {
@@ -425,27 +489,6 @@ impl VenueLoop {
             _ => {}
         }
     }
-}
-
-/// Resolves when at least one link has something; takes up to a batch of it, in the order of each link.
-fn gather<'a>(links: &'a mut [(ConnId, Box<dyn Link>)], inbox: &'a mut Vec<(ConnId, Wire)>) -> impl Future<Output = ()> + 'a {
-    poll_fn(move |context| {
-        for (conn, link) in links.iter_mut() {
-            while inbox.len() < BATCH {
-                match link.poll(context) {
-                    Poll::Ready(wire) => {
-                        let over = matches!(wire, Wire::Ended(_));
-                        inbox.push((*conn, wire));
-                        if over {
-                            break;
-                        }
-                    }
-                    Poll::Pending => break,
-                }
-            }
-        }
-        if inbox.is_empty() { Poll::Pending } else { Poll::Ready(()) }
-    })
 }
 
 /// A seed that differs between processes.

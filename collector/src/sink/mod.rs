@@ -57,6 +57,8 @@ pub trait Sink: Send {
     fn name(&self) -> &'static str;
     /// Takes the record, or says why not.
     fn offer(&mut self, record: &Record) -> Result<(), Refusal>;
+    /// Called after the offers of one turn of the data path: what was offered should leave now, all of it together. Must return at once too.
+    fn flush(&mut self) {}
 }
 
 /// The other side: a thread that writes, and ends when the sink is dropped and its queue is empty.

@@ -124,10 +124,8 @@ async fn encrypted_venue(certificate: Certificate, dir: &std::path::Path) -> (u1
 async fn greeted(venue: &VenueConfig, url: String) {
     let connector = WebSockets::new(Dialer::new(venue).unwrap());
     let mut link = connector.connect(url).await.unwrap_or_else(|error| panic!("{error}"));
-    match std::future::poll_fn(|context| link.poll(context)).await {
-        crate::feed::network::Wire::Text(text) => assert_eq!(text.as_str(), "hello"),
-        other => panic!("{other:?}"),
-    }
+    let greeting = std::future::poll_fn(|context| link.poll(context).map(|wire| format!("{wire:?}"))).await;
+    assert_eq!(greeting, r#"Text("hello")"#);
     link.close().await;
 }
 
