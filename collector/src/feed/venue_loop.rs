@@ -188,6 +188,7 @@ impl VenueLoop {
     /// Closes all connections in order.
     async fn shut(&mut self) {
         self.outlets.offer_owed(self.now(), &mut self.venue);
+        self.shared.publisher.borrow_mut().flush();
         for (_, aborting) in self.connecting.drain(..) {
             aborting.abort();
         }
