@@ -35,7 +35,7 @@ pub struct Health {
     state: Arc<State>,
     grace: Duration,
     registry: Arc<Registry>,
-    sinks: Vec<(&'static str, Gauge)>,
+    sinks: Vec<SinkGauges>,
     sockets: BTreeMap<String, Socket>,
     memory_total: f64,
     last: (Duration, f64),
@@ -46,6 +46,14 @@ pub struct Health {
 struct Socket {
     venue: (Exchange, MarketType),
     up: Gauge,
+}
+
+/// What a sink says of itself.
+#[derive(Debug)]
+struct SinkGauges {
+    name: &'static str,
+    up: Gauge,
+    recent_errors: Gauge,
 }
 
 /// How well something is.
@@ -105,7 +113,12 @@ impl Health {
             (format!("websocket_{exchange}_{market_type}"), Socket { venue: (stream.exchange, stream.market_type), up })
         };
         let sockets = state.streams.iter().map(socket).collect();
-        let sinks = sinks.iter().map(|name| (*name, registry.gauge(&names::SINK_UP, &[name]))).collect();
+        let gauges = |name: &&'static str| SinkGauges {
+            name,
+            up: registry.gauge(&names::SINK_UP, &[name]),
+            recent_errors: registry.gauge(&names::SINK_RECENT_ERRORS, &[name]),
+        };
+        let sinks = sinks.iter().map(gauges).collect();
         let info = rustix::system::sysinfo();
         let memory_total = info.totalram as f64 * f64::from(info.mem_unit);
         Self { state, grace, registry: Arc::clone(registry), sinks, sockets, memory_total, last: (Duration::ZERO, 0.0) }
@@ -116,7 +129,7 @@ impl Health {
         let now = self.state.clock.now();
         let mut checks: BTreeMap<String, Check> =
             self.sockets.iter().map(|(name, socket)| (name.clone(), Check::socket(socket.up.get(), self.state.unreached(socket.venue)))).collect();
-        checks.extend(self.sinks.iter().map(|(name, up)| ((*name).to_owned(), Check::sink(up.get()))));
+        checks.extend(self.sinks.iter().map(|sink| (sink.name.to_owned(), Check::sink(sink.up.get(), sink.recent_errors.get()))));
         checks.insert("event_loop".to_owned(), Check::event_loop(self.state.stall()));
         checks.insert("orderbook_manager".to_owned(), Check::books(&self.state.streams, now));
         let (verdict, reasons) = self.verdict(&checks, now);
@@ -159,7 +172,8 @@ impl Health {
         let (all, fresh) = (self.judged().count(), self.judged().filter(|stream| is_fresh(stream, now)).count());
         let grave = [("loop_stuck", self.state.stall() >= LOOP_STUCK), ("no_fresh_stream", fresh == 0), ("no_sink", !self.some_sink_up())];
         let mut reasons: Vec<String> = grave.iter().filter(|(_, holds)| *holds).map(|(word, _)| (*word).to_owned()).collect();
-        let unhealthy = !reasons.is_empty();
+        // A disk that refuses is no reason to be restarted: that would mend nothing, and cost what is in memory.
+        let unhealthy = reasons.iter().any(|reason| reason != "no_sink" || !self.disk_refuses());
         if fresh < all {
             reasons.push("stale_streams".to_owned());
         }
@@ -187,8 +201,13 @@ impl Health {
         not_ready.into_iter().chain(some(&names::RECORDER_TROUBLED, |streams| streams > 0.0).then_some("recorder_troubled"))
     }
 
+    fn disk_refuses(&self) -> bool {
+        let of_recorder = self.registry.values(&names::RECORDER_TROUBLED).iter().any(|(_, streams)| *streams > 0.0);
+        of_recorder || self.state.conditions.holds(Condition::DiskRefuses)
+    }
+
     fn some_sink_up(&self) -> bool {
-        self.sinks.is_empty() || self.sinks.iter().any(|(_, up)| up.get() > 0.0)
+        self.sinks.is_empty() || self.sinks.iter().any(|sink| sink.up.get() > 0.0)
     }
 
     /// Measured, not made up: CPU over the time since the last look.
@@ -266,9 +285,9 @@ impl Check {
         Self::new(verdict, why, json!({"connections": up, "hop": hop, "reason": reason}))
     }
 
-    fn sink(up: f64) -> Self {
+    fn sink(up: f64, recent_errors: f64) -> Self {
         let verdict = if up > 0.0 { Verdict::Healthy } else { Verdict::Unhealthy };
-        Self::new(verdict, "cannot write", json!({}))
+        Self::new(verdict, "cannot write", json!({"recent_errors": rounded(recent_errors)}))
     }
 
     fn event_loop(stall: Duration) -> Self {
@@ -459,6 +478,14 @@ mod tests {
         world.registry.gauge(&names::SINK_UP, &["recorder"]).set(0.0);
         assert_eq!(world.at(201).verdict(), Verdict::Unhealthy);
         world.registry.gauge(&names::SINK_UP, &["recorder"]).set(1.0);
+        // With errors of the disk a restart would mend nothing.
+        world.registry.gauge(&names::SINK_UP, &["recorder"]).set(0.0);
+        world.registry.gauge(&names::RECORDER_TROUBLED, &[]).set(2.0);
+        world.registry.gauge(&names::SINK_RECENT_ERRORS, &["recorder"]).set(3.5);
+        let page = world.at(201).to_json();
+        assert_eq!((&page["status"], &page["checks"]["recorder"]["details"]["recent_errors"]), (&json!("degraded"), &json!(3.5)), "{page}");
+        world.registry.gauge(&names::SINK_UP, &["recorder"]).set(1.0);
+        world.registry.gauge(&names::RECORDER_TROUBLED, &[]).set(0.0);
         world.state.enter(Phase::Running);
         assert_eq!((world.at(202).verdict(), world.health.not_ready()), (Verdict::Healthy, None));
         world.state.conditions.raise(Condition::SpoolInUse);

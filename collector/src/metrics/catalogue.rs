@@ -157,6 +157,7 @@ catalogue! {
     SINK_REFUSED = Counter, "collector_sink_refused_total" ["sink", "kind", "reason"] "Records not taken into the sink's queue, by reason: queue_full, queue_bytes, closed. A refused book is made up for by a newer one.";
     SINK_DROPPED = Counter, "collector_sink_dropped_total" ["sink", "kind", "reason"] "Accepted records that the sink could not write, by reason.";
     SINK_ERRORS = Counter, "collector_sink_errors_total" ["sink", "reason"] "Troubles of a sink, by reason.";
+    SINK_RECENT_ERRORS = Gauge, "collector_sink_recent_errors" ["sink"] "Troubles of a sink (recorder: failed writes; nats: publications that were refused or not answered, failed writes to spool and dead letter), each counting half after a minute.";
     SINK_UP = Gauge, "collector_sink_up" ["sink"] "1 while the sink can write.";
     NATS_CONNECTED = Gauge, "marketprism_nats_connected" [] "1 while connected to NATS; absent when NATS is not configured.";
     NATS_EVENTS = Counter, "collector_nats_events_total" ["event"] "Events of the NATS connection: connected, disconnected, lame_duck, slow_consumer, server_error, client_error, closed.";
@@ -170,7 +171,6 @@ catalogue! {
     RECORDER_WRITE_DURATION = Histogram(FAST), "collector_recorder_write_duration_seconds" [] "Packing and writing of one chunk of a stream, in seconds.";
     RECORDER_ROTATION_DURATION = Histogram(FAST), "collector_recorder_rotation_duration_seconds" [] "The same where it finished a file (fsync) and began another, in seconds.";
     RECORDER_TROUBLED = Gauge, "collector_recorder_troubled_streams" [] "Streams whose last write failed; their records are dropped until the next attempt (after 1 to 30 s).";
-    RECORDER_RECENT_ERRORS = Gauge, "collector_recorder_recent_errors" [] "Failed writes, each counting half after a minute.";
     RECORDER_TORN = Counter, "collector_recorder_torn_tails_total" [] "Files whose end a crash had torn and the next start has cut off.";
     NATS_PUBLISH_DURATION = Histogram(FAST), "marketprism_nats_publish_duration_seconds" ["subject"] "From the offer of a record to its acknowledgement (without JetStream: to the server's answer to a PING after it), in seconds; what went by way of the spool is not in it.";
     NATS_IN_FLIGHT = Gauge, "collector_nats_in_flight" [] "Publications that wait for an answer.";

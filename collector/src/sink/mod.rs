@@ -5,6 +5,7 @@
 //! (conflation comes before acceptance); a refused trade is lost and told. What is accepted is written, or counted as dropped with its reason.
 
 mod deadletter;
+mod fading;
 mod marks;
 pub mod nats;
 mod outbox;

@@ -23,6 +23,7 @@ pub(crate) use archive::{Archive, Bounds, Destination, RealDisk};
 pub(crate) use segment::Packer;
 use shelf::{Chunk, Limits, Shelf};
 
+use super::fading::Fading;
 use super::{Outlet, Record, Started, Streams, Worker, queue};
 use crate::clocks::SharedClock;
 use crate::config::RecorderConfig;
@@ -36,8 +37,6 @@ const BATCH: usize = 1_024;
 const GATHER: Duration = Duration::from_millis(100);
 /// Writers look again after this, when nobody has woken them.
 const LOOK: Duration = Duration::from_millis(250);
-/// After this, a failure counts half.
-const HALF_LIFE: Duration = Duration::from_mins(1);
 const DAY_MS: i64 = 86_400_000;
 
 /// What the gatherer and the writers share.
@@ -69,13 +68,6 @@ struct Metrics {
     rotating: Histogram,
     failures: Mutex<Fading>,
     recent: Gauge,
-}
-
-/// A count that halves with time.
-#[derive(Debug)]
-struct Fading {
-    value: f64,
-    at: Instant,
 }
 
 /// Opens the directory and starts the threads.
@@ -190,7 +182,7 @@ impl<D: Disk> Shared<D> {
                 return None;
             }
             (shelf, _) = self.due.wait_timeout(shelf, LOOK).unwrap_or_else(PoisonError::into_inner);
-            self.metrics.fade();
+            self.metrics.fade(self.clock.now().mono);
         }
     }
 
@@ -217,7 +209,7 @@ impl<D: Disk> Shared<D> {
             Err(error) => {
                 let reason = reason(&error);
                 tracing::error!(sink = NAME, stream = dir, lost = chunk.records, reason, "recorder cannot write: {error}");
-                self.metrics.failed(reason);
+                self.metrics.failed(reason, self.clock.now().mono);
                 self.metrics.dropped((chunk.records, kind), reason);
                 false
             }
@@ -234,7 +226,7 @@ impl<D: Disk> Shared<D> {
         }
         if let Err(error) = self.archive.finish() {
             tracing::error!(sink = NAME, "the last files may not be on the disk: {error}");
-            self.metrics.failed(reason(&error));
+            self.metrics.failed(reason(&error), self.clock.now().mono);
         }
     }
 
@@ -244,7 +236,7 @@ impl<D: Disk> Shared<D> {
         self.metrics.bytes.set(bytes as f64);
         self.metrics.rotations.add(u64::from(turnover.rotated));
         self.metrics.removed.add(turnover.removed);
-        (0..turnover.stuck).for_each(|_| self.metrics.failed("remove"));
+        (0..turnover.stuck).for_each(|_| self.metrics.failed("remove", self.clock.now().mono));
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf> {
@@ -271,8 +263,8 @@ impl Metrics {
             packed: registry.counter(&names::RECORDER_PACKED_BYTES, &[]),
             writing: registry.histogram(&names::RECORDER_WRITE_DURATION, &[]),
             rotating: registry.histogram(&names::RECORDER_ROTATION_DURATION, &[]),
-            failures: Mutex::new(Fading { value: 0.0, at: Instant::now() }),
-            recent: registry.gauge(&names::RECORDER_RECENT_ERRORS, &[]),
+            failures: Mutex::default(),
+            recent: registry.gauge(&names::SINK_RECENT_ERRORS, &[NAME]),
         }
     }
 
@@ -288,37 +280,18 @@ impl Metrics {
         self.held.set(shelf.chunks(), shelf.bytes());
     }
 
-    fn failed(&self, reason: &str) {
+    fn failed(&self, reason: &str, now: Duration) {
         self.registry.counter(&names::SINK_ERRORS, &[NAME, reason]).inc();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        self.recent.set(failures.one_more());
+        self.recent.set(failures.add(1, now));
     }
 
-    fn fade(&self) {
-        self.recent.set(self.failures.lock().unwrap_or_else(PoisonError::into_inner).now());
+    fn fade(&self, now: Duration) {
+        self.recent.set(self.failures.lock().unwrap_or_else(PoisonError::into_inner).at(now));
     }
 
     fn dropped(&self, (records, kind): (u64, &str), reason: &str) {
         self.registry.counter(&names::SINK_DROPPED, &[NAME, kind, reason]).add(records);
-    }
-}
-
-// === impl Fading ===
-
-impl Fading {
-    fn now(&mut self) -> f64 {
-        let since = self.at.elapsed();
-        self.at = Instant::now();
-        self.value *= 0.5_f64.powf(since.as_secs_f64() / HALF_LIFE.as_secs_f64());
-        if self.value < 0.01 {
-            self.value = 0.0;
-        }
-        self.value
-    }
-
-    fn one_more(&mut self) -> f64 {
-        self.value = self.now() + 1.0;
-        self.value
     }
 }
 

@@ -9,6 +9,8 @@ mod doubt;
 #[cfg(test)]
 mod feed;
 #[cfg(test)]
+mod lives;
+#[cfg(test)]
 #[path = "../shared/nats_server.rs"]
 mod nats_server;
 #[cfg(test)]
@@ -21,3 +23,5 @@ mod tap;
 mod troubles;
 #[cfg(test)]
 mod wire;
+#[cfg(test)]
+mod world;

@@ -41,6 +41,11 @@ impl Wire {
         self.audible.store(bytes, Ordering::SeqCst);
     }
 
+    /// Whether nothing the server says arrives any more.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.audible.load(Ordering::SeqCst) == 0
+    }
+
     /// Ends all connections; new ones hear everything.
     pub(crate) fn cut(&self) {
         // Nobody may be connected.

@@ -27,6 +27,7 @@ use crate::config::{Config, Delivery, NatsConfig};
 use crate::metrics::{Registry, catalogue as names};
 use crate::sink::Record;
 use crate::sink::deadletter;
+use crate::sink::fading::Fading;
 use crate::sink::outbox::{Confirm, Origin, Outbox, Terms};
 use crate::state::State;
 
@@ -54,6 +55,8 @@ pub(super) struct Desk {
     /// Requests that wait to be written: subject, word of the answer, body.
     pub(super) requests: Vec<(String, String, Vec<u8>)>,
     pub(super) linked: bool,
+    /// Errors lately, and how many there were when it was last looked.
+    errors: (Fading, u64),
 }
 
 // === impl Desk ===
@@ -92,6 +95,7 @@ impl Desk {
             ack_timeout: nats.ack_timeout,
             requests: Vec::new(),
             linked: false,
+            errors: (Fading::default(), 0),
         };
         if nats.delivery == Delivery::Core {
             desk.state.conditions.raise(Condition::CoreMode);
@@ -353,6 +357,9 @@ impl Desk {
         self.store.tell(&self.state.conditions);
         let age = self.outbox.oldest().map_or(Duration::ZERO, |offered| now.mono.saturating_sub(offered));
         self.meters.show(self.outbox.held(), self.outbox.under_way(), age);
+        let errors = self.store.errors + self.meters.ack_errors();
+        self.meters.show_recent_errors(self.errors.0.add(errors - self.errors.1, now.mono));
+        self.errors.1 = errors;
         // It can secure records: by NATS, or by the spool.
         let up = (self.linked && !self.outbox.is_blocked()) || self.store.is_usable(now.mono);
         self.meters.up.set(if up { 1.0 } else { 0.0 });

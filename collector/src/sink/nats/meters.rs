@@ -1,6 +1,6 @@
 //! The figures of the NATS sink. Must not know: how it works.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(super) struct Meters {
     records: Gauge,
     bytes: Gauge,
     age: Gauge,
+    ack_errors: Cell<u64>,
+    recent_errors: Gauge,
 }
 
 /// What is needed to publish one stream and to count it.
@@ -66,6 +68,8 @@ impl Meters {
             records: registry.gauge(&names::UNSECURED_RECORDS, &[]),
             bytes: registry.gauge(&names::UNSECURED_BYTES, &[]),
             age: registry.gauge(&names::UNSECURED_AGE, &[]),
+            ack_errors: Cell::new(0),
+            recent_errors: registry.gauge(&names::SINK_RECENT_ERRORS, &[NAME]),
             registry: Arc::clone(registry),
         }
     }
@@ -96,7 +100,18 @@ impl Meters {
 
     /// A publication was not stored.
     pub(super) fn ack_error(&self, reason: Reason) {
+        self.ack_errors.set(self.ack_errors.get() + 1);
         self.registry.counter(&names::NATS_ACK_ERRORS, &[reason.as_str()]).inc();
+    }
+
+    /// Publications that were not stored so far.
+    pub(super) fn ack_errors(&self) -> u64 {
+        self.ack_errors.get()
+    }
+
+    /// Shows how many errors there were lately.
+    pub(super) fn show_recent_errors(&self, errors: f64) {
+        self.recent_errors.set(errors);
     }
 
     /// A record will not arrive, or not for sure.

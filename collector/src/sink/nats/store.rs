@@ -38,6 +38,8 @@ pub(super) struct Store {
     pub(super) refuses: bool,
     /// Whether the spool's bound has taken records since it was last empty.
     bound_bit: bool,
+    /// Troubles so far.
+    pub(super) errors: u64,
     /// Conditions as last told.
     told: [bool; 4],
     figures: Figures,
@@ -68,6 +70,7 @@ impl Store {
             again_at: Duration::ZERO,
             refuses: false,
             bound_bit: false,
+            errors: 0,
             told: [false; 4],
             figures: Figures::new(registry, config.spool.max_total),
         };
@@ -130,6 +133,7 @@ impl Store {
     pub(super) fn trouble(&mut self, reason: &'static str, error: &dyn std::fmt::Display, now: Duration) {
         let counter = self.figures.registry.counter(&names::SPOOL_ERRORS, &[reason]);
         counter.inc();
+        self.errors += 1;
         if !self.refuses || counter.get() % 60 == 1 {
             tracing::error!(event = "spool_refuses", reason, dir = %self.config.dir.display(), "the spool cannot be written: {error}");
         }
@@ -211,6 +215,7 @@ impl Store {
             }
             Err(error) => {
                 self.figures.registry.counter(&names::SPOOL_ERRORS, &["dead_letter"]).inc();
+                self.errors += 1;
                 tracing::error!(
                     event = "dead_letter_failed",
                     kind,

@@ -197,15 +197,3 @@ fn one_slow_symbol_delays_no_other() {
     let ours = numbers(&dir.path().join("trade/binance.spot/A-B"));
     assert_eq!(ours, (0..ours.len() as u64).collect::<Vec<_>>());
 }
-
-#[test]
-fn failures_fade() {
-    let mut failures = Fading { value: 0.0, at: Instant::now() };
-    failures.one_more();
-    failures.one_more();
-    failures.at -= HALF_LIFE;
-    let now = failures.now();
-    assert!((0.9..=1.0).contains(&now), "{now}");
-    failures.at -= HALF_LIFE * 10;
-    assert!(failures.now() <= 0.0);
-}

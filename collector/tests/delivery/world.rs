@@ -1,0 +1,187 @@
+//! The program itself, as an operator runs it, beside a venue that never rests: its commands, its figures, what its log says.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use venue_sim::duration::Span;
+use venue_sim::venue::config::{FeedConfig, LimitsConfig, VenueConfig, VenuesConfig, WalkConfig};
+use venue_sim::{CancellationToken, RunningVenues, VenueKind, run_venues};
+
+use crate::server::{SOON, Server};
+
+/// Books a second of each symbol, each published; with the trades about 2,000 records a second.
+const BOOKS: u32 = 400;
+const SYMBOLS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"];
+
+/// A venue that never rests, and the directory of one collector.
+pub(crate) struct World {
+    _venues: RunningVenues,
+    stop: CancellationToken,
+    pub(crate) dir: tempfile::TempDir,
+    metrics: u16,
+}
+
+/// A run of the program.
+pub(crate) struct Run(Child);
+
+/// What the log of a start says of the run before it.
+pub(crate) struct Caught {
+    pub(crate) subject: String,
+    pub(crate) after: u64,
+    pub(crate) through: u64,
+    pub(crate) records: u64,
+}
+
+impl World {
+    /// A venue, and the files of a collector that publishes to `url`; `more` keys of `nats`.
+    pub(crate) async fn start(url: &str, more: &str) -> Self {
+        let stop = CancellationToken::new();
+        let walk = WalkConfig { changes_per_second: BOOKS, ..WalkConfig::new(&SYMBOLS, 7) };
+        let limits = LimitsConfig { depth_interval: Some(Span(Duration::from_micros(1_000_000 / u64::from(BOOKS)))), ..LimitsConfig::default() };
+        let venue = VenueConfig { limits, ..VenueConfig::new(VenueKind::BinanceSpot, FeedConfig::Walk(walk)) };
+        let venues = run_venues(VenuesConfig { venues: vec![venue], faults: vec![] }, stop.clone()).await.unwrap();
+        let (dir, address) = (tempfile::tempdir().unwrap(), venues.venue(VenueKind::BinanceSpot).unwrap().address());
+        let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (health, metrics) = (port(), port());
+        let text = format!(
+            "venues: [{{name: binance, market: spot, symbols: [{}], ws_url: '{}', rest_url: '{}', publish: every, depth: 5}}]\n\
+             http: {{health: '127.0.0.1:{health}', metrics: '127.0.0.1:{metrics}'}}\nnats: {{url: '{url}'{more}}}\nlog: {{format: json}}\n",
+            SYMBOLS.join(", "),
+            address.ws,
+            address.rest
+        );
+        std::fs::write(dir.path().join("collector.yml"), text).unwrap();
+        Self { _venues: venues, stop, dir, metrics }
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_collector"))
+            .current_dir(self.dir.path())
+            .args(["run"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Run(child)
+    }
+
+    /// Runs a command of the program: its exit code and what it said.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_collector")).current_dir(self.dir.path()).args(arguments).env_clear().output().unwrap();
+        (output.status.code(), [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+    }
+
+    /// The sum of a family's series; 0 while nobody answers.
+    pub(crate) fn metric(&self, family: &str) -> f64 {
+        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.metrics)) else { return 0.0 };
+        let mut page = String::new();
+        let asked = std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        if asked.is_err() || stream.read_to_string(&mut page).is_err() {
+            return 0.0;
+        }
+        let lines = page.lines().filter(|line| line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family} ")));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    pub(crate) fn until(&self, what: &str, happens: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + SOON + crate::troubles::outage();
+        while !happens(self) {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{what}\n{}", log.chars().rev().take(3_000).collect::<String>().chars().rev().collect::<String>());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What this start said of the run before it.
+    pub(crate) fn caught(&self) -> Vec<Caught> {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines
+            .filter(|line| line["event"] == "unsecured_at_last_exit")
+            .map(|line| Caught {
+                subject: line["subject"].as_str().unwrap().to_owned(),
+                after: line["after"].as_u64().unwrap(),
+                through: line["through"].as_u64().unwrap(),
+                records: line["records"].as_u64().unwrap(),
+            })
+            .collect()
+    }
+
+    pub(crate) fn spool(&self) -> std::path::PathBuf {
+        self.dir.path().join("data/spool")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Run {
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Resident memory, in MB.
+    pub(crate) fn resident(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/statm", self.0.id())).unwrap();
+        text.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * rustix::param::page_size() as f64 / 1e6
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _already_gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Once each and rising, by subject. Ids of trades have no gap but behind one of these; the gaps found.
+pub(crate) fn check(stored: &BTreeMap<String, Vec<u64>>) -> BTreeMap<String, Vec<(u64, u64)>> {
+    let mut gaps = BTreeMap::<String, Vec<(u64, u64)>>::new();
+    for (subject, sequences) in stored {
+        for pair in sequences.windows(2) {
+            assert!(pair[0] < pair[1], "{subject}: {} before {}", pair[0], pair[1]);
+            if subject.starts_with("trade") && pair[1] != pair[0] + 1 {
+                gaps.entry(subject.clone()).or_default().push((pair[0], pair[1]));
+            }
+        }
+    }
+    gaps
+}
+
+pub(crate) async fn stored(server: &Server) -> BTreeMap<String, Vec<u64>> {
+    let mut all = server.stored("TRADE").await;
+    all.extend(server.stored("ORDERBOOK").await);
+    all
+}
+
+/// Rows of the marks: subject, taken, secured.
+pub(crate) fn marks(spool: &Path) -> Vec<(String, u64, u64)> {
+    let text = std::fs::read_to_string(spool.join("marks")).unwrap();
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        (words[0].to_owned(), words[1].parse().unwrap(), words[4].parse().unwrap())
+    };
+    text.lines().map(row).collect()
+}
