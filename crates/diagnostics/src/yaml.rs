@@ -5,6 +5,9 @@
 //! Codes: `E001` not YAML, `E002` unknown key, `E003` missing key, `E004` wrong type or value, `E005` duplicate key, `E006` too large or too deep.
 
 mod entry;
+mod open;
+mod syntax;
+mod value;
 
 use serde::de::DeserializeOwned;
 use serde_saphyr::Error;
@@ -23,31 +26,38 @@ pub fn place_of<T>(value: &Spanned<T>) -> Place {
 /// One diagnostic with code `E001` to `E006`, in `file`.
 pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Box<Diagnostic>> {
     let source = if text.trim().is_empty() { "{}" } else { text };
-    serde_saphyr::from_str(source).map_err(|error| Box::new(diagnose(error.without_snippet(), file)))
+    serde_saphyr::from_str(source).map_err(|error| Box::new(diagnose(error.without_snippet(), file, text)))
 }
 
 /// After so many mistakes the rest of a file is not looked at.
 const MISTAKES: usize = 50;
 
-/// `text` as a `T`, and every unknown key and value of a wrong type in it: what is read is what remains without them. Nothing, when more is wrong than that.
+/// `text` as a `T`, and every unknown, missing or repeated key and value of a wrong type in it: what is read is what remains without them.
+/// Nothing, when more is wrong than that.
 ///
-/// Other mistakes end the reading; one that only follows from an entry that was left out is not said.
+/// A text that is no YAML ends the reading; a mistake that only follows from an entry that was left out is not said.
 pub fn read_all<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<Diagnostic>) {
     let (mut remaining, mut found) = (text.to_owned(), Vec::new());
     let mut left_out: Vec<String> = Vec::new();
     loop {
         let source = if remaining.trim().is_empty() { "{}" } else { &remaining };
         let error = match serde_saphyr::from_str(source) {
-            Ok(value) => return (Some(value), found),
+            Ok(value) => {
+                // What an entry without one of its keys would have meant is not known: others may refer to it.
+                let whole = found.iter().all(|one: &Diagnostic| one.code != "E003");
+                return (whole.then_some(value), found);
+            }
             Err(error) => error,
         };
         let error = error.without_snippet();
-        let mistake = diagnose(error, file);
-        if follows(error, &mistake, &left_out) || is_where_something_was(&mistake, text, &remaining) {
+        let mistake = diagnose(error, file, &remaining);
+        if follows(error, &mistake, (&remaining, &left_out)) || is_where_something_was(&mistake, text, &remaining) {
             return (None, found);
         }
         let without = mistake.place.and_then(|place| match error {
             Error::SerdeUnknownField { field, .. } => entry::without_key(&remaining, place).map(|rest| (rest, field.clone())),
+            Error::DuplicateMappingKey { .. } => entry::without_key(&remaining, place).map(|rest| (rest, String::new())),
+            Error::SerdeMissingField { .. } => entry::without_entry(&remaining, place).map(|rest| (rest, String::new())),
             _ if mistake.code == "E004" => entry::without_value(&remaining, place),
             _ => None,
         });
@@ -64,9 +74,10 @@ pub fn read_all<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<
 }
 
 /// Whether a mistake is only there because an entry was left out: a key that is missing now, a mapping that is empty now.
-fn follows(error: &Error, mistake: &Diagnostic, left_out: &[String]) -> bool {
+fn follows(error: &Error, mistake: &Diagnostic, (text, left_out): (&str, &[String])) -> bool {
     match error {
         Error::SerdeMissingField { field, .. } => left_out.iter().any(|key| key == field || key.contains(&format!("`{field}`"))),
+        Error::Unexpected { .. } => !left_out.is_empty() && mistake.place.is_some_and(|place| entry::is_empty_at(text, place)),
         Error::SerdeInvalidType { unexpected, .. } => !left_out.is_empty() && (unexpected.contains("unit") || unexpected.contains("null")),
         _ => !left_out.is_empty() && mistake.code == "E001",
     }
@@ -84,19 +95,20 @@ fn place_at(location: serde_saphyr::Location) -> Place {
     Place { line: number(location.line()), column: number(location.column()), len: usize::try_from(span.len()).unwrap_or(1) }
 }
 
-fn diagnose(error: &Error, file: &str) -> Diagnostic {
+fn diagnose(error: &Error, file: &str, text: &str) -> Diagnostic {
+    let place = error.location().map(place_at).filter(|place| place.line > 0);
+    // The reader stands at the last entry of the mapping that lacks one.
+    let place = place.map(|place| if matches!(error, Error::SerdeMissingField { .. }) { entry::mapping_around(text, place) } else { place });
     let found = match error {
         Error::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
         Error::SerdeMissingField { field, .. } => Diagnostic::error("E003", Text::new(format!("missing key `{field}`"), format!("缺少键 `{field}`"))),
         Error::DuplicateMappingKey { key, .. } => duplicate_key(key.as_deref().unwrap_or("?")),
-        Error::SerdeInvalidType { unexpected, expected, .. } | Error::SerdeInvalidValue { unexpected, expected, .. } => {
-            Diagnostic::error("E004", Text::new(format!("found {unexpected}"), format!("此处是 {unexpected}"))).expected(Text::same(expected.clone()))
-        }
         Error::Budget { .. } => too_large(),
-        other => plain(other),
+        other if is_about_a_value(other) => value::mistake(other, place, text),
+        other => plain(other, place, text),
     };
     let found = found.in_file(file);
-    match error.location().map(place_at).filter(|place| place.line > 0) {
+    match place.filter(|_| found.place.is_none()) {
         Some(place) => found.at(place),
         None => found,
     }
@@ -121,13 +133,20 @@ fn too_large() -> Diagnostic {
     Diagnostic::error("E006", Text::new("the document is too large or expands too far", "文档过大，或别名展开过多"))
 }
 
-/// What the reader says in its own words: a message of a type's own check, or a syntax error.
-fn plain(error: &Error) -> Diagnostic {
+/// What the reader says in its own words of a text that is no YAML.
+fn plain(error: &Error, place: Option<Place>, text: &str) -> Diagnostic {
+    let said = words(error);
+    if said.contains("budget breached") || said.contains("recursion limit") || said.contains("alias replay") {
+        return too_large();
+    }
+    syntax::mistake(&said, place, text)
+}
+
+/// The reader's sentence without its place.
+fn words(error: &Error) -> String {
     let said = error.render();
     let first = said.lines().next().unwrap_or_default();
-    let said = first.strip_prefix("error: ").unwrap_or(first).split(" at line ").next().unwrap_or(first).to_owned();
-    let code = if is_about_a_value(error) { "E004" } else { "E001" };
-    Diagnostic::error(code, Text::new(said.clone(), format!("无法读取：{said}")))
+    first.strip_prefix("error: ").unwrap_or(first).split(" at line ").next().unwrap_or(first).to_owned()
 }
 
 /// Well-formed YAML, but not a value that the key takes.
@@ -138,6 +157,8 @@ fn is_about_a_value(error: &Error) -> bool {
             | Error::InvalidBooleanStrict { .. }
             | Error::NullIntoString { .. }
             | Error::NonFiniteFloat { .. }
+            | Error::SerdeInvalidType { .. }
+            | Error::SerdeInvalidValue { .. }
             | Error::SerdeInvalidLength { .. }
             | Error::SerdeUnknownVariant { .. }
             | Error::SerdeVariantId { .. }
@@ -202,6 +223,12 @@ mod tests {
         let places: Vec<_> = found.iter().map(|one| (one.code, one.place.map_or(0, |place| place.line))).collect();
         assert_eq!(places, [("E002", 2), ("E004", 4), ("E002", 5)], "the missing `expr` of line 5 follows from its misspelling");
         assert!(rules.is_none());
+        let text =
+            "- expr: up\n  expr: down\n- labels: {}\n  limit: 1\n- {limit: many, expr: up}\n- expr: up\n  limit:\n  - 1\n- {expr: up, what: 1}\n";
+        let (rules, found) = read_all::<Vec<Rule>>("r.yml", text);
+        let places: Vec<_> = found.iter().map(|one| (one.code, one.place.map_or(0, |place| place.line))).collect();
+        assert_eq!(places, [("E005", 2), ("E003", 3), ("E004", 5), ("E004", 8), ("E002", 9)]);
+        assert!(rules.is_none(), "what is left out may be what others refer to");
         let (rules, found) = read_all::<Vec<Rule>>("r.yml", "- expr: up\n  lables: {a: b}\n- {expr: down, limt: 3}\n");
         assert_eq!((rules.map(|rules| rules.len()), found.len()), (Some(2), 2), "what remains is read");
     }

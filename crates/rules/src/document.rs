@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use diagnostics::yaml::{Spanned, place_of, read};
+use diagnostics::yaml::{Spanned, place_of, read_all};
 use diagnostics::{Diagnostic, Place, Text, closest};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -181,13 +181,9 @@ impl<'t> Document<'t> {
 
     /// The tree of the file; `None` after saying why there is none.
     pub(crate) fn tree(&mut self) -> Option<Spanned<Node>> {
-        match read::<Spanned<Node>>(self.file, self.source) {
-            Ok(tree) => Some(tree),
-            Err(problem) => {
-                self.found.push(*problem);
-                None
-            }
-        }
+        let (tree, misread) = read_all::<Spanned<Node>>(self.file, self.source);
+        self.found.extend(misread);
+        tree
     }
 
     pub(crate) fn say(&mut self, diagnostic: Diagnostic, place: Place) {

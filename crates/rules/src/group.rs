@@ -80,7 +80,18 @@ impl Pass {
 
 impl GroupRun {
     pub(crate) fn new(group: Arc<Group>, rules: Vec<RuleRun>, schedule: Schedule) -> Self {
-        Self { group, schedule, rules, pass: None, last_at: None, missed: 0, took: Duration::ZERO, urgent: false, last_urgent_at: None, reads: BTreeSet::new() }
+        Self {
+            group,
+            schedule,
+            rules,
+            pass: None,
+            last_at: None,
+            missed: 0,
+            took: Duration::ZERO,
+            urgent: false,
+            last_urgent_at: None,
+            reads: BTreeSet::new(),
+        }
     }
 
     /// Finds the names it reads; `written` are the names that rules write.
