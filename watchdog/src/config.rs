@@ -22,8 +22,11 @@ use diagnostics::Lang;
 use promql::labels::Labels;
 use promql::relabel::Rule;
 
+use crate::queries::Limits as QueryLimits;
+
 pub use job::{Alertmanager, Job};
 pub use load::{Loaded, Source, load, parse};
+pub(crate) use text::duration;
 
 /// The whole configuration, validated. Paths are absolute or relative to the working directory, never to the file.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub struct Config {
     pub storage: Storage,
     /// The page and the API.
     pub web: Web,
+    /// Bounds of queries; flags set them, no key does.
+    pub query: QueryLimits,
 }
 
 /// Defaults of scraping and evaluation (Prometheus, `global:`).

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::metrics::Registry;
 use crate::restarts::{self, Message};
 use crate::routing;
-use crate::web::{Actions, Reply};
+use crate::web::{Actions, Reply, Switch};
 
 /// A wish to read the configuration again, answered with what was wrong.
 pub type ReloadWish = oneshot::Sender<Result<(), String>>;
@@ -77,6 +77,21 @@ impl Doors {
     }
 }
 
+impl Doors {
+    async fn switch_restarts(&self, name: &str, to: Switch) -> Reply {
+        let (answer, answered) = oneshot::channel();
+        if self.restarts.send(Message::Switch { name: name.to_owned(), to, answer }).await.is_err() {
+            return reply(503, "restarts have stopped\n");
+        }
+        match (answered.await, to) {
+            (Ok(true), Switch::Hold) => reply(200, format!("restarts of {name} are held until released\n")),
+            (Ok(true), Switch::Release) => reply(200, format!("restarts of {name} are released\n")),
+            (Ok(false), _) => reply(404, format!("there is no restart named {name}\n")),
+            (Err(_), _) => reply(503, "restarts have stopped\n"),
+        }
+    }
+}
+
 impl Actions for Doors {
     fn metrics(&self) -> String {
         crate::itself::measure(&self.metrics);
@@ -101,6 +116,10 @@ impl Actions for Doors {
 
     fn restart<'a>(&'a self, name: &'a str, body: &'a [u8]) -> BoxFuture<'a, Reply> {
         Box::pin(self.ask_for_restart(name, body))
+    }
+
+    fn switch<'a>(&'a self, name: &'a str, to: Switch) -> BoxFuture<'a, Reply> {
+        Box::pin(self.switch_restarts(name, to))
     }
 }
 

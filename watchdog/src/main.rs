@@ -10,12 +10,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 use diagnostics::{EXIT_CONFIG, Format};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use watchdog::cli::{check, explain, notify, test_rules};
+use watchdog::cli::query_flags::QueryFlags;
+use watchdog::cli::{check, explain, notify, switch, test_rules};
 use watchdog::clock::SystemClock;
 use watchdog::deliver::Courier;
-use watchdog::prepared::{Prepared, prepare_at};
+use watchdog::prepared::{Flags, Prepared, prepare_with};
 use watchdog::routing::Deliver;
 use watchdog::run::{Deps, run};
+use watchdog::web::Switch;
 use watchdog::{healthcheck, signals};
 
 /// Two for each verb; `watchdog VERB --help` says more.
@@ -28,6 +30,8 @@ const EXAMPLES: &str = "Examples:
   watchdog test rules --run hung rules/tests/collector.test.yml
   watchdog notify test --receiver dingtalk --dry-run
   watchdog notify test --receiver dingtalk --send
+  watchdog hold collector
+  watchdog release collector
   watchdog explain E002
   watchdog explain --list
   watchdog healthcheck
@@ -54,6 +58,16 @@ enum Verb {
     /// Try a receiver
     #[command(subcommand)]
     Notify(Notify),
+    /// Restart nothing of this name until released
+    #[command(
+        after_help = "Examples:\n  watchdog hold collector\n  watchdog hold collector --url http://127.0.0.1:9099 --token-file token\n\nA hold survives a restart of the watchdog, and is shown on the page and in watchdog_restart_held.\nExit codes: 0 held, 1 not"
+    )]
+    Hold(switch::Target),
+    /// Restart again what is held
+    #[command(
+        after_help = "Examples:\n  watchdog release collector\n  watchdog release collector --config watchdog.yml\n\nExit codes: 0 released, 1 not"
+    )]
+    Release(switch::Target),
     /// Say what an error code means
     Explain(explain::Explain),
     /// Ask the running watchdog whether it is well
@@ -82,6 +96,8 @@ struct Run {
     /// Where page and API listen, instead of web.listen: a plain prometheus.yml has no such key
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    query: QueryFlags,
     /// Language of errors on the terminal: zh or en
     #[arg(long)]
     lang: Option<String>,
@@ -107,6 +123,8 @@ fn main() -> ExitCode {
         Verb::Check(what) => block_on(check::run(what)),
         Verb::Test(what) => test_rules::run(what),
         Verb::Notify(Notify::Test(arguments)) => block_on(notify::run(arguments)),
+        Verb::Hold(target) => block_on(switch::run(target, Switch::Hold)),
+        Verb::Release(target) => block_on(switch::run(target, Switch::Release)),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Healthcheck(arguments) => block_on(healthcheck::run(arguments)),
         Verb::Version => {
@@ -120,7 +138,8 @@ fn main() -> ExitCode {
 fn service(arguments: &Run) -> ExitCode {
     log(arguments.log_format);
     let lang = watchdog::cli::language(arguments.lang.as_deref());
-    let prepared = match prepare_at(&arguments.config, arguments.listen) {
+    let flags = Flags { listen: arguments.listen, query: arguments.query.limits() };
+    let prepared = match prepare_with(&arguments.config, flags) {
         Ok(prepared) => prepared,
         Err(findings) => {
             watchdog::cli::print_error(findings.render(lang, Format::Text).trim_end());

@@ -9,6 +9,7 @@ use rules::{CheckOptions, RuleSet, RuleSource};
 use crate::config::{self, Config};
 use crate::findings::Findings;
 use crate::patterns::expand;
+use crate::queries::Limits;
 use crate::reload;
 use crate::setup::{self, Linked};
 
@@ -25,8 +26,17 @@ pub struct Prepared {
     pub findings: Findings,
     /// Every file that belongs to it, as patterns.
     pub patterns: Vec<PathBuf>,
-    /// The listen address from the command line, which wins over the file's.
+    /// What the command line says besides the files.
+    pub flags: Flags,
+}
+
+/// What the command line says besides the files; it changes with the next start only.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    /// The listen address, which wins over the file's.
     pub listen: Option<SocketAddr>,
+    /// Bounds of queries.
+    pub query: Limits,
 }
 
 /// Reads and checks everything that `path` names.
@@ -34,14 +44,14 @@ pub struct Prepared {
 /// # Errors
 /// All findings of all files.
 pub fn prepare(path: &Path) -> Result<Prepared, Findings> {
-    prepare_at(path, None)
+    prepare_with(path, Flags::default())
 }
 
-/// The same, with a listen address that wins over the file's.
+/// The same with flags of the command line.
 ///
 /// # Errors
 /// All findings of all files.
-pub fn prepare_at(path: &Path, listen: Option<SocketAddr>) -> Result<Prepared, Findings> {
+pub fn prepare_with(path: &Path, flags: Flags) -> Result<Prepared, Findings> {
     let mut findings = Findings::default();
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
@@ -52,7 +62,8 @@ pub fn prepare_at(path: &Path, listen: Option<SocketAddr>) -> Result<Prepared, F
     };
     findings.add(&loaded.source.name, &loaded.source.text, loaded.warnings);
     let mut config = loaded.config;
-    config.web.listen = listen.unwrap_or(config.web.listen);
+    config.web.listen = flags.listen.unwrap_or(config.web.listen);
+    config.query = flags.query;
     for path in config.certificates() {
         // What it says is read again when a client is made; here it is only a file that must be there, and whose change is a change of the configuration.
         findings.read(&path);
@@ -76,7 +87,7 @@ pub fn prepare_at(path: &Path, listen: Option<SocketAddr>) -> Result<Prepared, F
     let templates: Vec<PathBuf> =
         routes.iter().flat_map(|linked| linked.setup.config.templates.iter().map(|pattern| linked.base.join(pattern))).collect();
     let patterns = reload::patterns(&config, &templates);
-    Ok(Prepared { config: Arc::new(config), rules, routes, findings, patterns, listen })
+    Ok(Prepared { config: Arc::new(config), rules, routes, findings, patterns, flags })
 }
 
 /// The rules of every rule file; what is wrong with them goes to the findings.

@@ -19,18 +19,25 @@ use crate::metrics::{Registry, list};
 use crate::storage::History;
 pub use past::Past;
 
-/// Queries answered at once.
-pub const AT_ONCE: usize = 2;
 /// Queries that may wait; above, one is refused.
 pub const WAITING: usize = 32;
-/// The longest a query may take, its wait included, whatever its asker grants it.
-pub const WITHIN: Duration = Duration::from_secs(30);
-/// Samples a query may hold, 16 bytes each.
-pub const SAMPLES: usize = 4_000_000;
 /// Steps of a subquery.
 pub const STEPS: i64 = 100_000;
 /// How much lower than the alert path the kernel ranks the threads.
 const NICE: i32 = 5;
+
+/// Bounds of queries over HTTP; flags of `watchdog run` with Prometheus's names set them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Queries answered at once (`--query.max-concurrency`).
+    pub at_once: usize,
+    /// The longest a query may take, its wait included, whatever its asker grants it (`--query.timeout`).
+    pub within: Duration,
+    /// Samples a query may hold, 16 bytes each (`--query.max-samples`).
+    pub samples: usize,
+    /// How far back a sample counts for a query that does not say otherwise (`--query.lookback-delta`).
+    pub lookback: Duration,
+}
 
 /// The series as they are at one moment.
 #[derive(Debug)]
@@ -52,6 +59,7 @@ pub struct Queries {
     engine: mpsc::Sender<Question>,
     history: Arc<History>,
     metrics: Arc<Registry>,
+    limits: Limits,
 }
 
 /// Why a query was not answered.
@@ -73,6 +81,15 @@ struct Job(Box<dyn FnOnce() + Send>);
 /// Tells the thread, when the asker goes, that nobody waits any more.
 struct Asker(Arc<AtomicBool>);
 
+// === impl Limits ===
+
+impl Default for Limits {
+    /// A small machine's: beside Prometheus's 20 at once, 50 million samples and 2 minutes.
+    fn default() -> Self {
+        Self { at_once: 2, within: Duration::from_secs(30), samples: 4_000_000, lookback: Duration::from_mins(5) }
+    }
+}
+
 // === impl Refused ===
 
 impl Refused {
@@ -93,15 +110,20 @@ impl Queries {
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn start(engine: mpsc::Sender<Question>, history: Arc<History>, metrics: Arc<Registry>) -> std::io::Result<Self> {
+    pub fn start(engine: mpsc::Sender<Question>, limits: Limits, (history, metrics): (Arc<History>, Arc<Registry>)) -> std::io::Result<Self> {
         let (jobs, inbox) = sync_channel(WAITING);
         let inbox = Arc::new(Mutex::new(inbox));
-        for number in 0..AT_ONCE {
+        for number in 0..limits.at_once {
             let inbox = inbox.clone();
             std::thread::Builder::new().name(format!("query-{number}")).spawn(move || work(&inbox))?;
         }
-        metrics.set(&list::QUEUE_CAPACITY, &["queries"], (WAITING + AT_ONCE) as f64);
-        Ok(Self { jobs, open: Arc::default(), engine, history, metrics })
+        metrics.set(&list::QUEUE_CAPACITY, &["queries"], (WAITING + limits.at_once) as f64);
+        Ok(Self { jobs, open: Arc::default(), engine, history, metrics, limits })
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Runs `work` on one of the threads over the series of this moment.
@@ -110,7 +132,7 @@ impl Queries {
     /// See [`Refused`]; counted.
     pub async fn ask<T: Send + 'static>(&self, within: Duration, work: impl FnOnce(&Past) -> T + Send + 'static) -> Result<T, Refused> {
         let started = Instant::now();
-        let answer = self.run(started + within.min(WITHIN), work).await;
+        let answer = self.run(started + within.min(self.limits.within), work).await;
         let outcome = answer.as_ref().err().map_or("answered", |refused| refused.as_str());
         self.metrics.add(&list::QUERIES, &[outcome], 1.0);
         self.metrics.set(&list::QUERY_SECONDS, &[], started.elapsed().as_secs_f64());
@@ -123,7 +145,7 @@ impl Queries {
         self.engine.try_send(Question::Series(to)).map_err(|_| Refused::Full)?;
         let present = tokio::time::timeout_at(deadline.into(), from).await.map_err(|_| Refused::TimedOut)?.map_err(|_| Refused::Stopped)?;
         let asker = Asker(Arc::default());
-        let past = Past::new(present, self.history.clone(), (deadline, asker.0.clone()));
+        let past = Past::new(present, (self.history.clone(), self.limits.samples), (deadline, asker.0.clone()));
         let (answer, answered) = oneshot::channel();
         let job = Job(Box::new(move || {
             if !promql::Queryable::given_up(&past) {
@@ -194,6 +216,8 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: Limits = Limits { at_once: 2, within: Duration::from_secs(30), samples: 1_000, lookback: Duration::from_mins(5) };
+
     fn queries() -> Arc<Queries> {
         let (to, mut from) = mpsc::channel(WAITING * 2);
         tokio::spawn(async move {
@@ -203,19 +227,19 @@ mod tests {
                 }
             }
         });
-        Arc::new(Queries::start(to, Arc::default(), Arc::default()).unwrap())
+        Arc::new(Queries::start(to, LIMITS, (Arc::default(), Arc::default())).unwrap())
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn more_than_may_wait_is_refused_and_the_others_are_answered() {
         let queries = queries();
-        let (go, gate) = std::sync::mpsc::sync_channel::<()>(AT_ONCE + WAITING);
+        let (go, gate) = std::sync::mpsc::sync_channel::<()>(LIMITS.at_once + WAITING);
         let gate = Arc::new(Mutex::new(gate));
         let ask = || {
             let (queries, gate) = (queries.clone(), gate.clone());
-            tokio::spawn(async move { queries.ask(WITHIN, move |_| gate.lock().unwrap().recv().unwrap_or(())).await })
+            tokio::spawn(async move { queries.ask(LIMITS.within, move |_| gate.lock().unwrap().recv().unwrap_or(())).await })
         };
-        let asked: Vec<_> = (0..AT_ONCE + WAITING + 3).map(|_| ask()).collect();
+        let asked: Vec<_> = (0..LIMITS.at_once + WAITING + 3).map(|_| ask()).collect();
         // A thread may take its first job late, and then another one finds no place.
         while queries.metrics.get(&list::QUERIES, &["full"]).unwrap_or(0.0) < 3.0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -243,10 +267,10 @@ mod tests {
             "gave up"
         };
         assert_eq!(queries.ask(Duration::from_millis(20), patient).await, Ok("gave up"));
-        for _ in 0..=AT_ONCE {
-            let broken: Result<(), Refused> = queries.ask(WITHIN, |_| std::panic::panic_any("a flaw")).await;
+        for _ in 0..=LIMITS.at_once {
+            let broken: Result<(), Refused> = queries.ask(LIMITS.within, |_| std::panic::panic_any("a flaw")).await;
             assert_eq!(broken, Err(Refused::Stopped));
         }
-        assert_eq!(queries.ask(WITHIN, |_| 7).await, Ok(7));
+        assert_eq!(queries.ask(LIMITS.within, |_| 7).await, Ok(7));
     }
 }

@@ -26,7 +26,7 @@ use crate::config::Restart;
 use crate::inspect::Inspector;
 use crate::metrics::Registry;
 use crate::routing;
-use crate::web::view::RestartView;
+use crate::web::{Board, Switch};
 
 /// Messages that may wait for the task; above, looks and probes are dropped (the next one tells the same) and wishes are answered with "try again".
 pub const INBOX: usize = 256;
@@ -43,6 +43,15 @@ pub enum Message {
         name: String,
         /// Why.
         request: Request,
+        /// `false`: there is no such restart.
+        answer: oneshot::Sender<bool>,
+    },
+    /// A person holds restarts, or releases them. The answer is given once that is on disk.
+    Switch {
+        /// Name under `restarts:`.
+        name: String,
+        /// To what.
+        to: Switch,
         /// `false`: there is no such restart.
         answer: oneshot::Sender<bool>,
     },
@@ -85,8 +94,8 @@ pub struct Surroundings {
     pub outcomes: mpsc::Sender<routing::Input>,
     /// Evaluates `verify.expr`.
     pub progress: Progress,
-    /// What the page shows, newest first.
-    pub views: Arc<dyn Fn(Vec<RestartView>) + Send + Sync>,
+    /// The page.
+    pub board: Arc<Board>,
     /// Language of outcome messages.
     pub lang: diagnostics::Lang,
 }

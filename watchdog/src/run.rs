@@ -5,7 +5,6 @@
 mod assembly;
 mod instance;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +23,7 @@ use crate::config::Config;
 use crate::doors::ReloadWish;
 use crate::findings::Findings;
 use crate::metrics::list;
-use crate::prepared::{Prepared, prepare_at};
+use crate::prepared::{Flags, Prepared, prepare_with};
 use crate::reload::{self, Watch};
 use crate::routing::{Deliver, Routes};
 use crate::setup::Linked;
@@ -47,8 +46,7 @@ pub struct Deps {
 /// What runs, and what a reload needs.
 struct Service {
     path: PathBuf,
-    /// The address from the command line.
-    listen: Option<SocketAddr>,
+    flags: Flags,
     config: Arc<Config>,
     assembly: Assembly,
     deps: Deps,
@@ -89,8 +87,8 @@ pub async fn run(prepared: Prepared, shutdown: CancellationToken, deps: Deps) ->
         history: Arc::default(),
     };
     let assembly = assembly::start(base, (prepared.rules, routes), listener, wish).await?;
-    let (path, listen) = (config.path.clone(), prepared.listen);
-    let mut service = Service { path, listen, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };
+    let (path, flags) = (config.path.clone(), prepared.flags);
+    let mut service = Service { path, flags, config, assembly, deps, watch: Watch::new(changed), fingerprint, patterns: prepared.patterns };
     service.show_config(&prepared.findings);
     service.in_force(true);
     let mut compare = tokio::time::interval(reload::COMPARE_EVERY);
@@ -134,9 +132,9 @@ impl Service {
 
     /// Reads everything again; all of it comes into force, or nothing does and the old stays.
     async fn reload(&mut self) -> Result<(), String> {
-        let (path, listen) = (self.path.clone(), self.listen);
+        let (path, flags) = (self.path.clone(), self.flags);
         let patterns = self.patterns.clone();
-        let work = tokio::task::spawn_blocking(move || (reload::fingerprint(&patterns), prepare_at(&path, listen)));
+        let work = tokio::task::spawn_blocking(move || (reload::fingerprint(&patterns), prepare_with(&path, flags)));
         let (before, prepared) = work.await.map_err(|error| error.to_string())?;
         self.fingerprint = before;
         let result = match prepared {
@@ -210,6 +208,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         ..EngineOptions::default()
     };
     options.eval.default_step_ms = interval_ms;
+    options.eval.lookback_ms = i64::try_from(config.query.lookback.as_millis()).unwrap_or(i64::MAX);
     options
 }
 

@@ -6,6 +6,8 @@ pub mod check;
 mod check_rules;
 pub mod explain;
 pub mod notify;
+pub mod query_flags;
+pub mod switch;
 pub mod test_rules;
 
 use std::io::Write;

@@ -19,7 +19,7 @@ use promql::labels::Labels;
 
 use self::findings::Findings;
 use super::written::{self, File, Text};
-use super::{Config, Global, Probe, Process, Storage, Web};
+use super::{Config, Global, Probe, Process, QueryLimits, Storage, Web};
 
 /// The configuration unless there is an error, and all findings.
 pub(super) fn validate(path: PathBuf, name: &str, file: File) -> (Option<Config>, Vec<Diagnostic>) {
@@ -44,6 +44,7 @@ pub(super) fn validate(path: PathBuf, name: &str, file: File) -> (Option<Config>
         dingtalk_file: file.dingtalk.as_ref().map(|file| base.join(&file.config_file.value)),
         storage: storage(&file.storage, &mut findings),
         web: web(&file.web, &base, &mut findings),
+        query: QueryLimits::default(),
         global,
         probes,
         processes,
@@ -57,6 +58,7 @@ pub(super) fn validate(path: PathBuf, name: &str, file: File) -> (Option<Config>
 fn unsupported(file: &File, findings: &mut Findings) {
     findings.unsupported("scrape_config_files", &file.scrape_config_files);
     findings.unsupported("tracing", &file.tracing);
+    findings.unsupported("otlp", &file.otlp);
     findings.unsupported("query_log_file", &file.global.query_log_file);
     findings.unsupported("scrape_failure_log_file", &file.global.scrape_failure_log_file);
     for (key, value) in [

@@ -76,6 +76,10 @@ metrics! {
 
     FORWARDED: Counter "watchdog_alerts_forwarded_total" ["alertmanager", "outcome"] "alerts handed over to Alertmanagers: ok, failed";
 
+    HTTP_CONNECTIONS: Gauge "watchdog_http_connections" [] "connections to the page, API and /metrics";
+    HTTP_LIMIT: Gauge "watchdog_http_connections_limit" [] "connections served at once; one more ends the oldest";
+    HTTP_REFUSED: Counter "watchdog_http_refused_total" ["reason"] "connections and requests ended early: evicted, not_accepted, slow_head, slow_request";
+
     RESTARTS: Counter "watchdog_restarts_total" ["restart", "outcome", "reason"] "steps and outcomes of restarts, with the named reason";
     RESTART_ATTEMPTS: Gauge "watchdog_restart_attempts" ["restart", "window"] "attempts in the last hour and day";
     RESTART_HELD: Gauge "watchdog_restart_held" ["restart"] "1 while a person holds restarts";

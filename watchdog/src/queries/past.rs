@@ -9,7 +9,7 @@ use promql::labels::{Labels, Matcher};
 use promql::{Queryable, Sample, SeriesData};
 use rules::Shown;
 
-use super::{Present, SAMPLES};
+use super::Present;
 use crate::storage::{Asked, History};
 
 /// The series that one query may read.
@@ -24,6 +24,8 @@ pub struct Past {
 struct Joined {
     present: Present,
     history: Arc<History>,
+    /// Samples that may be read from disk.
+    samples: usize,
     deadline: Instant,
     /// The asker has gone.
     gone: Arc<AtomicBool>,
@@ -32,8 +34,8 @@ struct Joined {
 // === impl Past ===
 
 impl Past {
-    pub(super) fn new(present: Present, history: Arc<History>, (deadline, gone): (Instant, Arc<AtomicBool>)) -> Self {
-        Self { offset_ms: present.offset_ms, all: Joined { present, history, deadline, gone } }
+    pub(super) fn new(present: Present, (history, samples): (Arc<History>, usize), (deadline, gone): (Instant, Arc<AtomicBool>)) -> Self {
+        Self { offset_ms: present.offset_ms, all: Joined { present, history, samples, deadline, gone } }
     }
 
     fn shown(&self) -> Shown<'_> {
@@ -86,7 +88,7 @@ impl Joined {
         if start_ms >= self.present.whole_from_ms {
             return Ok(BTreeMap::new());
         }
-        self.history.select(Asked { matchers, start_ms, end_ms, samples: SAMPLES, given_up: &given_up })
+        self.history.select(Asked { matchers, start_ms, end_ms, samples: self.samples, given_up: &given_up })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::Child;
+use std::sync::Arc;
 use std::time::Duration;
 
 use process::Identity;
@@ -16,6 +17,7 @@ use crate::inspect::{Request as Look, host};
 use crate::metrics::list;
 use crate::pidfd;
 use crate::routing;
+use crate::web::Switch;
 use crate::web::view::RestartView;
 
 /// Entries the page shows.
@@ -121,6 +123,12 @@ impl Service {
                 // Nobody waits any more when the asking connection is gone; the wish stands.
                 let _ = answer.send(known);
             }
+            Message::Switch { name, to, answer } => {
+                let known = self.targets.contains_key(&name);
+                self.switch(&name, to).await;
+                // As above.
+                let _ = answer.send(known);
+            }
             Message::Settled(incidents) => {
                 for name in self.names() {
                     self.feed(&name, Input::Settled(incidents.clone())).await;
@@ -135,6 +143,19 @@ impl Service {
             Message::Configure(restarts) => self.configure(restarts).await,
             Message::Done(name, input) => self.feed(&name, input).await,
             Message::Exited(name, identity) => self.exited(&name, identity).await,
+        }
+    }
+
+    async fn switch(&mut self, name: &str, to: Switch) {
+        let (input, state) = match to {
+            Switch::Hold => (Input::Hold, "held"),
+            Switch::Release => (Input::Release, "released"),
+        };
+        self.feed(name, input).await;
+        if let Some(process) = self.targets.get(name).map(|target| target.config.process.clone()) {
+            tracing::warn!(restart = name, state, "restarts were switched by a person");
+            let (at_ms, cause) = (self.around.clock.now().wall_ms, Cause::Operator.as_str().to_owned());
+            self.push(RestartView { at_ms, process, cause, state: state.to_owned(), detail: name.to_owned() });
         }
     }
 
@@ -297,9 +318,13 @@ impl Service {
         let evidence = if evidence.exists() { evidence.display().to_string() } else { String::new() };
         let parts = [report.stage.reason().to_owned(), pids.join(" → "), evidence];
         let detail = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+        self.push(RestartView { at_ms, process, cause: report.request.alert.clone(), state: state.to_owned(), detail });
+    }
+
+    fn push(&mut self, view: RestartView) {
         self.shown.truncate(SHOWN - 1);
-        self.shown.push_front(RestartView { at_ms, process, cause: report.request.alert.clone(), state: state.to_owned(), detail });
-        (self.around.views)(self.shown.iter().cloned().collect());
+        self.shown.push_front(view);
+        self.around.board.restarts.store(Arc::new(self.shown.iter().cloned().collect()));
     }
 
     /// Waits for the end of whichever process the arbiter now knows.
@@ -347,6 +372,8 @@ impl Service {
         let metrics = &self.around.metrics;
         let waiting = self.inbox.max_capacity().saturating_sub(self.inbox.capacity());
         metrics.set(&list::QUEUE_LENGTH, &["restarts"], waiting as f64);
+        let held = self.targets.iter().filter(|(_, target)| target.arbiter.is_held()).map(|(name, _)| name.clone());
+        self.around.board.held.store(Arc::new(held.collect()));
         for (name, target) in &self.targets {
             let (hour, day) = target.arbiter.attempts(now);
             metrics.set(&list::RESTART_ATTEMPTS, &[name, "hour"], hour as f64);

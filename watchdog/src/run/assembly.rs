@@ -163,10 +163,18 @@ pub(super) async fn start(
 
 /// What is served over HTTP.
 fn site(base: &Base, ways: &Ways, actions: Arc<dyn Actions>) -> anyhow::Result<Site> {
-    let queries = Queries::start(ways.questions.clone(), base.history.clone(), base.metrics.clone()).context("query threads")?;
+    let queries = Queries::start(ways.questions.clone(), base.config.query, (base.history.clone(), base.metrics.clone())).context("query threads")?;
     let api = Api { queries, facts: base.facts.clone(), board: base.board.clone(), now_ms: wall_ms, started_ms: wall_ms() };
     let more = api::routes(Arc::new(api));
-    Ok(Site { board: base.board.clone(), actions, options: web_options(&base.config)?, now_ms: wall_ms, more })
+    Ok(Site {
+        board: base.board.clone(),
+        actions,
+        options: web_options(&base.config)?,
+        now_ms: wall_ms,
+        more,
+        metrics: base.metrics.clone(),
+        longest: base.config.query.within,
+    })
 }
 
 /// Rule engine, router, restarts: the tasks that decide.
@@ -315,7 +323,6 @@ fn restarts_surroundings(base: &Base, inspector: &Inspector, ways: &Ways) -> res
             answered.await.ok()?
         })
     });
-    let shown = base.board.clone();
     restarts::Surroundings {
         clock: base.clock.clone(),
         metrics: base.metrics.clone(),
@@ -323,7 +330,7 @@ fn restarts_surroundings(base: &Base, inspector: &Inspector, ways: &Ways) -> res
         inspector: inspector.clone(),
         outcomes: ways.router.clone(),
         progress,
-        views: Arc::new(move |views| shown.restarts.store(Arc::new(views))),
+        board: base.board.clone(),
         lang: base.config.lang,
     }
 }

@@ -6,11 +6,13 @@
 pub mod api;
 mod page;
 mod runbooks;
+mod server;
 pub mod view;
 mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use view::Board;
 
+use crate::metrics::Registry;
 use page::Page;
 
 /// Longest body that is read: a payload of some thousand alerts.
@@ -70,6 +73,17 @@ pub trait Actions: Send + Sync {
     fn dingtalk<'a>(&'a self, target: &'a str, body: &'a [u8]) -> BoxFuture<'a, Reply>;
     /// A payload (Alertmanager webhook, version 4), or nothing, for a restart.
     fn restart<'a>(&'a self, name: &'a str, body: &'a [u8]) -> BoxFuture<'a, Reply>;
+    /// Holds the restarts of this name, or releases them.
+    fn switch<'a>(&'a self, name: &'a str, to: Switch) -> BoxFuture<'a, Reply>;
+}
+
+/// Whether restarts may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// None until released; a person's own wish excepted.
+    Hold,
+    /// Again.
+    Release,
 }
 
 /// Answer to a request that changes something.
@@ -103,8 +117,7 @@ struct PageQuery {
 /// When the listener fails for good.
 pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToken) -> std::io::Result<()> {
     let shared = Shared { board: site.board, actions: site.actions, options: Arc::new(site.options), now_ms: site.now_ms };
-    let app = routes(shared).merge(site.more).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
+    server::serve(listener, routes(shared).merge(site.more), (site.metrics, site.longest), shutdown).await
 }
 
 /// What is served.
@@ -119,6 +132,10 @@ pub struct Site {
     pub now_ms: fn() -> i64,
     /// Served beside: [`api`].
     pub more: Router,
+    /// Counters of connections.
+    pub metrics: Arc<Registry>,
+    /// The longest that any answer takes.
+    pub longest: Duration,
 }
 
 impl std::fmt::Debug for Site {
@@ -141,6 +158,8 @@ fn routes(shared: Shared) -> Router {
         .route("/api/status", get(status))
         .route("/dingtalk/{target}/send", post(dingtalk))
         .route("/restart/{name}", post(restart))
+        .route("/restart/{name}/hold", post(hold))
+        .route("/restart/{name}/release", post(release))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(shared)
 }
@@ -187,6 +206,7 @@ async fn status(State(shared): State<Shared>) -> impl IntoResponse {
         "rules": &**board.rules.load(),
         "deliveries": &**board.deliveries.load(),
         "restarts": &**board.restarts.load(),
+        "held": &**board.held.load(),
         "storage": &**board.storage.load(),
         "reload": &**board.reload.load(),
     }))
@@ -226,6 +246,21 @@ async fn restart(
         return refusal.into_response();
     }
     shared.actions.restart(&name, &body).await.into_response()
+}
+
+async fn hold(State(shared): State<Shared>, from: ConnectInfo<SocketAddr>, name: Path<String>, headers: HeaderMap) -> Response {
+    switched(&shared, from, (&name, Switch::Hold), &headers).await
+}
+
+async fn release(State(shared): State<Shared>, from: ConnectInfo<SocketAddr>, name: Path<String>, headers: HeaderMap) -> Response {
+    switched(&shared, from, (&name, Switch::Release), &headers).await
+}
+
+async fn switched(shared: &Shared, from: ConnectInfo<SocketAddr>, (name, to): (&str, Switch), headers: &HeaderMap) -> Response {
+    match may_change(&shared.options, from.0, headers) {
+        Ok(()) => shared.actions.switch(name, to).await.into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 /// Whether this caller may change something; else the answer that says what is missing.

@@ -33,6 +33,7 @@ pub(super) struct Page {
     rules: Arc<Vec<RuleView>>,
     deliveries: Arc<Vec<DeliveryView>>,
     restarts: Arc<Vec<RestartView>>,
+    held: Arc<Vec<String>>,
     reload: Arc<ReloadView>,
     storage: Arc<StorageView>,
 }
@@ -63,6 +64,7 @@ impl Page {
             rules: board.rules.load_full(),
             deliveries: board.deliveries.load_full(),
             restarts: board.restarts.load_full(),
+            held: board.held.load_full(),
             reload: board.reload.load_full(),
             storage: board.storage.load_full(),
         }

@@ -19,6 +19,7 @@ const RUNBOOKS: &[(&str, &str)] = &[
     ("FDLeakDetected", include_str!("../../../docs/runbooks/FDLeakDetected.md")),
     ("NoData", include_str!("../../../docs/runbooks/NoData.md")),
     ("WatchdogConfigReloadFailed", include_str!("../../../docs/runbooks/WatchdogConfigReloadFailed.md")),
+    ("WatchdogRestartsHeld", include_str!("../../../docs/runbooks/WatchdogRestartsHeld.md")),
     ("WatchdogSeriesRefused", include_str!("../../../docs/runbooks/WatchdogSeriesRefused.md")),
     ("WatchdogStorageDamaged", include_str!("../../../docs/runbooks/WatchdogStorageDamaged.md")),
     ("WatchdogStorageFailing", include_str!("../../../docs/runbooks/WatchdogStorageFailing.md")),

@@ -21,10 +21,14 @@ impl Actions for Nothing {
     fn restart<'a>(&'a self, _name: &'a str, _body: &'a [u8]) -> BoxFuture<'a, Reply> {
         Box::pin(async { Reply { status: 200, text: "accepted".to_owned() } })
     }
+    fn switch<'a>(&'a self, name: &'a str, to: Switch) -> BoxFuture<'a, Reply> {
+        Box::pin(async move { Reply { status: 200, text: format!("{name} {to:?}") } })
+    }
 }
 
 fn sick_board() -> Board {
     let board = Board::default();
+    board.held.store(Arc::new(vec!["collector".into()]));
     board.targets.store(Arc::new(vec![TargetView {
         job: "collector".into(),
         up: Some(false),
@@ -45,7 +49,15 @@ async fn start(options: WebOptions) -> (String, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
-    let site = Site { board: Arc::new(sick_board()), actions: Arc::new(Nothing), options, now_ms: || 1_700_000_000_000, more: Router::new() };
+    let site = Site {
+        board: Arc::new(sick_board()),
+        actions: Arc::new(Nothing),
+        options,
+        now_ms: || 1_700_000_000_000,
+        more: Router::new(),
+        metrics: Arc::default(),
+        longest: Duration::from_secs(30),
+    };
     tokio::spawn(serve(listener, site, shutdown.clone()));
     (address, shutdown)
 }
@@ -65,6 +77,7 @@ async fn the_page_tells_what_is_wrong_in_both_languages() {
     let (zh, en) = (page("").await, page("?lang=en").await);
     assert!(zh.contains("1 条告警触发，1 个目标不可用，1 个数据流停滞"), "{zh}");
     assert!(en.contains("1 alerts firing, 1 targets down, 1 streams stale"), "{en}");
+    assert!(zh.contains("已暂停重启：collector") && en.contains("Restarts are held: collector"), "{en}");
     assert!(en.contains("cannot alarm: no such metric") && en.contains("no_such_metric"));
     assert!(en.contains("timed out &#60;b&#62;") || en.contains("timed out &lt;b&gt;"), "scraped text is escaped");
     assert!(en.find("CollectorHung").unwrap() < en.find("NeverAlarms").unwrap(), "what fires comes first");
@@ -81,6 +94,12 @@ async fn changing_something_needs_the_token_and_the_own_site() {
             None => request,
         }
     };
+    for switch in ["hold", "release"] {
+        let url = format!("http://{address}/restart/collector/{switch}");
+        assert_eq!(client.post(&url).send().await.unwrap().status(), 401);
+        let said = client.post(&url).header("authorization", "Bearer secret").send().await.unwrap().text().await.unwrap();
+        assert_eq!(said.to_lowercase(), format!("collector {switch}"));
+    }
     for (token, origin, expected) in [
         ("secret", None, 200),
         ("secret", Some(format!("http://{address}")), 200),
@@ -102,4 +121,24 @@ async fn loopback_may_be_trusted_and_without_token_nobody_else_is() {
     assert_eq!(client.post(format!("http://{address}/dingtalk/nobody/send")).send().await.unwrap().status(), 404);
     let (address, _shutdown) = start(WebOptions { token: None, ..options() }).await;
     assert_eq!(client.post(format!("http://{address}/-/reload")).send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn many_connections_that_say_nothing_keep_nobody_out() {
+    use tokio::io::AsyncWriteExt;
+    let (address, _shutdown) = start(options()).await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        idle.push(stream);
+    }
+    assert!(fetch(format!("http://{address}/-/healthy")).await.contains("healthy"));
+    let long = "x".repeat(128 << 10);
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    // The server may hang up before all of it is written.
+    let _ = stream.write_all(format!("GET /{long} HTTP/1.1\r\n\r\n").as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
 }

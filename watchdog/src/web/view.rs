@@ -212,6 +212,8 @@ pub struct Board {
     pub deliveries: ArcSwap<Vec<DeliveryView>>,
     /// Latest restarts, newest first.
     pub restarts: ArcSwap<Vec<RestartView>>,
+    /// Names of the restarts that a person holds.
+    pub held: ArcSwap<Vec<String>>,
     /// Configuration.
     pub reload: ArcSwap<ReloadView>,
 }

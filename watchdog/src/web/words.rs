@@ -46,6 +46,7 @@ impl Words {
             (Lang::Zh, "failed") => "失败",
             (Lang::Zh, "refused") => "已拒绝",
             (Lang::Zh, "held") => "已暂停",
+            (Lang::Zh, "released") => "已恢复",
             (Lang::Zh, "first_start") => "首次启动",
             (Lang::Zh, "exit") => "进程退出",
             (Lang::Zh, "operator") => "人工",

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::robot::{Cast, messages, stage};
-use crate::stage::{post, send_signal};
+use crate::stage::{post, send_signal, watchdog};
 
 #[test]
 fn an_alert_restarts_the_child_and_the_outcome_goes_to_the_same_people() {
@@ -109,6 +109,34 @@ fn with_method_signal_the_supervisor_starts_it_and_the_new_one_is_verified() {
     supervisor.kill().unwrap();
     supervisor.wait().unwrap();
     send_signal(second, "KILL");
+}
+
+#[test]
+fn a_hold_survives_the_watchdog_and_a_release_restarts_again() {
+    let (mut stage, target) = stage(&Cast::OBEDIENT);
+    stage.start_and_wait();
+    let child = stage.child();
+    stage.until("the first start is verified", |stage| stage.told().get("verified") == Some(&1));
+    let command = |stage: &crate::stage::Stage, verb: &str, name: &str| {
+        let config = stage.path("watchdog.yml");
+        let output = watchdog(&[verb, name, "--config", config.to_str().unwrap()]).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    assert_eq!(command(&stage, "hold", "nobody"), (Some(1), "watchdog: there is no restart named nobody\n".to_owned()));
+    assert_eq!(command(&stage, "hold", "app"), (Some(0), "restarts of app are held until released\n".to_owned()));
+    stage.kill();
+    stage.start_and_wait();
+    stage
+        .until("it is still held", |stage| stage.status()["held"][0] == "app" && stage.metric("watchdog_restart_held{restart=\"app\"}") == Some(1.0));
+    target.say("sick{number=\"1\"} 1\n");
+    stage.until("the wish is refused", |stage| stage.log().contains("stage=\"refused\" reason=\"held\""));
+    assert_eq!(stage.children(), [child]);
+    target.say("sick 0\n");
+    stage.until("it is over", |stage| stage.metric("watchdog_alerts{state=\"firing\"}") == Some(0.0));
+    assert_eq!(command(&stage, "release", "app").0, Some(0));
+    stage.until("it is shown", |stage| stage.status()["held"] == serde_json::json!([]));
+    target.say("sick{number=\"2\"} 1\n");
+    stage.until("another child", |stage| stage.children().len() == 1 && stage.children() != [child]);
 }
 
 #[test]

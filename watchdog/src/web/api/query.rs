@@ -1,6 +1,7 @@
 //! Expressions: at one time, over a grid, printed. Must not know: where series come from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use promql::eval::{Answer, EvalError, Grid, Limits, Options, eval_instant, eval_range};
@@ -8,7 +9,7 @@ use promql::parse::ValueType;
 
 use super::params::Params;
 use super::{Api, ApiError, ErrorKind, Reply, Success, encode};
-use crate::queries::{SAMPLES, STEPS};
+use crate::queries::STEPS;
 
 /// The most points a series of an answer may have, as in Prometheus.
 const POINTS: i64 = 11_000;
@@ -66,14 +67,23 @@ fn grid(params: &Params) -> Result<Grid, ApiError> {
 }
 
 fn options(api: &Api, params: &Params) -> Result<Options, ApiError> {
-    let mut options = Options { limits: Limits { samples: SAMPLES, work: u64::MAX, steps: STEPS }, ..Options::default() };
+    let limits = api.queries.limits();
+    let mut options = Options {
+        limits: Limits { samples: limits.samples, work: u64::MAX, steps: STEPS },
+        lookback_ms: milliseconds(limits.lookback),
+        ..Options::default()
+    };
     if let Some((config, _)) = &**api.facts.config.load() {
-        options.default_step_ms = i64::try_from(config.global.evaluation_interval.as_millis()).unwrap_or(i64::MAX);
+        options.default_step_ms = milliseconds(config.global.evaluation_interval);
     }
     if !params.get("lookback_delta").is_empty() {
         options.lookback_ms = params.duration_ms("lookback_delta")?;
     }
     Ok(options)
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The answer as JSON, made on the query's thread: it may be large.

@@ -1,8 +1,10 @@
 //! What this program is and how it is set up, in Prometheus's shape. Must not know: what the configuration means.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
+use promql::parse::print_duration;
 use serde_json::json;
 
 use super::rules::time;
@@ -47,7 +49,14 @@ pub(super) async fn config(State(api): State<Arc<Api>>) -> Reply {
     Success::of(&json!({"yaml": config.as_ref().as_ref().map_or("", |(_, text)| text.as_str())}))
 }
 
-/// `/api/v1/status/flags`: everything is in the configuration.
-pub(super) async fn flags() -> Reply {
-    Success::of(&json!({}))
+/// `/api/v1/status/flags`: those that have Prometheus's names; everything else is in the configuration.
+pub(super) async fn flags(State(api): State<Arc<Api>>) -> Reply {
+    let limits = api.queries.limits();
+    let duration = |of: Duration| print_duration(i64::try_from(of.as_millis()).unwrap_or(i64::MAX));
+    Success::of(&json!({
+        "query.lookback-delta": duration(limits.lookback),
+        "query.max-concurrency": limits.at_once.to_string(),
+        "query.max-samples": limits.samples.to_string(),
+        "query.timeout": duration(limits.within),
+    }))
 }
