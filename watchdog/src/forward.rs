@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::config::job::Alertmanager;
-use crate::http_client::{Clients, Settings, identified};
+use crate::http_client::{Client, Clients, Settings};
 use crate::metrics::{Registry, list};
 use crate::scrape::root_cause;
 use crate::targets::files::Files;
@@ -66,7 +66,7 @@ struct Forward {
 #[derive(Debug)]
 struct Running {
     queue: mpsc::Sender<String>,
-    receiver: watch::Sender<(Receiver, Result<reqwest::Client, String>)>,
+    receiver: watch::Sender<(Receiver, Result<Client, String>)>,
     stop: CancellationToken,
 }
 
@@ -195,7 +195,7 @@ fn on_the_wire(alert: &PostedAlert, rules: &[Rule]) -> Option<String> {
 /// Sends what waits for one Alertmanager until `stop`.
 async fn send_all(
     mut waiting: mpsc::Receiver<String>,
-    assigned: watch::Receiver<(Receiver, Result<reqwest::Client, String>)>,
+    assigned: watch::Receiver<(Receiver, Result<Client, String>)>,
     metrics: Arc<Registry>,
     stop: CancellationToken,
 ) {
@@ -225,10 +225,10 @@ async fn send_all(
 }
 
 /// One batch, within the time limit.
-async fn post(client: &reqwest::Client, receiver: &Receiver, body: String) -> Result<(), String> {
+async fn post(client: &Client, receiver: &Receiver, body: String) -> Result<(), String> {
     let config = &receiver.config;
-    let request = client.post(&receiver.url).timeout(config.timeout).header(CONTENT_TYPE, "application/json").body(body);
-    let request = identified(request, &config.http, &config.base)?;
+    let request = client.http().post(&receiver.url).timeout(config.timeout).header(CONTENT_TYPE, "application/json").body(body);
+    let request = client.identified(request, &config.http, &config.base).await?;
     let response = request.send().await.map_err(root_cause)?;
     let status = response.status();
     if status.is_success() {

@@ -12,6 +12,7 @@ use reqwest::redirect;
 use router::config::{Auth, HttpConfig, TlsConfig};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::deliver::oauth2::Tokens;
 use crate::deliver::{secret, tls as tls_config};
 
 /// Longest wait for a connection; the request's own limit may be shorter.
@@ -19,7 +20,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Clients by their settings, kept as long as a configuration names them.
 #[derive(Debug, Default)]
-pub struct Clients(Vec<(Settings, Result<reqwest::Client, String>)>);
+pub struct Clients(Vec<(Settings, Result<Client, String>)>);
+
+/// A client, and the tokens that it was given.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    tokens: Arc<Tokens>,
+}
 
 /// What makes one client different from another.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,23 +69,38 @@ fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
         .pool_max_idle_per_host(2)
 }
 
-/// Adds what says who we are. Files are read each time, so that a rotated secret is taken without a reload.
-///
-/// # Errors
-/// When a secret file cannot be read; names the file.
-pub fn identified(mut request: reqwest::RequestBuilder, http: &HttpConfig, base: &Path) -> Result<reqwest::RequestBuilder, String> {
-    let read = |source| secret::read(source, base);
-    request = match &http.auth {
-        Auth::None | Auth::OAuth2(_) => request,
-        Auth::Basic { username, password } => request.basic_auth(read(username)?, password.as_ref().map(read).transpose()?),
-        Auth::Header { kind, credentials } => request.header(AUTHORIZATION, format!("{kind} {}", read(credentials)?)),
-    };
-    for (name, values) in &http.headers {
-        for value in values {
-            request = request.header(name, read(value)?);
-        }
+// === impl Client ===
+
+impl Client {
+    /// For requests.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
     }
-    Ok(request)
+
+    /// Adds what says who we are. Files are read each time, so that a rotated secret is taken without a reload.
+    ///
+    /// # Errors
+    /// When a secret file cannot be read (names the file), or no token is given.
+    pub async fn identified(
+        &self,
+        mut request: reqwest::RequestBuilder,
+        config: &HttpConfig,
+        base: &Path,
+    ) -> Result<reqwest::RequestBuilder, String> {
+        let read = |source| secret::read(source, base);
+        request = match &config.auth {
+            Auth::None => request,
+            Auth::OAuth2(settings) => request.bearer_auth(self.tokens.get(&self.http, base, settings).await?),
+            Auth::Basic { username, password } => request.basic_auth(read(username)?, password.as_ref().map(read).transpose()?),
+            Auth::Header { kind, credentials } => request.header(AUTHORIZATION, format!("{kind} {}", read(credentials)?)),
+        };
+        for (name, values) in &config.headers {
+            for value in values {
+                request = request.header(name, read(value)?);
+            }
+        }
+        Ok(request)
+    }
 }
 
 // === impl Settings ===
@@ -97,7 +120,7 @@ impl Settings {
     }
 
     /// Redirects are the caller's, who knows which headers may go where.
-    fn build(&self) -> Result<reqwest::Client, String> {
+    fn build(&self) -> Result<Client, String> {
         let mut builder = builder(tls_config::configured(&self.tls, &self.base)?).redirect(redirect::Policy::none());
         if !self.compression {
             builder = builder.no_gzip();
@@ -110,7 +133,8 @@ impl Settings {
             None if self.proxy_from_environment => builder,
             None => builder.no_proxy(),
         };
-        builder.build().map_err(|error| error.without_url().to_string())
+        let http = builder.build().map_err(|error| error.without_url().to_string())?;
+        Ok(Client { http, tokens: Arc::default() })
     }
 }
 
@@ -118,7 +142,7 @@ impl Settings {
 
 impl Clients {
     /// The client with these settings, or why there is none.
-    pub fn get(&mut self, settings: &Settings) -> Result<reqwest::Client, String> {
+    pub fn get(&mut self, settings: &Settings) -> Result<Client, String> {
         if let Some((_, client)) = self.0.iter().find(|(known, _)| known == settings) {
             return client.clone();
         }

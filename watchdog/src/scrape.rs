@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::page::Reader;
 use crate::clock::Clock;
+use crate::http_client::Client;
 use crate::metrics::{Registry, list};
 use crate::observe::Sink;
 use crate::schedule::until_next;
@@ -86,7 +87,7 @@ pub struct Assignment {
     /// The target.
     pub target: Arc<Target>,
     /// The client.
-    pub client: Result<reqwest::Client, String>,
+    pub client: Result<Client, String>,
 }
 
 /// Everything a scrape task needs besides its target.
@@ -158,7 +159,7 @@ impl Scraper {
     }
 
     /// One scrape, within its time limit; the page is read, but does not count yet.
-    async fn scrape(&mut self, client: &Result<reqwest::Client, String>) -> Result<(), ScrapeError> {
+    async fn scrape(&mut self, client: &Result<Client, String>) -> Result<(), ScrapeError> {
         self.reader.no_page();
         if let Some((found, limit)) = self.target.over_limit {
             return Err(ScrapeError::TargetLimit { found, limit });

@@ -33,6 +33,7 @@ pub(super) struct File {
     pub(super) remote_read: Vec<Spanned<IgnoredAny>>,
     pub(super) scrape_config_files: Unsupported,
     pub(super) tracing: Unsupported,
+    pub(super) otlp: Unsupported,
     pub(super) web: Web,
 }
 

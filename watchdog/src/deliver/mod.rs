@@ -5,7 +5,7 @@
 
 mod dingtalk;
 mod email;
-mod oauth2;
+pub(crate) mod oauth2;
 pub(crate) mod secret;
 pub(crate) mod tls;
 mod webhook;

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 
 use super::ScrapeError;
-use crate::http_client::identified;
+use crate::http_client::Client;
 use crate::targets::Target;
 
 /// Redirects that are followed in a row, as Go's client does.
@@ -22,7 +22,7 @@ pub(super) struct Fetched {
 }
 
 /// The page, decoded; `expected` is about how long it will be.
-pub(super) async fn fetch(client: &reqwest::Client, target: &Target, expected: usize) -> Result<Fetched, ScrapeError> {
+pub(super) async fn fetch(client: &Client, target: &Target, expected: usize) -> Result<Fetched, ScrapeError> {
     let response = follow(client, target).await?;
     if response.status() != StatusCode::OK {
         return Err(ScrapeError::Status(response.status().as_u16()));
@@ -31,14 +31,14 @@ pub(super) async fn fetch(client: &reqwest::Client, target: &Target, expected: u
     Ok(Fetched { body: body(response, target.job.limits.body_size, expected).await?, format })
 }
 
-async fn follow(client: &reqwest::Client, target: &Target) -> Result<Response, ScrapeError> {
+async fn follow(client: &Client, target: &Target) -> Result<Response, ScrapeError> {
     let own: Url = target.url.parse().map_err(|error| ScrapeError::Setup(format!("no URL: {error}")))?;
     let mut url = own.clone();
     for _ in 0..=REDIRECTS {
-        let mut request = client.get(url.clone()).header(ACCEPT, &target.job.accept);
+        let mut request = client.http().get(url.clone()).header(ACCEPT, &target.job.accept);
         request = request.header("X-Prometheus-Scrape-Timeout-Seconds", target.timeout.as_secs_f64().to_string());
         if url.origin() == own.origin() {
-            request = identified(request, &target.job.http, &target.job.base).map_err(ScrapeError::Setup)?;
+            request = client.identified(request, &target.job.http, &target.job.base).await.map_err(ScrapeError::Setup)?;
         }
         let response = request.send().await.map_err(connection)?;
         let next = response.headers().get(LOCATION).filter(|_| response.status().is_redirection() && target.job.http.follow_redirects);

@@ -72,7 +72,7 @@ fn target(address: &str, job: Job) -> Arc<Target> {
     })
 }
 
-fn client(job: &Job) -> Result<reqwest::Client, String> {
+fn client(job: &Job) -> Result<Client, String> {
     Clients::default().get(&Settings::new(&job.http, &job.base, job.compression))
 }
 
@@ -215,4 +215,31 @@ async fn a_job_over_its_target_limit_scrapes_none() {
 #[test]
 fn a_scrape_a_moment_late_is_stamped_as_due() {
     assert_eq!((stamp_ms(1_002, 1_000), stamp_ms(1_003, 1_000), stamp_ms(999, 1_000)), (1_000, 1_003, 999));
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_once_and_again_when_it_expires() {
+    for (answered, asked) in [(r#"{"access_token": "t1", "expires_in": 3600}"#, 1), (r#"{"access_token": "t1", "expires_in": 5}"#, 2)] {
+        let fake = fake(move |path| Some(if path == "/token" { answer("200 OK", "", answered.as_bytes()) } else { page("a 1\n") })).await;
+        let auth = Auth::OAuth2(Box::new(router::config::OAuth2 {
+            client_id: "me".into(),
+            client_secret: Some(SecretSource::Inline(Secret::new("s"))),
+            scopes: vec!["read".into(), "more".into()],
+            token_url: format!("http://{}/token", fake.address),
+            endpoint_params: std::collections::BTreeMap::from([("audience".into(), "all of it".into())]),
+        }));
+        let job = Job { http: HttpConfig { auth, ..HttpConfig::default() }, ..job() };
+        let client = client(&job);
+        let target = target(&fake.address, job);
+        for _ in 0..2 {
+            Scraper::new(target.clone(), 1).scrape(&client).await.unwrap();
+        }
+        let requests = fake.requests.lock().unwrap();
+        let tokens: Vec<_> = requests.iter().filter(|request| request.starts_with("post /token")).collect();
+        assert_eq!(tokens.len(), asked, "{requests:?}");
+        assert!(tokens[0].contains("authorization: basic bwu6cw==") && tokens[0].contains("grant_type=client_credentials"), "{}", tokens[0]);
+        assert!(tokens[0].contains("audience=all+of+it") && tokens[0].contains("scope=read+more"), "{}", tokens[0]);
+        let scrapes: Vec<_> = requests.iter().filter(|request| request.starts_with("get /metrics")).collect();
+        assert!(scrapes.len() == 2 && scrapes.iter().all(|scrape| scrape.contains("authorization: bearer t1")), "{scrapes:?}");
+    }
 }

@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 mod config_errors;
+mod disk;
+mod forwarding;
 mod kills;
 mod queries;
 mod reloads;

@@ -42,3 +42,53 @@ fn sighup_reads_everything_again_and_sources_follow() {
     stage.until("the probe works still", |stage| stage.status()["probes"][0]["ok"] == true);
     drop(target);
 }
+
+/// How long the reloads go on; `RELOAD_SECONDS=600` for the whole ten minutes.
+fn storm_seconds() -> u64 {
+    std::env::var("RELOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+#[test]
+fn a_reload_every_second_with_changing_and_broken_files_loses_no_for() {
+    let (mut stage, target) = stage(&Cast::OBEDIENT);
+    let seconds = storm_seconds();
+    let rules = |version: u64| {
+        let broken = if version % 3 == 2 { "}" } else { "" };
+        format!(
+            "groups:\n- name: g{}\n  rules:\n  - {{record: r{version}, expr: sick + {version}}}\n  - {{alert: Slow, expr: sick > 0, for: {}s, annotations: {{v: '{version}'}}}}\n{broken}",
+            version % 2,
+            seconds - 5
+        )
+    };
+    stage.write("rules/app.yml", &rules(0), &[]);
+    stage.start_and_wait();
+    target.say("sick 1\n");
+    let alert = |stage: &crate::stage::Stage| -> serde_json::Value {
+        let body = crate::stage::get(&stage.web, "/api/v1/alerts").map(|(_, body)| body).unwrap_or_default();
+        serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default()["data"]["alerts"][0].clone()
+    };
+    stage.until("the alert waits", |stage| alert(stage)["state"] == "pending");
+    let since = alert(&stage)["activeAt"].clone();
+    let begun = std::time::Instant::now();
+    let (mut version, mut fired) = (0, None);
+    while begun.elapsed().as_secs() < seconds {
+        version += 1;
+        stage.write("rules/app.yml", &rules(version), &[]);
+        if version % 2 == 0 {
+            send_signal(stage.pid(), "HUP");
+        }
+        let next = begun + std::time::Duration::from_secs(version);
+        while std::time::Instant::now() < next {
+            let now = alert(&stage);
+            // The page is drawn once a second, and between two reloads a rule may not be on it.
+            assert!(now.is_null() || now["activeAt"] == since, "second {version}: {now} instead of {since}\n{}", stage.log());
+            if now["state"] == "firing" {
+                fired.get_or_insert(begun.elapsed().as_secs());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+    assert!(fired.is_some_and(|second| second + 7 >= seconds), "fired at {fired:?} of {seconds}");
+    let count = |outcome: &str| stage.metric(&format!("watchdog_config_reloads_total{{outcome=\"{outcome}\"}}")).unwrap_or(0.0);
+    assert!(count("ok") >= version as f64 / 4.0 && count("failed") >= version as f64 / 6.0, "{} {}", count("ok"), count("failed"));
+}

@@ -140,6 +140,15 @@ impl Stage {
         self.watchdog = Some(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
     }
 
+    /// The same below another program, which becomes it in the end.
+    pub(crate) fn start_under(&mut self, outer: &[&str]) {
+        let log = std::fs::File::create(self.path("log")).unwrap();
+        let inner = watchdog(&["run", "--config", self.path("watchdog.yml").to_str().unwrap()]);
+        let mut command = Command::new(outer[0]);
+        command.args(&outer[1..]).arg(inner.get_program()).args(inner.get_args()).env("LANG", "en_US.UTF-8");
+        self.watchdog = Some(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+    }
+
     /// Starts it and waits until it answers.
     pub(crate) fn start_and_wait(&mut self) {
         self.start();
@@ -252,6 +261,11 @@ pub(crate) fn send_signal(pid: u32, name: &str) {
 /// A GET; `None` when nobody answers.
 pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
     request(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"))
+}
+
+/// The same with more header lines.
+pub(crate) fn get_with(address: &str, path: &str, headers: &str) -> Option<(u16, String)> {
+    request(address, &format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n{headers}\r\n"))
 }
 
 /// A POST; `None` when nobody answers.

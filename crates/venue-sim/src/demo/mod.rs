@@ -105,6 +105,7 @@ async fn start_world(args: &DemoArgs, bin_dir: &Path, stage: &Stage, cast: &mut 
         spot: text(&venues, "/binance_spot/address")?,
         usdm: text(&venues, "/binance_usdm/address")?,
         robot: text(&inbox, "/http")?,
+        mail: text(&inbox, "/smtp")?,
         symbols,
     })
 }
@@ -177,6 +178,7 @@ fn is_seen(expected: &Expected, watch: &Watch, stage: &Stage, course: &Course) -
     match expected {
         Expected::DataFlows => watch.all_streams_have_data(),
         Expected::Fired(alert, process) => watch.fired(alert, process),
+        Expected::Mailed(alert, process) => watch.mailed(alert, process),
         Expected::Resolved(alert, process) => watch.resolved(alert, process),
         Expected::Restarted(process) => watch.restarted(process),
         Expected::NewProcess(COLLECTOR) => course.stopped && changed(&collector_words(stage), course.first_pids.map(|pids| pids.0)),

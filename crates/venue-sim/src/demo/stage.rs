@@ -33,6 +33,8 @@ pub(super) struct Venues {
     pub usdm: String,
     /// `HOST:PORT` of the DingTalk robot.
     pub robot: String,
+    /// `HOST:PORT` of the mail server.
+    pub mail: String,
     /// Symbols of both venues, as `BTC-USDT`.
     pub symbols: Vec<String>,
 }
@@ -56,7 +58,7 @@ impl Stage {
     /// Writes all configurations; `root` is the directory with the shipped `rules/` and `alertmanager/`.
     pub(super) fn write(&self, root: &Path, bin_dir: &Path, venues: &Venues) -> Result<()> {
         self.write_rules(&root.join("rules"))?;
-        self.write_routes(&root.join("alertmanager"))?;
+        self.write_routes(&root.join("alertmanager"), &venues.mail)?;
         fs::write(self.dir.join("collector.yml"), self.collector(venues))?;
         fs::write(self.dir.join("watchdog.yml"), self.watchdog(bin_dir, &venues.robot))?;
         Ok(())
@@ -73,12 +75,12 @@ impl Stage {
         Ok(())
     }
 
-    /// The shipped routes with shorter waits, and one more restart receiver for the second process.
-    fn write_routes(&self, from: &Path) -> Result<()> {
+    /// The shipped routes with shorter waits, one more restart receiver for the second process, and one that mails.
+    fn write_routes(&self, from: &Path, mail: &str) -> Result<()> {
         let text = fs::read_to_string(from.join("alertmanager.yml")).with_context(|| format!("no alertmanager.yml in {}", from.display()))?;
         let text = text.replace(": 10s", ": 2s").replace("127.0.0.1:9099", &self.web);
-        let text = text.replace("  routes:\n", &format!("  routes:\n{LEGACY_ROUTE}"));
-        let text = text.replace("inhibit_rules:\n", &format!("{}inhibit_rules:\n", legacy_receiver(&self.web)));
+        let text = text.replace("  routes:\n", &format!("  routes:\n{MAIL_ROUTE}{LEGACY_ROUTE}"));
+        let text = text.replace("inhibit_rules:\n", &format!("{}{}inhibit_rules:\n", mail_receiver(mail), legacy_receiver(&self.web)));
         fs::write(self.dir.join("alertmanager/alertmanager.yml"), text)?;
         fs::copy(from.join("dingtalk.yml"), self.dir.join("alertmanager/dingtalk.yml"))?;
         Ok(())
@@ -145,6 +147,15 @@ impl Drop for Stage {
 const GUARDS: &str = "grace: 3s\n    guard: {min_uptime: 5s, cooldown: 5s, per_hour: 10, per_day: 50}\n";
 
 const LEGACY_ROUTE: &str = "    - matchers: ['alertname=~\"CollectorDown|CollectorHung\"', 'process=\"legacy-collector\"']\n      receiver: restart-legacy\n      group_by: [process]\n      group_wait: 0s\n      continue: true\n";
+
+/// What is worth a mail besides.
+const MAIL_ROUTE: &str = "    - matchers: ['alertname=\"CollectorHung\"']\n      receiver: mail\n      continue: true\n";
+
+fn mail_receiver(server: &str) -> String {
+    format!(
+        "  - name: mail\n    email_configs:\n      - {{to: oncall@example.com, from: watchdog@example.com, smarthost: '{server}', require_tls: false, send_resolved: true}}\n"
+    )
+}
 
 fn legacy_receiver(web: &str) -> String {
     format!("  - name: restart-legacy\n    webhook_configs:\n      - url: http://{web}/restart/legacy\n        send_resolved: false\n")

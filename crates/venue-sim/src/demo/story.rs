@@ -23,6 +23,8 @@ pub(super) enum Expected {
     DataFlows,
     /// A message about this alert on this process arrived.
     Fired(&'static str, &'static str),
+    /// A mail about this alert on this process arrived.
+    Mailed(&'static str, &'static str),
     /// The message that a restart of this process ended well arrived.
     Restarted(&'static str),
     /// This process has another pid than before its trouble.
@@ -38,6 +40,7 @@ pub(super) fn expectations() -> Vec<Expected> {
     vec![
         Expected::DataFlows,
         Expected::Fired("CollectorHung", COLLECTOR),
+        Expected::Mailed("CollectorHung", COLLECTOR),
         Expected::Restarted(COLLECTOR),
         Expected::NewProcess(COLLECTOR),
         Expected::BooksExact,
@@ -61,6 +64,7 @@ impl Expected {
         match self {
             Self::DataFlows => "data flows on every stream / 所有数据流已有数据".to_owned(),
             Self::Fired(alert, process) => format!("message: {alert} on {process} / 已收到告警"),
+            Self::Mailed(alert, process) => format!("mail: {alert} on {process} / 已收到邮件"),
             Self::Restarted(process) => format!("message: {process} was restarted and verified / 已收到重启完成消息"),
             Self::NewProcess(process) => format!("{process} runs as a new process / 进程已更换"),
             Self::BooksExact => "books after the restart equal the venue's / 重启后盘口与交易所一致".to_owned(),
@@ -73,6 +77,7 @@ impl Expected {
         match self {
             Self::DataFlows => "no data on every stream of the collector".to_owned(),
             Self::Fired(alert, process) => format!("alert {alert} on {process} never reached the inbox: is the rule {alert} in rules/?"),
+            Self::Mailed(alert, process) => format!("no mail about {alert} on {process} reached the inbox"),
             Self::Restarted(process) => format!("no message that {process} was restarted"),
             Self::NewProcess(process) => format!("{process} is still the process it was"),
             Self::BooksExact => "no book published after the restart was found equal to the venue's".to_owned(),

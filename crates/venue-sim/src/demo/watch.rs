@@ -30,12 +30,13 @@ pub(super) struct Watch {
     recorded: PathBuf,
     streams: usize,
     messages: Vec<Seen>,
+    mails: Vec<Seen>,
     fresh_streams: usize,
     exact_books: usize,
     wrong_book: Option<String>,
 }
 
-/// A message as a person in the chat sees it.
+/// A message as a person in the chat, or the reader of a mail, sees it.
 #[derive(Debug)]
 struct Seen {
     title: String,
@@ -45,9 +46,9 @@ struct Seen {
 // === impl Seen ===
 
 impl Seen {
-    fn of(message: &Value) -> Self {
-        let field = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
-        Self { title: field("title"), text: field("text") }
+    fn of(message: &Value, parts: [&str; 2]) -> Self {
+        let [title, text] = parts.map(|name| message[name].as_str().unwrap_or_default().to_owned());
+        Self { title, text }
     }
 
     fn tells(&self, alert: &str, process: &str) -> bool {
@@ -77,6 +78,7 @@ impl Watch {
             recorded: stage.dir.join("recorded"),
             streams: venues.symbols.len() * 2 * 2,
             messages: Vec::new(),
+            mails: Vec::new(),
             fresh_streams: 0,
             exact_books: 0,
             wrong_book: None,
@@ -86,7 +88,9 @@ impl Watch {
     /// Looks once at everything; what cannot be reached now was not seen now.
     pub(super) async fn look(&mut self) {
         if let Some(list) = self.get(&format!("http://{}/messages", self.inbox)).await.and_then(|text| serde_json::from_str::<Value>(&text).ok()) {
-            self.messages = list.as_array().into_iter().flatten().map(Seen::of).collect();
+            let (mails, messages) = list.as_array().into_iter().flatten().partition::<Vec<_>, _>(|message| message["subject"].is_string());
+            self.messages = messages.into_iter().map(|message| Seen::of(message, ["title", "text"])).collect();
+            self.mails = mails.into_iter().map(|mail| Seen::of(mail, ["subject", "html"])).collect();
         }
         if let Some(page) = self.get(&format!("http://{}/metrics", self.metrics)).await {
             let fresh = |line: &&str| line.starts_with("collector_stream_last_data_timestamp_seconds{") && !line.ends_with(" 0");
@@ -108,6 +112,10 @@ impl Watch {
 
     pub(super) fn fired(&self, alert: &str, process: &str) -> bool {
         self.messages.iter().any(|message| message.tells(alert, process) && !message.is_resolved())
+    }
+
+    pub(super) fn mailed(&self, alert: &str, process: &str) -> bool {
+        self.mails.iter().any(|mail| mail.text.contains(alert) && mail.text.contains(process))
     }
 
     pub(super) fn resolved(&self, alert: &str, process: &str) -> bool {

@@ -28,6 +28,7 @@ fn alertmanager(entry: &Spanned<Alertmanager>, base: &Path, findings: &mut Findi
         findings.unsupported(key, value);
     }
     findings.unsupported("alert_relabel_configs", &config.alert_relabel_configs);
+    findings.unsupported("sigv4", &config.sigv4);
     if let Some(version) = config.api_version.as_ref().filter(|version| version.value != "v2") {
         findings.unknown_value("E313", version, ("`v2`, the only one that Alertmanager still has", "`v2`（Alertmanager 目前唯一的版本）"));
     }

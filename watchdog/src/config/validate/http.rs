@@ -7,7 +7,7 @@ use diagnostics::yaml::{Spanned, place_of};
 use router::config::{Auth, HttpConfig, Secret, SecretSource, TlsConfig};
 
 use super::findings::Findings;
-use crate::config::written::scrape::{Authorization, BasicAuth, Header, Http, Tls};
+use crate::config::written::scrape::{Authorization, BasicAuth, Header, Http, OAuth2, Tls};
 
 /// Headers that are ours to set, or that another key sets.
 const RESERVED: [&str; 12] = [
@@ -57,13 +57,14 @@ fn auth(written: &Http<'_>, place: Place, findings: &mut Findings) -> Auth {
     let bearer = bearer.map(|credentials| Auth::Header { kind: "Bearer".to_owned(), credentials });
     let basic = written.basic_auth.map(|basic| basic_auth(basic, findings));
     let header = written.authorization.and_then(|own| authorization(own, findings));
-    let mut given = [bearer, basic, header].into_iter().flatten();
+    let token = written.oauth2.map(|own| oauth2(own, findings));
+    let mut given = [bearer, basic, header, token].into_iter().flatten();
     let first = given.next().unwrap_or_default();
     if given.next().is_some() {
         findings.conflict(
             place,
-            "more than one of basic_auth, authorization, bearer_token; keep one",
-            "basic_auth、authorization、bearer_token 只能保留一种",
+            "more than one of basic_auth, authorization, bearer_token, oauth2; keep one",
+            "basic_auth、authorization、bearer_token、oauth2 只能保留一种",
         );
     }
     first
@@ -84,6 +85,31 @@ fn authorization(written: &Spanned<Authorization>, findings: &mut Findings) -> O
     }
     let credentials = one_of((own.credentials.clone(), own.credentials_file.clone()), ("credentials", place), findings)?;
     Some(Auth::Header { kind, credentials })
+}
+
+/// The token is asked for with the settings of the job's own client.
+fn oauth2(written: &Spanned<OAuth2>, findings: &mut Findings) -> Auth {
+    let (own, place) = (&written.value, place_of(written));
+    findings.http_url(&own.token_url);
+    if own.client_id.is_empty() {
+        findings.missing(place, "client_id is empty", "client_id 为空");
+    }
+    for (key, value) in [
+        ("oauth2.tls_config", &own.tls_config),
+        ("oauth2.proxy_url", &own.proxy_url),
+        ("oauth2.no_proxy", &own.no_proxy),
+        ("oauth2.proxy_connect_header", &own.proxy_connect_header),
+    ] {
+        findings.unsupported(key, value);
+    }
+    findings.not_switched_on("oauth2.proxy_from_environment", own.proxy_from_environment.as_ref());
+    Auth::OAuth2(Box::new(router::config::OAuth2 {
+        client_id: own.client_id.clone(),
+        client_secret: one_of((own.client_secret.clone(), own.client_secret_file.clone()), ("client_secret", place), findings),
+        scopes: own.scopes.clone(),
+        token_url: own.token_url.value.clone(),
+        endpoint_params: own.endpoint_params.clone(),
+    }))
 }
 
 fn tls_config(written: &Spanned<Tls>, findings: &mut Findings) -> TlsConfig {

@@ -13,7 +13,7 @@ use super::{Text, Unsupported};
 macro_rules! with_http {
     ($(#[$meta:meta])* $name:ident { $($fields:tt)* }) => {
         with_http! { @ $(#[$meta])* $name { $($fields)* }
-            oauth2 proxy_connect_header azure_sd_configs consul_sd_configs digitalocean_sd_configs dns_sd_configs docker_sd_configs
+            proxy_connect_header azure_sd_configs consul_sd_configs digitalocean_sd_configs dns_sd_configs docker_sd_configs
             dockerswarm_sd_configs ec2_sd_configs eureka_sd_configs gce_sd_configs hetzner_sd_configs http_sd_configs ionos_sd_configs
             kubernetes_sd_configs kuma_sd_configs lightsail_sd_configs linode_sd_configs marathon_sd_configs nerve_sd_configs
             nomad_sd_configs openstack_sd_configs ovhcloud_sd_configs puppetdb_sd_configs scaleway_sd_configs serverset_sd_configs
@@ -28,6 +28,7 @@ macro_rules! with_http {
             $($(#[$field_meta])* pub(in crate::config) $field: $type,)*
             basic_auth: Option<Spanned<BasicAuth>>,
             authorization: Option<Spanned<Authorization>>,
+            oauth2: Option<Spanned<OAuth2>>,
             bearer_token: Option<Text>,
             bearer_token_file: Option<Text>,
             tls_config: Option<Spanned<Tls>>,
@@ -54,6 +55,7 @@ macro_rules! with_http {
                 Http {
                     basic_auth: self.basic_auth.as_ref(),
                     authorization: self.authorization.as_ref(),
+                    oauth2: self.oauth2.as_ref(),
                     bearer: (self.bearer_token.as_ref(), self.bearer_token_file.as_ref()),
                     tls: self.tls_config.as_ref(),
                     follow_redirects: self.follow_redirects.unwrap_or(true),
@@ -126,6 +128,7 @@ with_http! {
         path_prefix: Option<Text>,
         scheme: Option<Text>,
         alert_relabel_configs: Unsupported,
+        sigv4: Unsupported,
     }
 }
 
@@ -134,6 +137,7 @@ with_http! {
 pub(in crate::config) struct Http<'a> {
     pub(in crate::config) basic_auth: Option<&'a Spanned<BasicAuth>>,
     pub(in crate::config) authorization: Option<&'a Spanned<Authorization>>,
+    pub(in crate::config) oauth2: Option<&'a Spanned<OAuth2>>,
     /// The token, and the file with it.
     pub(in crate::config) bearer: (Option<&'a Text>, Option<&'a Text>),
     pub(in crate::config) tls: Option<&'a Spanned<Tls>>,
@@ -167,6 +171,24 @@ pub(in crate::config) struct Authorization {
     pub(in crate::config) kind: Option<String>,
     pub(in crate::config) credentials: Option<String>,
     pub(in crate::config) credentials_file: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct OAuth2 {
+    pub(in crate::config) client_id: String,
+    pub(in crate::config) client_secret: Option<String>,
+    pub(in crate::config) client_secret_file: Option<String>,
+    #[serde(default)]
+    pub(in crate::config) scopes: Vec<String>,
+    pub(in crate::config) token_url: Text,
+    #[serde(default)]
+    pub(in crate::config) endpoint_params: BTreeMap<String, String>,
+    pub(in crate::config) tls_config: Unsupported,
+    pub(in crate::config) proxy_url: Unsupported,
+    pub(in crate::config) no_proxy: Unsupported,
+    pub(in crate::config) proxy_from_environment: Option<Spanned<bool>>,
+    pub(in crate::config) proxy_connect_header: Unsupported,
 }
 
 #[derive(Debug, Default, Deserialize)]
