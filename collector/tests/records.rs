@@ -36,6 +36,7 @@ const STAMP: Stamp = Stamp {
 };
 
 const TRADE: Trade = Trade {
+    name: marketdata::message::TradeName::NONE,
     instrument: InstrumentId(0),
     id: 3_735_683_259,
     covers: 1,

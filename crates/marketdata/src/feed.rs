@@ -118,8 +118,10 @@ pub struct SnapshotFrame<'a> {
 pub struct TradeFrame<'a> {
     /// The venue's symbol.
     pub symbol: &'a str,
-    /// The venue's id.
+    /// The number that counts the instrument's trades.
     pub id: u64,
+    /// The venue's own id, where that is another thing.
+    pub name: Option<&'a str>,
     /// How many of the venue's ids it stands for, its own the last of them; 1 where fills are not merged.
     pub covers: u32,
     /// Price as text.

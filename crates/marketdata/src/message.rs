@@ -8,6 +8,7 @@
 
 pub(crate) mod json;
 pub mod text;
+mod trade_name;
 
 use clock::Now;
 
@@ -19,6 +20,7 @@ use crate::message::json::{integer, key, number, optional, quoted_number, signed
 use crate::price::{Price, Quantity, Scale};
 
 pub use crate::preview::wire::{encode_event, encode_preview};
+pub use trade_name::TradeName;
 
 /// The first N levels of a book, to be encoded.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +57,10 @@ pub struct Stamp {
 pub struct Trade {
     /// Of which instrument.
     pub instrument: InstrumentId,
-    /// The venue's id; consecutive per instrument. Deribit: `trade_seq`.
+    /// The number that counts the instrument's trades: continuity goes by it. Deribit: `trade_seq`; elsewhere the venue's trade id.
     pub id: u64,
+    /// The venue's own `trade_id`, where that is another thing (Deribit).
+    pub name: TradeName,
     /// How many of the venue's ids it stands for, its own the last of them: OKX merges the fills of one order at one price. Elsewhere 1.
     pub covers: u32,
     /// At what price, in the instrument's scale.
@@ -169,15 +173,23 @@ pub fn encode_trade(trade: &Trade, instrument: &Instrument, now: Now, out: &mut 
     number("quantity", instrument.quantity, trade.quantity.0, out);
     text_field("side", trade.taker_word(), out);
     yes_or_no("is_maker", trade.taker == Side::Ask, out);
-    key("trade_id", out);
-    out.push(b'"');
-    integer(trade.id, out);
-    out.push(b'"');
+    own_id(trade, out);
     optional("sequence", Some(trade.id), out);
     signed("trade_ts_ms", Some(trade.trade_ts_ms), out);
     signed("event_ts_ms", Some(trade.event_ts_ms), out);
     signed("collected_ts_ms", Some(trade.received_ms), out);
     out.push(b'}');
+}
+
+/// The venue's own id of a trade: its name, or its number.
+pub(crate) fn own_id(trade: &Trade, out: &mut Vec<u8>) {
+    key("trade_id", out);
+    out.push(b'"');
+    match trade.name.text() {
+        Some(name) => out.extend_from_slice(name.as_bytes()),
+        None => integer(trade.id, out),
+    }
+    out.push(b'"');
 }
 
 pub(crate) fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
@@ -287,6 +299,7 @@ mod tests {
         let trade = Trade {
             instrument: InstrumentId(0),
             id: 3_735_683_259,
+            name: TradeName::NONE,
             covers: 1,
             price: Price(instrument.price.parse("61837.63").unwrap()),
             quantity: Quantity(instrument.quantity.parse("0.02").unwrap()),
@@ -305,6 +318,10 @@ mod tests {
             )
         );
         assert_eq!(text(|out| trade_id(&trade, &instrument, out)), "trade:binance:spot:BTC-USDT:3735683259:1723161255343");
+        let named = Trade { name: TradeName::of("ETH-34066").unwrap(), ..trade };
+        let said = text(|out| encode_trade(&named, &instrument, NOW, out));
+        assert!(said.contains(r#""trade_id":"ETH-34066","sequence":3735683259,"#), "{said}");
+        assert_eq!(text(|out| trade_id(&named, &instrument, out)), "trade:binance:spot:BTC-USDT:3735683259:1723161255343", "by the number");
     }
 
     #[test]

@@ -233,16 +233,6 @@ impl BookSync {
         }
     }
 
-    /// The book is not followed for a while: all of it is forgotten but what has been published.
-    pub(crate) fn rest(&mut self) {
-        self.state = SyncState::Idle;
-        self.confirmed = false;
-        self.book.clear();
-        self.rebuild = None;
-        self.renew_at = None;
-        self.attempts = 0;
-    }
-
     /// When the next wish is due, if there is one and it is not under way.
     pub(crate) fn wanted_at(&self) -> Option<Duration> {
         self.rebuild.as_ref().and_then(|rebuild| rebuild.ask_at).into_iter().chain(self.renew_at).min()

@@ -2,6 +2,7 @@
 //!
 //! Owns: its connections and their replacements, the budgets of our address (connections, REST weight), and what leaves. Must not know: sockets.
 
+pub(crate) mod allowance;
 mod backoff;
 mod binance;
 mod binance_listing;
@@ -34,13 +35,14 @@ use crate::message::BookView;
 use crate::preview::PreviewView;
 use crate::preview::ofi::Touch;
 use crate::session::{Session, Step};
-use crate::venue::budget::Budget;
+use crate::venue::allowance::Dialing;
 use crate::venue::dialect::Dialect;
 use crate::venue::fetches::{Ask, Fetches};
 use crate::venue::outlet::Outlets;
 use crate::venue::slot::Slot;
 use crate::venue::status::Counters;
 
+pub use allowance::{AllowanceFigures, Allowances};
 pub use config::{Output, Priority, Publication, Tuning, VenueConfig, VenueError, VenueKind};
 pub use outlet::TradeCounts;
 pub use pressure::{Pressure, WIDENED};
@@ -56,9 +58,7 @@ pub struct Venue {
     /// Instruments of a slot at most; their ids are consecutive, so an id names its slot.
     per_slot: usize,
     fetches: Fetches,
-    connects: Budget,
-    /// No attempt to connect before this.
-    next_connect_at: Duration,
+    dialing: Dialing,
     outlets: Outlets,
     counters: Vec<Counters>,
     stats: VenueStats,
@@ -88,15 +88,15 @@ impl Venue {
         let slots =
             (0..last).step_by(per_slot).map(|first| Slot::new(first..last.min(first.saturating_add(u16::try_from(per_slot).unwrap_or(last)))));
         let tuning = &config.tuning;
+        let (dialing, asking) = Allowances::default().of(&config);
         Ok(Self {
             dialect: kind.dialect(),
             outlets: Outlets::new(catalog.all(), &config),
             catalog,
             slots: slots.collect(),
             per_slot,
-            fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, tuning.weight),
-            connects: Budget::new(tuning.connects_per_5_minutes, Duration::from_mins(5)),
-            next_connect_at: Duration::ZERO,
+            fetches: Fetches::new(tuning.fetches_in_flight, tuning.fetch_timeout, asking),
+            dialing,
             counters: vec![Counters::default(); count],
             stats: VenueStats::default(),
             malformed: VecDeque::new(),
@@ -104,6 +104,23 @@ impl Venue {
             steps: Vec::new(),
             config,
         })
+    }
+
+    /// Shares what its address may do with the other venues of these allowances, before the first input.
+    #[must_use]
+    pub fn sharing(mut self, allowances: &Allowances) -> Self {
+        (self.dialing, self.fetches.asking) = allowances.of(&self.config);
+        self
+    }
+
+    /// What its address may still do, as it stands.
+    pub fn allowance(&self) -> AllowanceFigures {
+        AllowanceFigures::of(&self.dialing, &self.fetches.asking)
+    }
+
+    /// Sets what its address may still do: another has spent of it.
+    pub fn set_allowance(&mut self, figures: AllowanceFigures) {
+        figures.put(&self.dialing, &self.fetches.asking);
     }
 
     /// As configured.

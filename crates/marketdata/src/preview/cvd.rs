@@ -135,6 +135,7 @@ mod tests {
 
     fn trade(at_ms: i64, signed: i64) -> Trade {
         Trade {
+            name: crate::message::TradeName::NONE,
             instrument: InstrumentId(0),
             id: 1,
             covers: 1,

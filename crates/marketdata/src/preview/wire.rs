@@ -7,8 +7,8 @@ use clock::Now;
 use crate::effect::{Event, EventKind};
 use crate::instrument::Instrument;
 use crate::kind::RecordKind;
-use crate::message::head;
-use crate::message::json::{integer, key, null, number, optional, ratio, signed, text_field, wide, yes_or_no};
+use crate::message::{head, own_id};
+use crate::message::json::{null, number, optional, ratio, signed, text_field, wide, yes_or_no};
 use crate::preview::cvd::Cvd;
 use crate::preview::feature::{BookFigures, MICRO_DIGITS};
 use crate::preview::{Bar, PreviewView};
@@ -50,10 +50,7 @@ pub fn encode_event(event: &Event, instrument: &Instrument, now: Now, out: &mut 
             number("quantity", instrument.quantity, trade.quantity.0, out);
             wide("notional", instrument.worth_digits(), instrument.worth(trade.price, trade.quantity), out);
             text_field("side", trade.taker_word(), out);
-            key("trade_id", out);
-            out.push(b'"');
-            integer(trade.id, out);
-            out.push(b'"');
+            own_id(&trade, out);
             signed("trade_ts_ms", Some(trade.trade_ts_ms), out);
         }
         _ => {}

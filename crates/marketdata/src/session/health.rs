@@ -59,14 +59,6 @@ impl StreamHealth {
         self.refused = false;
     }
 
-    /// The stream is listened to again after a pause: silence counts from now.
-    pub(super) fn rearm(&mut self, now: Duration) {
-        self.told = false;
-        self.last = None;
-        self.renewed_at = None;
-        self.subscribed_at = self.subscribed_at.map(|_| now);
-    }
-
     pub(super) fn refuse(&mut self, now: Duration) {
         self.refused = true;
         self.try_again_at = now.saturating_add(TRY_AGAIN.0.saturating_mul(1 << self.refusals.min(10)).min(TRY_AGAIN.1));

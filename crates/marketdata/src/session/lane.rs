@@ -23,7 +23,7 @@ pub(crate) struct Lane {
     empty_side: bool,
     /// The book is built anew because it was crossed.
     pub(crate) crossed: bool,
-    /// Not followed for a while: its frames are passed over.
+    /// Not followed for a while: unsubscribed, and what comes of it all the same is passed over.
     pub(crate) paused: bool,
     /// No longer collected; it keeps its place.
     retired: bool,
@@ -77,21 +77,8 @@ impl Lane {
 
     /// Its streams, to be subscribed.
     pub(super) fn streams(&self) -> impl Iterator<Item = (InstrumentId, StreamKind)> + '_ {
-        let carried = |kind: &StreamKind| !self.retired && self.health(*kind).is_some();
+        let carried = |kind: &StreamKind| !self.retired && !self.paused && self.health(*kind).is_some();
         StreamKind::ALL.into_iter().filter(carried).map(|kind| (self.id, kind))
-    }
-
-    /// Stops following, or begins anew.
-    pub(super) fn pause(&mut self, now: Duration, paused: bool) {
-        self.paused = paused;
-        self.sync.rest();
-        (self.crossed, self.empty_side) = (false, false);
-        for health in [Some(&mut self.book), self.trade.as_mut()].into_iter().flatten() {
-            health.rearm(now);
-        }
-        if !paused {
-            self.sync.begin(now);
-        }
     }
 
     /// May take over: its book is exact, or never going to be on this connection, and no trade can fall between this connection and an older one.

@@ -11,6 +11,7 @@ use crate::feed::Refusal;
 use crate::instrument::InstrumentId;
 use crate::session::{Scene, Step};
 use crate::venue::Tuning;
+use crate::venue::allowance::Dialing;
 use crate::venue::budget::Budget;
 use crate::venue::dialect::{Answers, Dialect};
 
@@ -27,6 +28,8 @@ pub(super) struct Subscriptions {
     next_at: Duration,
     /// Requests an hour.
     budget: Budget,
+    /// What all connections of the address may do together.
+    dialing: Dialing,
 }
 
 #[derive(Debug)]
@@ -83,9 +86,9 @@ impl Op {
 // === impl Subscriptions ===
 
 impl Subscriptions {
-    pub(super) fn new(dialect: &Dialect) -> Self {
+    pub(super) fn new(dialect: &Dialect, dialing: Dialing) -> Self {
         let budget = Budget::new(dialect.limits.requests_per_hour, Duration::from_hours(1));
-        Self { waiting: VecDeque::new(), sent: VecDeque::new(), last_id: 0, next_at: Duration::ZERO, budget }
+        Self { waiting: VecDeque::new(), sent: VecDeque::new(), last_id: 0, next_at: Duration::ZERO, budget, dialing }
     }
 
     /// Queues subscriptions, so many streams to a request.
@@ -132,7 +135,8 @@ impl Subscriptions {
             return;
         }
         let Some(place) = self.waiting.iter().position(|request| request.not_before <= now) else { return };
-        if !self.budget.take(now, 1) {
+        // Of the two budgets neither is spent unless both have room.
+        if self.dialing.request_at() > now || !self.budget.take(now, 1) || !self.dialing.request(now) {
             return;
         }
         let Some(mut request) = self.waiting.remove(place) else { return };
@@ -226,7 +230,7 @@ impl Subscriptions {
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         let ready = self.waiting.iter().map(|request| request.not_before).min();
-        let send = ready.map(|at| at.max(self.next_at).max(self.budget.available_at(1)));
+        let send = ready.map(|at| at.max(self.next_at).max(self.budget.available_at(1)).max(self.dialing.request_at()));
         let answer = self.sent.iter().map(|sent| sent.deadline).min();
         send.into_iter().chain(answer).min()
     }

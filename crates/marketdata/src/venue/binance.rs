@@ -161,6 +161,7 @@ impl<'a> Fields<'a> {
             Some(TRADE_EVENT) => Some(Frame::Trade(TradeFrame {
                 symbol: self.symbol?,
                 id: self.trade?,
+                name: None,
                 covers: 1,
                 price: self.price?,
                 quantity: self.quantity?,

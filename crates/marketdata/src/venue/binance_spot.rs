@@ -26,6 +26,7 @@ pub(super) static DIALECT: Dialect = Dialect {
         // 5 a second, pongs included; passing it disconnects, repeating it bans the address.
         messages_per_second: 3,
         requests_per_hour: u32::MAX,
+        requests_per_address: None,
         request_bytes: binance::REQUEST_BYTES,
         streams_per_connection: 1_024,
         // 300 attempts in 5 minutes per address.

@@ -27,6 +27,7 @@ pub(super) static DIALECT: Dialect = Dialect {
         // 10 a second.
         messages_per_second: 5,
         requests_per_hour: u32::MAX,
+        requests_per_address: None,
         request_bytes: binance::REQUEST_BYTES,
         // The page says 1,024; an older copy 200, which other collectors keep to.
         streams_per_connection: 200,

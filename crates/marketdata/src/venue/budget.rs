@@ -59,6 +59,16 @@ impl Budget {
         self.level = self.level.min(self.most.saturating_sub(u64::from(used)) * self.period_ms);
     }
 
+    /// Level and time as numbers that can be written down.
+    pub(crate) fn figures(&self) -> (u64, u64) {
+        (self.level, u64::try_from(self.at.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Puts figures back.
+    pub(crate) fn set(&mut self, (level, at): (u64, u64)) {
+        (self.level, self.at) = (level.min(self.most * self.period_ms), Duration::from_nanos(at));
+    }
+
     /// Units left.
     pub(crate) const fn left(&self) -> u64 {
         self.level / self.period_ms

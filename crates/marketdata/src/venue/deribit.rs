@@ -26,9 +26,11 @@ pub(super) static PERPETUAL: Dialect = Dialect {
         // A heartbeat is due every HEARTBEAT_SECONDS.
         idle: Duration::from_secs(45),
         stale_after: Duration::from_mins(1),
-        // A subscription costs 3,000 of 30,000 credits, 10,000 come back in a second; without them the session is ended.
         messages_per_second: 2,
         requests_per_hour: u32::MAX,
+        // A subscription costs 3,000 of 30,000 credits, 10,000 come back in a second; without them the session is ended. Who has no account is counted
+        // by address: this holds for all connections together.
+        requests_per_address: Some((9, Duration::from_secs(3))),
         // 32 kB.
         request_bytes: 30_000,
         streams_per_connection: 200,
@@ -305,13 +307,14 @@ fn trades<'a>(text: &'a str, symbol: &'a str, each: &mut dyn FnMut(Frame<'a>)) -
     cursor.open_array()?;
     let mut place = 0;
     while cursor.next_element(&mut place)? {
-        let (mut id, mut ts, mut price, mut amount, mut taker) = (None, None, None, None, None);
+        let (mut id, mut name, mut ts, mut price, mut amount, mut taker) = (None, None, None, None, None, None);
         cursor.open_object()?;
         let mut index = 0;
         while let Some(key) = cursor.next_key(&mut index)? {
             match key {
-                // Counts the instrument's trades; `trade_id` counts those of the currency.
+                // Counts the instrument's trades; `trade_id` counts those of the currency, and its form is not told (`403691824`, `ETH-34066`).
                 "trade_seq" => id = cursor.integer_or_skip()?,
+                "trade_id" => name = cursor.string_or_skip()?,
                 "timestamp" => ts = cursor.integer_or_skip()?,
                 "price" => price = cursor.scalar_or_skip()?,
                 "amount" => amount = cursor.scalar_or_skip()?,
@@ -328,7 +331,7 @@ fn trades<'a>(text: &'a str, symbol: &'a str, each: &mut dyn FnMut(Frame<'a>)) -
         let (Some(id), Some(ts), Some(price), Some(quantity), Some(taker)) = (id, ts, price, amount, taker) else {
             return Err(Malformed { what: "not a trade", at: 0 });
         };
-        each(Frame::Trade(TradeFrame { symbol, id, covers: 1, price, quantity, taker, trade_ts_ms: ts, event_ts_ms: ts }));
+        each(Frame::Trade(TradeFrame { symbol, id, name, covers: 1, price, quantity, taker, trade_ts_ms: ts, event_ts_ms: ts }));
     }
     Ok(())
 }

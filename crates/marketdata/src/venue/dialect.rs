@@ -52,6 +52,8 @@ pub(crate) struct Limits {
     pub(crate) messages_per_second: u32,
     /// Subscribe and unsubscribe requests an hour on a connection.
     pub(crate) requests_per_hour: u32,
+    /// The same in a period from one address, over all its connections, where the venue counts so.
+    pub(crate) requests_per_address: Option<(u32, Duration)>,
     /// Longest request.
     pub(crate) request_bytes: usize,
     pub(crate) streams_per_connection: usize,

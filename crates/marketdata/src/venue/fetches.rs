@@ -1,13 +1,13 @@
 //! Snapshots over REST: who waits, what is under way, what the venue allows.
 //!
-//! Owns: the queue, the weight budget of the address, deadlines, and the pause the venue imposes. Must not know: what is in a snapshot.
+//! Owns: the queue and deadlines; the weight and the pause are the address's ([`Asking`]). Must not know: what is in a snapshot.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::effect::{ConnId, FetchId, Response, SnapshotTrouble};
 use crate::instrument::InstrumentId;
-use crate::venue::budget::Budget;
+use crate::venue::allowance::Asking;
 
 /// All snapshot requests of a venue.
 #[derive(Debug)]
@@ -16,8 +16,7 @@ pub(super) struct Fetches {
     under_way: Vec<(FetchId, Ask, Duration)>,
     most: usize,
     timeout: Duration,
-    budget: Budget,
-    paused_until: Duration,
+    pub(super) asking: Asking,
     last: u64,
 }
 
@@ -28,16 +27,11 @@ pub(super) struct Ask {
     pub(super) instrument: InstrumentId,
 }
 
-/// Pauses when the venue names none: 429 asks to slow down, 418 is a ban of at least two minutes, 403 the firewall.
-const PAUSE_LIMITED: Duration = Duration::from_mins(1);
-const PAUSE_BANNED: Duration = Duration::from_mins(3);
-
 // === impl Fetches ===
 
 impl Fetches {
-    pub(super) fn new(most: usize, timeout: Duration, (weight, period): (u32, Duration)) -> Self {
-        let budget = Budget::new(weight, period);
-        Self { waiting: VecDeque::new(), under_way: Vec::new(), most, timeout, budget, paused_until: Duration::ZERO, last: 0 }
+    pub(super) const fn new(most: usize, timeout: Duration, asking: Asking) -> Self {
+        Self { waiting: VecDeque::new(), under_way: Vec::new(), most, timeout, asking, last: 0 }
     }
 
     /// A book wants a snapshot. A book asks again only after an answer, so the queue holds at most one ask a book.
@@ -49,7 +43,7 @@ impl Fetches {
 
     /// The next request that may be sent now, by count, pause and budget.
     pub(super) fn next(&mut self, now: Duration, weight: u32) -> Option<(FetchId, Ask)> {
-        if self.waiting.is_empty() || self.under_way.len() >= self.most || now < self.paused_until || !self.budget.take(now, weight) {
+        if self.waiting.is_empty() || self.under_way.len() >= self.most || !self.asking.ask(now, weight) {
             return None;
         }
         let ask = self.waiting.pop_front()?;
@@ -78,32 +72,19 @@ impl Fetches {
     }
 
     /// Reads an answer's status and headers: the trouble with it, and the pause it imposes, if any.
-    pub(super) fn judge(&mut self, now: Duration, response: &Response<'_>) -> Result<(), (SnapshotTrouble, Option<Duration>)> {
-        if let Some(used) = response.used_weight {
-            self.budget.used(now, used);
-        }
-        let (trouble, pause) = match response.status {
-            200 => return Ok(()),
-            429 => (SnapshotTrouble::RateLimited, Some(PAUSE_LIMITED)),
-            418 | 403 => (SnapshotTrouble::Banned, Some(PAUSE_BANNED)),
-            _ => (SnapshotTrouble::Status, None),
-        };
-        let pause = response.retry_after.or(pause);
-        if let Some(pause) = pause {
-            self.paused_until = self.paused_until.max(now.saturating_add(pause));
-        }
-        Err((trouble, pause))
+    pub(super) fn judge(&self, now: Duration, response: &Response<'_>) -> Result<(), (SnapshotTrouble, Option<Duration>)> {
+        self.asking.judge(now, response)
     }
 
     /// When something is due; what a request weighs.
     pub(super) fn next_timeout(&self, weight: u32) -> Option<Duration> {
         let may_send = !self.waiting.is_empty() && self.under_way.len() < self.most;
-        let send = may_send.then(|| self.paused_until.max(self.budget.available_at(weight)));
+        let send = may_send.then(|| self.asking.at(weight));
         send.into_iter().chain(self.under_way.iter().map(|(_, _, deadline)| *deadline)).min()
     }
 
     /// Waiting, under way, weight left.
     pub(super) fn gauges(&self) -> (usize, usize, u64) {
-        (self.waiting.len(), self.under_way.len(), self.budget.left())
+        (self.waiting.len(), self.under_way.len(), self.asking.left())
     }
 }

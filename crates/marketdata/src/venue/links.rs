@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clock::Now;
 
-use crate::effect::{ConnId, Effect, Event, EventKind, Reason, StreamKind};
+use crate::effect::{ConnId, Effect, Event, EventKind, Reason};
 use crate::instrument::InstrumentId;
 use crate::session::{Lane, Scene, Session, Step};
 use crate::sync::{BookRules, BookSync, Mark, SyncState};
@@ -95,24 +95,17 @@ impl Venue {
     }
 
     pub(super) fn slot_timeout(&self, slot: &Slot) -> Duration {
-        let idle = slot.active.is_none() && !slot.ids().any(|id| self.catalog.is_collected(id));
-        let due = if idle { Duration::MAX } else { slot.next_timeout() };
-        // A connection that is due but over budget waits for the budget.
-        if slot.active.is_none() { due.max(self.connects.available_at(1)).max(self.next_connect_at) } else { due }
-    }
-
-    /// Spends one connection of the address's budget, if it is there.
-    fn may_connect(&mut self, now: Duration) -> bool {
-        let may = now >= self.next_connect_at && self.connects.take(now, 1);
-        if may {
-            self.next_connect_at = now.saturating_add(self.config.tuning.connect_spacing);
+        match slot.active {
+            Some(_) => slot.next_timeout(),
+            None if !self.carries(slot) => Duration::MAX,
+            // A connection that is due but over budget waits for the budget.
+            None => slot.next_timeout().max(self.dialing.connect_at()),
         }
-        may
     }
 
     pub(super) fn connect_if_due(&mut self, now: Now, place: usize, effects: &mut Vec<Effect>) {
         let due = self.slots.get(place).is_some_and(|slot| slot.active.is_none() && now.mono >= slot.next_connect_at);
-        if due && self.is_used(place) && self.may_connect(now.mono) {
+        if due && self.is_used(place) && self.dialing.connect(now.mono) {
             self.open(now, (place, Role::Active), effects);
         }
     }
@@ -120,7 +113,7 @@ impl Venue {
     fn open(&mut self, now: Now, (place, role): At, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get(place) else { return };
         let lanes = slot.ids().map(|id| self.new_lane(id)).collect();
-        let session = Session::new(now.mono, lanes, (&self.config.tuning, self.dialect));
+        let session = Session::new(now.mono, lanes, (&self.config.tuning, self.dialect, self.dialing.clone()));
         self.last_conn += 1;
         self.stats.connects += 1;
         let conn = ConnId(self.last_conn);
@@ -224,15 +217,7 @@ impl Venue {
     fn succeed(&mut self, now: Now, (place, old): (usize, Link), reason: Reason, effects: &mut Vec<Effect>) {
         for lane in old.session.lanes() {
             let id = lane.id;
-            self.count(id, |counters| {
-                counters.floor = counters.floor.max(lane.sync.floor());
-                for kind in StreamKind::ALL {
-                    let last = lane.health(kind).and_then(crate::session::StreamHealth::last);
-                    if let Some(seen) = counters.last_data.get_mut(kind.index()) {
-                        *seen = last.max(*seen);
-                    }
-                }
-            });
+            self.count(id, |counters| counters.remember(lane));
             let goes_on = self.inherit(place, lane, effects);
             let new = self.slot_of(id).and_then(|slot| slot.active.as_ref()?.session.lane(id));
             if goes_on && new.is_some_and(|new| new.sync.stamp().sequence < lane.sync.stamp().sequence) {
@@ -271,9 +256,9 @@ impl Venue {
         let Some(slot) = self.slots.get_mut(place) else { return };
         slot.heed(reason);
         if role == Role::Active
-            && now.mono >= self.next_connect_at
+            && now.mono >= self.dialing.connect_at()
             && slot.may_replace(now.mono, reason, &self.config.tuning)
-            && self.may_connect(now.mono)
+            && self.dialing.connect(now.mono)
         {
             effects.push(Event::venue(EventKind::HandOverStarted(reason)));
             self.open(now, (place, Role::Standby), effects);

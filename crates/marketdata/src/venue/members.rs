@@ -39,17 +39,18 @@ impl Venue {
         self.catalog.retire(id);
         self.outlets.invalidated(id);
         self.outlets.drop_held(id);
-        self.with_lane_of(now, id, effects, Session::retire);
-        let place = id.index() / self.per_slot;
-        if !self.is_used(place)
-            && let Some(slot) = self.slots.get(place)
-        {
-            let conns: Vec<_> = [&slot.standby, &slot.active].into_iter().flatten().map(|link| link.conn).collect();
-            for conn in conns {
-                self.end(now, conn, Reason::Unused, effects);
-            }
-        }
+        self.with_lane_of(now, id, effects, Session::leave);
+        self.close_unused(now, (id, Reason::Unused), effects);
         self.pump(now, effects);
+    }
+
+    /// Closes the connection that carried this instrument, if nothing is left on it.
+    pub(super) fn close_unused(&mut self, now: Now, (id, reason): (InstrumentId, Reason), effects: &mut Vec<Effect>) {
+        let Some(slot) = self.slots.get(id.index() / self.per_slot).filter(|slot| !self.carries(slot)) else { return };
+        let conns: Vec<_> = [&slot.standby, &slot.active].into_iter().flatten().map(|link| link.conn).collect();
+        for conn in conns {
+            self.end(now, conn, reason, effects);
+        }
     }
 
     /// Whether an instrument is collected now.
@@ -59,7 +60,12 @@ impl Venue {
 
     /// Whether anything is collected over this slot's connection.
     pub(super) fn is_used(&self, place: usize) -> bool {
-        self.slots.get(place).is_some_and(|slot| slot.ids().any(|id| self.catalog.is_collected(id)))
+        self.slots.get(place).is_some_and(|slot| self.carries(slot))
+    }
+
+    /// Whether anything of this slot is collected now.
+    pub(super) fn carries(&self, slot: &Slot) -> bool {
+        slot.ids().any(|id| self.catalog.is_collected(id) && !self.is_paused(id))
     }
 
     /// The last slot takes the next id, or a new one does; the id is the next, so the slot stays a run.
@@ -71,7 +77,7 @@ impl Venue {
     }
 
     /// Gives a fresh lane of this instrument to each session that carries it.
-    fn with_lane_of(&mut self, now: Now, id: InstrumentId, effects: &mut Vec<Effect>, call: impl Fn(&mut Session, &Scene<'_>, Lane)) {
+    pub(super) fn with_lane_of(&mut self, now: Now, id: InstrumentId, effects: &mut Vec<Effect>, call: impl Fn(&mut Session, &Scene<'_>, Lane)) {
         let place = id.index() / self.per_slot;
         for role in [Role::Active, Role::Standby] {
             let lane = self.new_lane(id);

@@ -36,15 +36,16 @@ const COMMON: Dialect = Dialect {
         messages_per_second: 3,
         // 480 subscribe, unsubscribe and login requests in any hour: a budget that refills may be spent twice in one.
         requests_per_hour: 230,
+        requests_per_address: None,
         // 64 KB.
         request_bytes: 60_000,
         // No number is published; below 30 depth channels a connection is advised.
         streams_per_connection: 50,
         connects_per_5_minutes: 150,
-        // 3 a second and address; spot and swaps are two venues at one address.
-        connect_spacing: Duration::from_secs(1),
-        // 40 requests in 2 s and address, shared by the two.
-        weight: (15, Duration::from_secs(2)),
+        // 3 a second and address; spot and swaps are two venues at one host and share all three of these.
+        connect_spacing: Duration::from_millis(500),
+        // 40 requests in 2 s and address.
+        weight: (30, Duration::from_secs(2)),
     },
     snapshots: Snapshots { source: SnapshotSource::Stream, limit: 400, windowed: true, path: snapshot_path, weight: snapshot_weight, read: snapshot },
     wire: Wire {
@@ -304,6 +305,7 @@ impl<'a> Element<'a> {
         Some(TradeFrame {
             symbol,
             id: self.trade?,
+            name: None,
             // Fills of one taker order at one price are merged; the id is the last one's.
             covers: self.count.unwrap_or(1).max(1),
             price: self.price?,

@@ -346,6 +346,7 @@ mod tests {
         let trade = Trade {
             instrument: InstrumentId(0),
             id: 1,
+            name: crate::message::TradeName::NONE,
             covers: 1,
             price: Price(price.parse("2.00").unwrap()),
             quantity: Quantity(scale.parse(quantity).unwrap()),

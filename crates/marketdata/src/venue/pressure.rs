@@ -8,6 +8,7 @@ use clock::Now;
 
 use crate::effect::{Effect, Event, EventKind, Reason};
 use crate::instrument::InstrumentId;
+use crate::session::Session;
 use crate::venue::Venue;
 use crate::venue::config::Publication;
 
@@ -21,7 +22,7 @@ pub enum Pressure {
     ShedPreview,
     /// Books and deltas leave less often: [`WIDENED`] times the configured interval; what left on every update is conflated.
     WidenConflation,
-    /// Instruments of low priority are not collected; they are resynchronised afterwards.
+    /// Instruments of low priority are not collected: they are unsubscribed, and afterwards subscribed and synchronised anew.
     PauseLow,
 }
 
@@ -76,10 +77,14 @@ impl Venue {
             return;
         }
         let all = (0..self.instruments().len()).filter_map(|place| u16::try_from(place).ok()).map(InstrumentId);
-        for id in all.filter(|id| self.outlets.is_low(*id)).collect::<Vec<_>>() {
-            self.pause(now, id, after);
+        let low: Vec<InstrumentId> = all.filter(|id| self.outlets.is_low(*id)).collect();
+        for &id in &low {
             let kind = if after { EventKind::Paused(Reason::Pressure) } else { EventKind::Resumed(Reason::Pressure) };
             effects.push(Event::of(id, kind));
+            if after { self.pause(now, id, effects) } else { self.with_lane_of(now, id, effects, Session::adopt) }
+        }
+        if after {
+            low.into_iter().for_each(|id| self.close_unused(now, (id, Reason::Pressure), effects));
         }
     }
 
@@ -93,11 +98,14 @@ impl Venue {
         self.outlets.pressure() >= Pressure::PauseLow && self.outlets.is_low(id)
     }
 
-    fn pause(&mut self, now: Now, id: InstrumentId, paused: bool) {
+    /// Gives up what is held of an instrument, and its streams.
+    fn pause(&mut self, now: Now, id: InstrumentId, effects: &mut Vec<Effect>) {
         self.outlets.invalidated(id);
-        let Some(slot) = self.slots.get_mut(id.index() / self.per_slot) else { return };
-        for link in [&mut slot.active, &mut slot.standby].into_iter().flatten() {
-            link.session.pause(now.mono, id, paused);
+        self.outlets.drop_held(id);
+        let lane = self.slots.get(id.index() / self.per_slot).and_then(|slot| slot.active.as_ref()?.session.lane(id));
+        if let (Some(lane), Some(counters)) = (lane, self.counters.get_mut(id.index())) {
+            counters.remember(lane);
         }
+        self.with_lane_of(now, id, effects, Session::leave);
     }
 }

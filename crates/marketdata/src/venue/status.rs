@@ -135,6 +135,18 @@ pub(super) struct Counters {
     pub(super) snapshot_troubles: [u64; SnapshotTrouble::ALL.len()],
 }
 
+// === impl Counters ===
+
+impl Counters {
+    /// What must outlive this lane.
+    pub(super) fn remember(&mut self, lane: &Lane) {
+        self.floor = self.floor.max(lane.sync.floor());
+        for (kind, seen) in StreamKind::ALL.into_iter().zip(&mut self.last_data) {
+            *seen = lane.health(kind).and_then(StreamHealth::last).max(*seen);
+        }
+    }
+}
+
 /// The status of an instrument from its counters and its lane on the active connection, if there is one.
 pub(super) fn of(counters: &Counters, lane: Option<&Lane>, depth: usize, trades: TradeCounts) -> InstrumentStatus {
     let sync = lane.map(|lane| &lane.sync);

@@ -20,6 +20,8 @@ mod scenarios;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod wire;

@@ -35,8 +35,10 @@ fn each_step_gives_up_what_it_says_and_normal_takes_it_all_back() {
     simulation.run(10);
     let wide = since(&simulation);
     assert!(wide.0 > every / 3, "at one frame in 200 ms, conflation to 100 ms holds little back: {wide:?}");
+    let requests = simulation.requests;
     simulation.set_pressure(Pressure::PauseLow);
     simulation.run(10);
+    assert_eq!(simulation.requests, (requests.0, requests.1 + 1), "it is unsubscribed");
     let status = simulation.venue.status(LOW).unwrap();
     assert!(status.paused && status.state == SyncState::Idle && status.levels == (0, 0), "nothing of it is held: {status:?}");
     assert!(simulation.venue.book(LOW).is_none() && simulation.venue.book(InstrumentId(0)).is_some());
@@ -45,6 +47,7 @@ fn each_step_gives_up_what_it_says_and_normal_takes_it_all_back() {
     simulation.run(10);
     assert_eq!(since(&simulation).1, 10);
     assert!(simulation.venue.book(LOW).is_some(), "resynchronised: {:?}", simulation.venue.status(LOW));
+    assert_eq!(simulation.requests, (requests.0 + 1, requests.1 + 1), "and subscribed again");
     let told: Vec<String> = simulation.venue_events().into_iter().filter(|line| line.starts_with("pressure")).collect();
     assert_eq!(told, ["pressure shed_preview", "pressure widen_conflation", "pressure pause_low", "pressure normal"]);
     let of_low: Vec<EventKind> = simulation.events.iter().filter(|(who, _)| *who == Some(LOW)).map(|(_, kind)| *kind).collect();
@@ -52,4 +55,54 @@ fn each_step_gives_up_what_it_says_and_normal_takes_it_all_back() {
     assert_eq!(of_low[paused + 1], EventKind::Resumed(Reason::Pressure), "silent while paused: {of_low:?}");
     assert!(of_low[paused + 2..].contains(&EventKind::Synced) && of_low[paused + 2..].iter().any(|kind| matches!(kind, EventKind::TradeGap { .. })));
     assert!(!simulation.events.iter().any(|(who, kind)| *who != Some(LOW) && matches!(kind, EventKind::Paused(_))));
+}
+
+#[test]
+fn a_connection_of_paused_instruments_alone_is_closed_and_comes_back() {
+    for kind in VenueKind::ALL {
+        let mut wanted = config(kind);
+        wanted.output.priority = Priority::Low;
+        wanted.overrides = vec![("SOL-USDT".into(), Output { priority: Priority::Normal, ..wanted.output })];
+        wanted.tuning.streams_per_connection = 4; // two instruments on the first connection, one on the second
+        let mut simulation = Simulation::new(wanted, 12);
+        simulation.run(10);
+        assert_eq!(simulation.venue.stats().connections, 2, "{}", kind.as_str());
+        let at = simulation.events.len();
+        simulation.set_pressure(Pressure::PauseLow);
+        simulation.run(60);
+        assert_eq!(simulation.venue.stats().connections, 1, "{}: the load is really gone", kind.as_str());
+        let of_paused: Vec<_> = simulation.events[at..].iter().filter(|(who, _)| who.is_some_and(|id| id != LOW)).collect();
+        assert_eq!(of_paused.len(), 2, "{}: nobody waits for what is paused: {of_paused:?}", kind.as_str());
+        assert!(simulation.events[at..].iter().any(|(_, kind)| matches!(kind, EventKind::Disconnected(_, Reason::Pressure))));
+        let last = [0, 1].map(|place| simulation.venue.status(InstrumentId(place)).unwrap().last_data[0]);
+        assert!(last.iter().all(Option::is_some), "{}: when data last came is still known", kind.as_str());
+        simulation.set_pressure(Pressure::Normal);
+        simulation.run(10);
+        for place in 0..3 {
+            assert!(simulation.venue.book(InstrumentId(place)).is_some(), "{} {place}", kind.as_str());
+        }
+    }
+}
+
+#[test]
+fn a_pause_that_ends_at_once_leaves_nothing_unsubscribed() {
+    for kind in VenueKind::ALL {
+        let mut wanted = config(kind);
+        wanted.overrides = vec![("SOL-USDT".into(), Output { priority: Priority::Low, ..wanted.output })];
+        let mut simulation = Simulation::new(wanted, 13);
+        simulation.run(10);
+        for _ in 0..3 {
+            simulation.set_pressure(Pressure::PauseLow);
+            simulation.set_pressure(Pressure::Normal);
+        }
+        simulation.set_pressure(Pressure::PauseLow);
+        simulation.run(1);
+        simulation.set_pressure(Pressure::Normal);
+        simulation.run(20);
+        let books = simulation.published.0;
+        simulation.run(10);
+        assert!(simulation.venue.book(LOW).is_some() && simulation.published.0 > books, "{}: {:?}", kind.as_str(), simulation.venue.status(LOW));
+        let silent = simulation.events.iter().filter(|(who, kind)| *who == Some(LOW) && matches!(kind, EventKind::NoFirstData(_) | EventKind::Stale(_)));
+        assert_eq!(silent.count(), 0, "{}", kind.as_str());
+    }
 }

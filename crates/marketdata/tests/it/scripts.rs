@@ -102,7 +102,8 @@ impl Conversation {
                 let instrument = self.venue.instrument(trade.instrument).unwrap();
                 let (price, quantity) = (instrument.price.text(trade.price.0), instrument.quantity.text(trade.quantity.0));
                 let side = if trade.taker == Side::Bid { "buy" } else { "sell" };
-                format!("trade {} {} {side} {price}x{quantity}", instrument.symbol, trade.id)
+                let name = trade.name.text().map(|name| format!("={name}")).unwrap_or_default();
+                format!("trade {} {}{name} {side} {price}x{quantity}", instrument.symbol, trade.id)
             }
             Effect::Event(event) => {
                 let symbol = event.instrument.and_then(|id| self.venue.instrument(id)).map_or("-", |instrument| &instrument.symbol);
