@@ -22,6 +22,7 @@ pub mod feed;
 mod gather;
 mod heartbeat;
 pub mod http;
+pub mod kept_frames;
 pub mod logging;
 pub mod metrics;
 pub mod pressure;

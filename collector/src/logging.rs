@@ -3,6 +3,8 @@
 mod repeats;
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use self::repeats::Repeats;
 use crate::config::{LogConfig, LogFormat};
-use crate::metrics::{Counter, Registry, catalogue as names};
+use crate::metrics::{Bound, Counter, Registry, Structure, catalogue as names};
 
 /// Lines that may wait; further ones are dropped and counted.
 const WAITING: usize = 1_024;
@@ -41,7 +43,16 @@ enum Line {
 #[derive(Clone, Debug)]
 struct Entrance {
     lines: SyncSender<Line>,
+    waiting: Arc<Waiting>,
     dropped: Counter,
+}
+
+/// Lines that wait, and their bytes; shown by who adds as by who takes, as the thread may be held up by who does not read.
+#[derive(Debug)]
+struct Waiting {
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
+    size: Structure,
 }
 
 /// Starts the log of this process.
@@ -49,13 +60,16 @@ struct Entrance {
 /// # Errors
 /// When the filter does not parse, the thread cannot start, or there is a log already.
 pub fn start(config: &LogConfig, registry: &Registry) -> anyhow::Result<Log> {
-    let (lines, waiting) = sync_channel(WAITING);
+    let (lines, incoming) = sync_channel(WAITING);
+    let waiting = Arc::new(Waiting::new(Structure::register(registry, "log_queue", Bound::Entries(WAITING))));
+    let taken = Arc::clone(&waiting);
     // As long-lived as the subscriber, which is the process's.
     let repeats: &'static Repeats =
         Box::leak(Box::new(Repeats::new(config.repeat_limit, config.repeat_interval, registry.counter(&names::LOG_SUPPRESSED, &[]))));
-    let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&waiting, io::stderr(), || tell_repeats(repeats)))?;
+    let thread =
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all((&incoming, &taken), io::stderr(), || tell_repeats(repeats)))?;
     let log = Log { lines: lines.clone(), thread: Some(thread) };
-    let entrance = Entrance { lines, dropped: registry.counter(&names::LOG_DROPPED, &[]) };
+    let entrance = Entrance { lines, waiting, dropped: registry.counter(&names::LOG_DROPPED, &[]) };
     let filter = EnvFilter::try_new(&config.filter)?;
     let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(entrance);
     let layer = match config.format {
@@ -97,7 +111,10 @@ impl Drop for Log {
 impl Write for Entrance {
     /// The subscriber writes each line as a whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Counted before it is sent: the other end may take it, and subtract, at once.
+        self.waiting.add(line.len());
         if self.lines.try_send(Line::Text(line.to_vec())).is_err() {
+            self.waiting.subtract(line.len());
             self.dropped.inc();
         }
         Ok(line.len())
@@ -105,6 +122,24 @@ impl Write for Entrance {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    const fn new(size: Structure) -> Self {
+        Self { lines: AtomicUsize::new(0), bytes: AtomicUsize::new(0), size }
+    }
+
+    fn add(&self, bytes: usize) {
+        let (lines, before) = (self.lines.fetch_add(1, Ordering::Relaxed), self.bytes.fetch_add(bytes, Ordering::Relaxed));
+        self.size.set(lines + 1, before + bytes);
+    }
+
+    fn subtract(&self, bytes: usize) {
+        let (lines, before) = (self.lines.fetch_sub(1, Ordering::Relaxed), self.bytes.fetch_sub(bytes, Ordering::Relaxed));
+        self.size.set(lines.saturating_sub(1), before.saturating_sub(bytes));
     }
 }
 
@@ -116,12 +151,15 @@ impl<'a> MakeWriter<'a> for Entrance {
     }
 }
 
-fn write_all(waiting: &Receiver<Line>, mut to: impl Write, tick: impl Fn()) {
+fn write_all((incoming, waiting): (&Receiver<Line>, &Waiting), mut to: impl Write, tick: impl Fn()) {
     let mut ticked = Instant::now();
     loop {
-        match waiting.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
-            // There is no other place to say that the log cannot be written.
-            Ok(Line::Text(line)) => drop(to.write_all(&line)),
+        match incoming.recv_timeout(TICK.saturating_sub(ticked.elapsed())) {
+            Ok(Line::Text(line)) => {
+                // There is no other place to say that the log cannot be written.
+                drop(to.write_all(&line));
+                waiting.subtract(line.len());
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Line::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -138,15 +176,20 @@ mod tests {
 
     #[test]
     fn lines_that_find_the_queue_full_are_counted_and_never_wait() {
-        let (lines, waiting) = sync_channel(2);
-        let mut entrance = Entrance { lines: lines.clone(), dropped: Counter::default() };
+        let (lines, incoming) = sync_channel(2);
+        let registry = Registry::new();
+        let waiting = Arc::new(Waiting::new(Structure::register(&registry, "log_queue", Bound::Entries(2))));
+        let mut entrance = Entrance { lines: lines.clone(), waiting: Arc::clone(&waiting), dropped: Counter::default() };
         for n in 0..5 {
             entrance.write_all(format!("line {n}\n").as_bytes()).unwrap();
         }
         assert_eq!(entrance.dropped.get(), 3);
+        let size = || Structure::all(&registry).into_iter().find(|size| size.name == "log_queue").map(|size| (size.length, size.bytes));
+        assert_eq!(size(), Some((2, 14)));
         drop((entrance, lines));
         let mut written = Vec::new();
-        write_all(&waiting, &mut written, || {});
+        write_all((&incoming, &waiting), &mut written, || {});
+        assert_eq!(size(), Some((0, 0)));
         assert_eq!(String::from_utf8(written).unwrap(), "line 0\nline 1\n");
     }
 }

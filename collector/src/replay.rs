@@ -141,16 +141,17 @@ impl Replay<'_> {
         let (mut count, mut begun) = (0, false);
         loop {
             line.clear();
-            let ends = |error: &io::Error| {
-                matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
-            };
+            let ends =
+                |error: &io::Error| matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
             match lines.by_ref().take(LINE_MOST).read_line(&mut line) {
                 Ok(0) => {
                     self.summary.torn += u64::from(count == 0);
                     return Ok(());
                 }
                 Ok(_) => {}
-                Err(error) if ends(&error) && count == 0 => return Err(not_understood(format!("not a recording: it is neither text nor packed text ({error})"))),
+                Err(error) if ends(&error) && count == 0 => {
+                    return Err(not_understood(format!("not a recording: it is neither text nor packed text ({error})")));
+                }
                 // What a crash has torn: everything before was read.
                 Err(error) if ends(&error) => {
                     self.summary.torn += 1;

@@ -12,6 +12,7 @@ use crate::clocks::SharedClock;
 use crate::conditions::Conditions;
 use crate::config::Config;
 use crate::feed::{Cause, Hop};
+use crate::kept_frames::KeptFrames;
 use crate::pressure::Controls;
 use crate::sink::Streams;
 use crate::sink::nats::CoreOut;
@@ -38,6 +39,8 @@ pub struct State {
     runtimes: Mutex<Vec<(&'static str, Handle)>>,
     /// Loops of the data thread that are alive: a runtime does not count the tasks that stay on one thread.
     loops: AtomicUsize,
+    /// Frames that could not be read; written by the data loop.
+    pub kept_frames: KeptFrames,
     /// For small messages of the program itself over the sink's NATS connection; set when there is one.
     pub core_out: OnceLock<CoreOut>,
 }
@@ -79,6 +82,7 @@ impl State {
             reach,
             runtimes: Mutex::default(),
             loops: AtomicUsize::new(0),
+            kept_frames: KeptFrames::default(),
             core_out: OnceLock::new(),
         })
     }

@@ -6,15 +6,18 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::{EXIT_UNAVAILABLE, File, complain};
-use crate::config::Environment;
+use crate::config::{Access, Environment};
 use crate::sink::nats::{Told, listen};
 
 /// Where the configuration names none.
 const DEFAULT_SERVER: &str = "nats://127.0.0.1:4222";
+/// A server that went away is looked for this often.
+const AGAIN: Duration = Duration::from_secs(1);
 /// A line of rates after so many seconds.
 const RATES: u64 = 5;
 
@@ -46,11 +49,13 @@ struct Seen {
     messages: u64,
     bytes: u64,
     seconds: u64,
+    /// A server has answered.
+    subscribed: bool,
     /// At the last line of rates.
     before: (u64, u64),
 }
 
-/// Shows messages until `--count` is reached or Ctrl-C; 69 when no server answers or the connection ends.
+/// Shows messages until `--count` is reached or Ctrl-C; 69 when no server answers at first. Later a server that is away is waited for.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode {
     let configured = File::read(&arguments.config, None, environment).loaded.config.and_then(|config| config.nats);
     let mut access = configured.map(|nats| nats.access).unwrap_or_default();
@@ -65,9 +70,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
         Err(error) => return super::fail(&error.into()),
     };
     let ended = runtime.block_on(async {
-        let listening = listen(&access, &arguments.subject, |told| tell(arguments, &mut seen, &told));
         tokio::select! {
-            ended = Box::pin(listening) => ended,
+            ended = Box::pin(keep_listening(arguments, &access, &mut seen)) => ended,
             _interrupted = tokio::signal::ctrl_c() => Ok(()),
         }
     });
@@ -81,9 +85,36 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> ExitCode 
     }
 }
 
+/// Listens, and again when the connection has ended; what was published meanwhile is not seen, and that is said.
+async fn keep_listening(arguments: &Arguments, access: &Access, seen: &mut Seen) -> Result<(), std::io::Error> {
+    let mut away = None;
+    loop {
+        let listening = listen(access, &arguments.subject, |told| {
+            if let (Told::Subscribed(..), Some(since)) = (&told, away.take()) {
+                let since: Instant = since;
+                complain(&format!("# back after {:.1} s; what was published meanwhile was not seen\n", since.elapsed().as_secs_f64()));
+            }
+            tell(arguments, seen, &told)
+        });
+        match listening.await {
+            Err(error) if seen.subscribed => {
+                if away.is_none() {
+                    complain(&format!("# {error}; waiting for the server\n"));
+                    away = Some(Instant::now());
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
 fn tell(arguments: &Arguments, seen: &mut Seen, told: &Told<'_>) -> ControlFlow<()> {
     match told {
-        Told::Subscribed(server, version) => complain(&format!("listening to {} at {server} (NATS {version}); Ctrl-C ends\n", arguments.subject)),
+        Told::Subscribed(server, version) => {
+            seen.subscribed = true;
+            complain(&format!("listening to {} at {server} (NATS {version}); Ctrl-C ends\n", arguments.subject));
+        }
         Told::Message(subject, body) => {
             seen.messages += 1;
             seen.bytes += body.len() as u64;

@@ -11,13 +11,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use clock::Now;
-use marketdata::{Effect, Input, Instrument, InstrumentId, Pressure, Venue};
+use marketdata::{AllowanceFigures, Effect, Input, Instrument, InstrumentId, Pressure, Venue};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::recipe::{Item, Recipe};
 use crate::config::VenueConfig;
-use crate::metrics::{Counter, Registry, catalogue as names};
+use crate::metrics::{Bound, Counter, Registry, Structure, catalogue as names};
 use crate::sink::recorder::{Archive, Bounds, Destination, Packer, RealDisk};
 
 /// Lines that may wait for the thread, and their bytes.
@@ -55,6 +55,8 @@ pub(crate) enum What {
     Retire,
     /// The collector gives up more, or less: `text`.
     Pressure,
+    /// Another venue at the same host has spent of what the address may do; `text` has what is left.
+    Allowance,
     /// Lines are missing here: `number` of them.
     Lost,
     /// The core asked to connect, to `text`.
@@ -86,11 +88,22 @@ pub(crate) struct Line<'a> {
 /// The data loop's side.
 pub(super) struct Capture {
     lines: SyncSender<Vec<u8>>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
+    /// The same, for who looks at sizes.
+    size: Structure,
+    /// What was left of the allowance after the last input.
+    allowance: AllowanceFigures,
     /// Lines that were not taken since the last one that was.
     lost: u64,
     lost_total: Counter,
     written: oneshot::Receiver<()>,
+}
+
+/// Lines handed over and not taken yet, and their bytes.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// The thread's side.
@@ -179,7 +192,7 @@ impl Capture {
             errors: registry.counter(&names::CAPTURE_ERRORS, &labels),
         };
         let (lines, incoming) = sync_channel(WAITING.0);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::new(Waiting::default());
         let (told, written) = oneshot::channel();
         let shared = Arc::clone(&waiting);
         std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
@@ -187,11 +200,31 @@ impl Capture {
             // Nobody waits any more when the end took too long.
             let _nobody_waits = told.send(());
         })?;
-        Ok(Some(Self { lines, waiting, lost: 0, lost_total: registry.counter(&names::CAPTURE_LOST, &labels), written }))
+        let size = Structure::register(registry, &format!("capture_queue_{}", venue.config().kind.as_str()), Bound::Bytes(WAITING.1));
+        let (allowance, lost_total) = (venue.allowance(), registry.counter(&names::CAPTURE_LOST, &labels));
+        Ok(Some(Self { lines, waiting, size, allowance, lost: 0, lost_total, written }))
     }
 
     pub(super) fn input(&mut self, now: Now, input: &Input<'_>) {
         self.put(now, &Line::of_input(now, input));
+    }
+
+    /// Before an input: what the address may still do, if that is not what it was after the last one.
+    pub(super) fn before(&mut self, now: Now, allowance: AllowanceFigures) {
+        if std::mem::replace(&mut self.allowance, allowance) != allowance {
+            let text = serde_json::to_string(&allowance.0).unwrap_or_default();
+            self.put(now, &Line::new(now, What::Allowance).saying(&text));
+        }
+    }
+
+    /// After an input.
+    pub(super) const fn after(&mut self, allowance: AllowanceFigures) {
+        self.allowance = allowance;
+    }
+
+    /// Shows how much waits.
+    pub(super) fn show(&self) {
+        self.size.set(self.waiting.lines.load(Ordering::Relaxed), self.waiting.bytes.load(Ordering::Relaxed));
     }
 
     pub(super) fn effect(&mut self, now: Now, effect: &Effect) {
@@ -231,30 +264,44 @@ impl Capture {
 
     fn offer(&self, line: Vec<u8>) -> bool {
         let size = line.len();
-        if self.waiting.load(Ordering::Relaxed) + size > WAITING.1 {
+        if self.waiting.bytes.load(Ordering::Relaxed) + size > WAITING.1 {
             return false;
         }
         // Counted before it is sent: the other end may take it, and subtract, at once.
-        self.waiting.fetch_add(size, Ordering::Relaxed);
+        self.waiting.add(size);
         let taken = self.lines.try_send(line).is_ok();
         if !taken {
-            self.waiting.fetch_sub(size, Ordering::Relaxed);
+            self.waiting.subtract(size);
         }
         taken
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn add(&self, bytes: usize) {
+        self.lines.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn subtract(&self, bytes: usize) {
+        self.lines.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 // === impl Writer ===
 
 impl Writer {
-    fn run(mut self, incoming: &Receiver<Vec<u8>>, waiting: &AtomicUsize) {
+    fn run(mut self, incoming: &Receiver<Vec<u8>>, waiting: &Waiting) {
         let mut member = self.head.clone();
         let mut since = Instant::now();
         loop {
             let patience = MEMBER.1.saturating_sub(since.elapsed());
             let next = incoming.recv_timeout(patience);
             if let Ok(line) = &next {
-                waiting.fetch_sub(line.len(), Ordering::Relaxed);
+                waiting.subtract(line.len());
                 member.extend_from_slice(line);
             }
             let over = matches!(next, Err(RecvTimeoutError::Disconnected));

@@ -218,7 +218,9 @@ impl Link for WebSocket {
 /// What a close says (RFC 6455, section 5.5.1).
 fn closed(body: &[u8]) -> String {
     match body.split_first_chunk() {
-        Some((code, reason)) => format!("closed by the peer: {} {}", u16::from_be_bytes(*code), String::from_utf8_lossy(reason)).trim_end().to_owned(),
+        Some((code, reason)) => {
+            format!("closed by the peer: {} {}", u16::from_be_bytes(*code), String::from_utf8_lossy(reason)).trim_end().to_owned()
+        }
         None => "closed by the peer".to_owned(),
     }
 }

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use diagnostics::closest;
-use marketdata::{Instrument, Listing, VenueKind};
+use marketdata::{Instrument, Listing, Response, VenueKind};
 
 use super::Shared;
-use super::network::{Reply, Rest, RestFailure};
+use super::network::{Reply, RestFailure};
 use crate::config::VenueConfig;
 use crate::metrics::catalogue as names;
 use crate::stream::StreamState;
@@ -45,7 +45,7 @@ pub(super) async fn instruments(kind: VenueKind, config: &VenueConfig, shared: &
     loop {
         let fetched = tokio::select! {
             () = shared.stop.cancelled() => return None,
-            fetched = fetch(&*shared.network.rest, kind, rest_url, &config.symbols) => fetched,
+            fetched = when_allowed(shared, (kind, rest_url), &config.symbols) => fetched,
         };
         let pause = match fetched {
             Ok(found) => {
@@ -86,15 +86,28 @@ fn tell(kind: VenueKind, config: &VenueConfig, found: &Found, shared: &Shared) {
 /// Why there is no list: in words, how the way to the venue failed, and when it says that it may be asked again.
 pub(super) type Trouble = (String, Option<RestFailure>, Option<Duration>);
 
-/// Fetches the list; narrowed first, and as a whole when that names a symbol the venue refuses.
-pub(super) async fn fetch(rest: &dyn Rest, kind: VenueKind, rest_url: &str, symbols: &[String]) -> Result<Found, Trouble> {
+/// Fetches the list, but not while the exchange wants to hear nothing from this address.
+async fn when_allowed(shared: &Shared, venue: (VenueKind, &str), symbols: &[String]) -> Result<Found, Trouble> {
+    let (from, now) = (shared.allowances.asks_from(venue.0, venue.1), shared.state.clock.now().mono);
+    tokio::time::sleep(from.saturating_sub(now)).await;
+    fetch(shared, venue, symbols).await
+}
+
+/// Fetches the list; narrowed first, and as a whole when that names a symbol the venue refuses. A pause that the answer imposes is heeded by all
+/// venues at this host.
+pub(super) async fn fetch(shared: &Shared, (kind, rest_url): (VenueKind, &str), symbols: &[String]) -> Result<Found, Trouble> {
     let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let rest = &*shared.network.rest;
     let narrow = rest.get(kind.listing_url(rest_url, &names), NARROW_MOST).await;
     let reply = match narrow {
         // Binance answers 400 when one of the symbols does not exist.
         Ok(Reply { status: 400, .. }) => rest.get(kind.listing_url(rest_url, &[]), WHOLE_MOST).await,
         other => other,
     };
+    if let Ok(Reply { status, retry_after, used_weight, .. }) = &reply {
+        let response = Response { status: *status, retry_after: *retry_after, used_weight: *used_weight, body: "" };
+        shared.allowances.heed(shared.state.clock.now(), (kind, rest_url), &response);
+    }
     match reply {
         Ok(reply) if reply.status == 200 => {
             let listings = kind.parse_listing(&reply.body).map_err(|error| (format!("instrument list: {error}"), None, None))?;

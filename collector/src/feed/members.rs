@@ -4,7 +4,6 @@
 //! list is fetched or read, what a subscription is.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::time::Duration;
 
 use clock::Now;
@@ -75,11 +74,12 @@ impl Members {
 impl VenueLoop {
     /// Begins to read the list when it is due, and sweeps when that is.
     pub(super) fn look_at_members(&mut self, now: Now) {
-        if self.members.is_due(now.mono) {
+        let kind = self.venue.config().kind;
+        if self.members.is_due(now.mono) && now.mono >= self.shared.allowances.asks_from(kind, &self.venue.config().rest_url) {
             self.members.under_way = true;
-            let (rest, kind) = (Rc::clone(&self.shared.network.rest), self.venue.config().kind);
+            let shared = self.shared.clone();
             let (url, symbols) = (self.venue.config().rest_url.clone(), self.config.symbols.clone());
-            let reading = async move { listing::fetch(&*rest, kind, &url, &symbols).await };
+            let reading = async move { listing::fetch(&shared, (kind, &url), &symbols).await };
             self.jobs.push(reading.map(|outcome| Done::Listed(Box::new(outcome))).boxed_local());
         }
         if now.mono >= self.members.next_sweep_at {

@@ -31,6 +31,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use marketdata::Allowances;
 pub use network::{Cause, ConnectError, Connector, Hop, Link, Network, NetworkMaker, Reply, Rest, RestFailure, Wire};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
@@ -75,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) network: Network,
     pub(crate) publisher: Rc<RefCell<Publisher>>,
     pub(crate) gather: Arc<Gather>,
+    /// What this address may do at each host, shared by the venues that are reached there.
+    pub(crate) allowances: Allowances,
     pub(crate) stop: CancellationToken,
 }
 
@@ -138,14 +141,14 @@ impl DataThread {
             let local = LocalSet::new();
             local.block_on(&runtime, async move {
                 let publisher = Rc::new(RefCell::new(Publisher::new(sinks)));
-                let mut venues = Vec::new();
+                let (mut venues, allowances) = (Vec::new(), Allowances::default());
                 for venue in config.venues {
                     let labels = [venue.exchange.as_str(), venue.market_type.as_str()];
                     match network(&venue) {
                         Ok(network) => {
                             let (state, registry, publisher) = (Arc::clone(&state), Arc::clone(&registry), Rc::clone(&publisher));
-                            let (gather, stop) = (Arc::clone(&gather), stop.clone());
-                            venues.push((venue, Shared { state, registry, network, publisher, gather, stop }));
+                            let (gather, allowances, stop) = (Arc::clone(&gather), allowances.clone(), stop.clone());
+                            venues.push((venue, Shared { state, registry, network, publisher, gather, allowances, stop }));
                         }
                         Err(error) => tracing::error!(exchange = labels[0], market_type = labels[1], "its network cannot be set up: {error:#}"),
                     }

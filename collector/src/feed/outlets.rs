@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clock::Now;
 use marketdata::message::text::BookText;
-use marketdata::{BookView, Effect, Event, EventKind, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message};
+use marketdata::{
+    BookView, Effect, Event, EventKind, Instrument, InstrumentId, InstrumentStatus, RecordKind, StreamKind, SyncState, Trade, Venue, message,
+};
 
 use super::Shared;
 use super::publisher::{Origin, Refused};

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use clock::Now;
 use futures_util::future::LocalBoxFuture;
-use marketdata::{ConnId, Effect, EventKind, FetchId, Input, Instrument, InstrumentId, Pressure, RecordKind, Response, SnapshotTrouble, Venue, VenueKind};
+use marketdata::{
+    AllowanceFigures, Allowances, ConnId, Effect, EventKind, FetchId, Input, Instrument, InstrumentId, Pressure, RecordKind, Response,
+    SnapshotTrouble, Venue, VenueKind,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -108,7 +111,7 @@ impl Rerun {
         let config = config.venues.into_iter().next().ok_or("no venue")?;
         let metrics = VenueMetrics::new(&config, &registry);
         let gather = Arc::new(Gather::new("data", Duration::ZERO, &registry));
-        let shared = Shared { state, registry, network, publisher, gather, stop: CancellationToken::new() };
+        let shared = Shared { state, registry, network, publisher, gather, allowances: Allowances::default(), stop: CancellationToken::new() };
         let outlets = Outlets::new(shared, &config, &instruments);
         let venue = Venue::new(core, instruments).map_err(|error| error.to_string())?;
         Ok(Self { venue, outlets, config, metrics, clock, records, asked: Asked::default(), effects: Vec::new(), tally: Tally::default() })
@@ -161,6 +164,11 @@ impl Rerun {
             What::Pressure => {
                 if let Some(pressure) = Pressure::ALL.into_iter().find(|pressure| pressure.as_str() == text) {
                     self.effects_of(now, |venue, effects| venue.set_pressure(now, pressure, effects));
+                }
+            }
+            What::Allowance => {
+                if let Ok(figures) = serde_json::from_str(text) {
+                    self.venue.set_allowance(AllowanceFigures(figures));
                 }
             }
             What::Fetch => {

@@ -44,7 +44,7 @@ impl Sizes {
         let malformed = venue.malformed();
         self.books.set(levels, levels * size_of::<Level>());
         self.sync_buffers.set(buffered, 0);
-        self.malformed.set(malformed.len(), malformed.map(str::len).sum());
+        self.malformed.set(malformed.len(), malformed.map(|kept| kept.text.len()).sum());
         self.trades_held.set(stats.trades_held, stats.trades_held * size_of::<marketdata::Trade>());
         self.fetches_waiting.set(stats.fetches_waiting, 0);
         self.jobs.set(jobs, 0);

@@ -126,7 +126,7 @@ impl VenueLoop {
         let outlets = Outlets::new(shared.clone(), config, &found.instruments);
         let members = Members::after(config.listing, &found, shared.state.clock.now().mono);
         let epoch = Instant::now().checked_sub(shared.state.clock.now().mono).unwrap_or_else(Instant::now);
-        let venue = Venue::new(core, found.instruments)?;
+        let venue = Venue::new(core, found.instruments)?.sharing(&shared.allowances);
         let capture = Capture::start(config, &venue, shared.state.clock.now(), &shared.registry).unwrap_or_else(|error| {
             tracing::error!(venue = kind.as_str(), event = "capture_failed", "cannot capture: {error}");
             None
@@ -223,6 +223,10 @@ impl VenueLoop {
             let links: usize = self.links.iter().map(|(_, link)| link.bytes()).sum();
             let scratch = self.outlets.scratch() + links + self.effects.capacity() * size_of::<Effect>();
             self.sizes.show(&self.venue, self.jobs.len(), scratch);
+            if let Some(capture) = &self.capture {
+                capture.show();
+            }
+            self.shared.state.kept_frames.show(&self.venue);
             self.figures_at = now.mono + FIGURES;
         }
         self.handle(Input::Timeout);
@@ -348,9 +352,13 @@ impl VenueLoop {
         };
         let now = *batch.now.get_or_insert_with(|| shared.state.clock.now());
         if let Some(capture) = capture {
+            capture.before(now, venue.allowance());
             capture.input(now, &input);
         }
         venue.handle(now, input, effects);
+        if let Some(capture) = capture {
+            capture.after(venue.allowance());
+        }
         Polled::Taken
     }
 
@@ -370,6 +378,7 @@ impl VenueLoop {
     fn handle_at(&mut self, now: Now, input: Input<'_>) {
         let mut effects = std::mem::take(&mut self.effects);
         if let Some(capture) = &mut self.capture {
+            capture.before(now, self.venue.allowance());
             capture.input(now, &input);
         }
         self.venue.handle(now, input, &mut effects);
@@ -386,6 +395,9 @@ impl VenueLoop {
             let mut effects = std::mem::take(&mut self.effects);
             self.venue.handle(now, Input::Closed { conn }, &mut effects);
             self.carry_out_all(now, effects);
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.after(self.venue.allowance());
         }
     }
 
@@ -473,7 +485,7 @@ impl VenueLoop {
                 tracing::info!(venue, symbol, event = event.kind.as_str(), reason = event.kind.reason(), "{}", event.kind);
             }
             EventKind::Malformed => {
-                let frame = self.venue.malformed().last().unwrap_or_default();
+                let frame = self.venue.malformed().last().map_or("", |kept| &*kept.text);
                 tracing::warn!(venue, symbol, event = event.kind.as_str(), frame, "{}", event.kind);
             }
             EventKind::Refresh | EventKind::LargeTrade(_) => tracing::debug!(venue, symbol, event = event.kind.as_str(), "{}", event.kind),

@@ -42,6 +42,7 @@ struct BookMetrics {
     /// Each but [`BookCondition::Sound`].
     conditions: Vec<(BookCondition, Gauge)>,
     paused: Gauge,
+    event_age: Gauge,
     deltas: Counter,
     deltas_seen: u64,
 }
@@ -146,6 +147,7 @@ impl StreamMetrics {
                 .map(|condition| (condition, registry.gauge(&names::BOOK_CONDITION, &[exchange, market_type, symbol, condition.as_str()])))
                 .collect(),
             paused: registry.gauge(&names::PAUSED, &of_book),
+            event_age: registry.gauge(&names::EVENT_AGE, &of_book),
             deltas: registry.counter(&names::BOOK_DELTAS, &of_book),
             deltas_seen: 0,
         });
@@ -177,6 +179,9 @@ impl StreamMetrics {
                 gauge.set(if *condition == status.condition { 1.0 } else { 0.0 });
             }
             book.paused.set(if status.paused { 1.0 } else { 0.0 });
+            if let (Some(event), Some(received)) = (status.event_ts_ms, status.received_ms) {
+                book.event_age.set(received.saturating_sub(event) as f64 / 1_000.0);
+            }
             book.deltas.add(status.deltas.saturating_sub(book.deltas_seen));
             book.deltas_seen = status.deltas;
         }

@@ -108,6 +108,7 @@ impl Debug {
             "process": {
                 "resident_bytes": process.resident,
                 "peak_resident_bytes": process.peak_resident,
+                "proportional_bytes": process.proportional(),
                 "virtual_bytes": process.virtual_size,
                 "growth_mb_per_minute": findings.growth,
                 "open_file_descriptors": process.open_fds,

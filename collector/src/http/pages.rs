@@ -19,7 +19,7 @@ use crate::stream::{Stream, StreamState};
 use crate::{VERSION, utc};
 
 /// The paths that exist.
-const PATHS: [&str; 9] = ["/metrics", "/health", "/ready", "/live", "/status", "/ping", "/version", "/debug/memory", "/debug/heap"];
+const PATHS: [&str; 10] = ["/metrics", "/health", "/ready", "/live", "/status", "/ping", "/version", "/debug/memory", "/debug/heap", "/debug/frames"];
 
 /// All pages, and what they are made from.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Pages {
             "/status" => self.status(free),
             "/ready" => self.ready(),
             "/live" => self.live(),
-            "/debug/memory" | "/debug/heap" => self.debug(&request, free),
+            "/debug/memory" | "/debug/heap" | "/debug/frames" => self.debug(&request, free),
             "/ping" => json(StatusCode::OK, &json!({"status": "pong", "timestamp": utc::rfc3339(self.state.clock.now().wall_ms)})),
             "/version" => json(StatusCode::OK, &json!({"name": "collector", "version": VERSION})),
             _ => json(StatusCode::NOT_FOUND, &json!({"error": "no such page", "pages": PATHS})),
@@ -142,9 +142,13 @@ impl Pages {
             }
             return answer;
         }
-        if request.uri().path() == "/debug/memory" {
-            let reading = self.refresh(free);
-            return json(StatusCode::OK, &self.debug.memory(&self.state, &self.registry, &reading));
+        match request.uri().path() {
+            "/debug/memory" => {
+                let reading = self.refresh(free);
+                return json(StatusCode::OK, &self.debug.memory(&self.state, &self.registry, &reading));
+            }
+            "/debug/frames" => return json(StatusCode::OK, &self.state.kept_frames.to_json()),
+            _ => {}
         }
         let _freed = free();
         match allocator::heap_profile() {

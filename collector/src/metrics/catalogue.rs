@@ -120,6 +120,7 @@ catalogue! {
     BOOK_LEVELS = Gauge, "marketprism_orderbook_depth_levels" ["exchange", "market_type", "symbol"] "Levels held of this book, both sides together.";
     BOOK_CONDITION = Gauge, "collector_book_condition" ["exchange", "market_type", "symbol", "condition"] "1 for what is wrong with the book's sides now (empty_bids, empty_asks, empty, crossed), else 0; such a book is not published.";
     PAUSED = Gauge, "collector_instrument_paused" ["exchange", "market_type", "symbol"] "1 while an instrument of low priority is not collected because the collector is short of something.";
+    EVENT_AGE = Gauge, "collector_event_age_seconds" ["exchange", "market_type", "symbol"] "Arrival of the newest change of the book minus the venue's own time of it, in seconds, looked at once a second: the way and the difference of the clocks together. Negative: the venue's clock is ahead of this machine's.";
     PRESSURE = Gauge, "collector_pressure_step" ["exchange", "market_type"] "What the venue's loop gives up now: 0 nothing, 1 previews, 2 also the pace of books, 3 also instruments of low priority.";
     ORDERBOOK_OBJECTS = Gauge, "collector_orderbook_objects" [] "Order books held in memory.";
     RESYNCS = Counter, "collector_resyncs_total" ["exchange", "market_type", "symbol", "reason"] "Books that were declared invalid and synchronised again, by named reason.";

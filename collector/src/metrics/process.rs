@@ -48,6 +48,9 @@ type Figure = fn(&Reading) -> f64;
 const TCP_STATES: [&str; 11] =
     ["ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING"];
 
+/// Above this much resident memory its proportional part is not asked for: the walk takes 4 s for 200 GB.
+const PROPORTIONAL_MOST: u64 = 2 << 30;
+
 // === impl ProcessMetrics ===
 
 impl ProcessMetrics {
@@ -121,6 +124,15 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// Proportional set size in bytes: resident memory, with what is shared counted in parts. Not part of a reading, as the kernel walks all pages for it
+    /// and holds up their owner meanwhile; `None` where it may not be read, or where there is so much that the walk would be felt.
+    pub fn proportional(&self) -> Option<u64> {
+        let rollup = (self.resident < PROPORTIONAL_MOST).then(|| fs::read_to_string("/proc/self/smaps_rollup"))?;
+        kibibytes(&rollup.ok()?, "Pss:")
+    }
+}
+
 fn host_memory() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram.saturating_mul(u64::from(info.mem_unit))
@@ -128,7 +140,12 @@ fn host_memory() -> u64 {
 
 /// `VmHWM:     1234 kB`, in bytes (proc_pid_status(5)).
 fn peak(status: &str) -> Option<u64> {
-    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?;
+    kibibytes(status, "VmHWM:")
+}
+
+/// The line that begins with this word, `Pss:   1234 kB`, in bytes.
+fn kibibytes(text: &str, word: &str) -> Option<u64> {
+    let kibibytes = text.lines().find_map(|line| line.strip_prefix(word))?.trim().strip_suffix("kB")?;
     kibibytes.trim().parse::<u64>().ok()?.checked_mul(1_024)
 }
 
@@ -232,6 +249,8 @@ mod tests {
         assert!(reading.resident > 100_000 && reading.open_fds >= 3 && reading.threads >= 1, "{reading:?}");
         assert!(reading.start_seconds > 1.6e9, "{reading:?}");
         assert!(reading.peak_resident >= reading.resident / 2 && reading.host_memory > reading.resident, "{reading:?}");
+        assert!(reading.proportional().is_none_or(|bytes| bytes > 0 && bytes <= reading.resident * 2), "{:?}", reading.proportional());
+        assert!(Reading { resident: PROPORTIONAL_MOST, ..Reading::default() }.proportional().is_none());
         assert!(reading.tcp.get("LISTEN").is_some_and(|n| *n >= 1), "{reading:?}");
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::level::{Level, Limits, Reason, Resource, Step};
-use super::trend::Trend;
+use super::meter::Meter;
 
 /// The times and thresholds of the machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,26 +112,6 @@ pub struct Machine {
     interval_due: Option<Duration>,
 }
 
-/// One resource that has limits.
-#[derive(Clone, Debug)]
-struct Meter {
-    resource: Resource,
-    limits: Limits,
-    level: Level,
-    /// The figure passed the soft limit at the look before.
-    warned: bool,
-    calm_since: Option<Duration>,
-    act_at: Option<Duration>,
-    /// The first step of the elevated level was not enough.
-    persists: bool,
-    rise: Trend,
-    /// No other word about the rise before this.
-    quiet_until: Duration,
-}
-
-/// Looks, a second apart, over which a rise is judged. The shell's timer may be a little early: what keeps them apart is less than a second.
-const RISE: (Duration, usize) = (Duration::from_millis(500), 60);
-
 // === impl Pace ===
 
 impl Default for Pace {
@@ -181,7 +161,7 @@ impl Machine {
 
     /// The level of a resource.
     pub fn level(&self, resource: Resource) -> Level {
-        self.meters.iter().find(|meter| meter.resource == resource).map_or(Level::Normal, |meter| meter.level)
+        self.meters.iter().find(|meter| meter.resource() == resource).map_or(Level::Normal, |meter| meter.level())
     }
 
     /// Whether a standing step is in force.
@@ -193,7 +173,7 @@ impl Machine {
     pub fn observe(&mut self, now: Duration, figures: &Figures, decisions: &mut Vec<Decision>) {
         let stood = Step::ALL.map(|step| self.stands(step));
         for meter in &mut self.meters {
-            if let Some(used) = figures.used.get(meter.resource.index()).copied().flatten() {
+            if let Some(used) = figures.used.get(meter.resource().index()).copied().flatten() {
                 meter.observe(now, used, &self.pace, decisions);
             }
         }
@@ -224,7 +204,7 @@ impl Machine {
             return;
         }
         self.judge_at = None;
-        let limits = self.meters.iter().find(|meter| meter.resource == Resource::Memory).map(|meter| meter.limits);
+        let limits = self.meters.iter().find(|meter| meter.resource() == Resource::Memory).map(|meter| meter.limits());
         if let (Some(limits), Some(Some(used))) = (limits, figures.used.get(Resource::Memory.index()).copied())
             && used > limits.soft
         {
@@ -235,89 +215,6 @@ impl Machine {
     fn interval_has_come(&self, now: Duration, load: f64) -> bool {
         let (Some(due), Some(interval)) = (self.interval_due, self.pace.interval) else { return false };
         now >= due && (load < self.pace.low_load || now >= due + interval)
-    }
-}
-
-// === impl Meter ===
-
-impl Meter {
-    fn new(resource: Resource, limits: Limits) -> Self {
-        Self {
-            resource,
-            limits,
-            level: Level::Normal,
-            warned: false,
-            calm_since: None,
-            act_at: None,
-            persists: false,
-            rise: Trend::new(RISE.0, RISE.1),
-            quiet_until: Duration::ZERO,
-        }
-    }
-
-    fn stands(&self, step: Step) -> bool {
-        let early = step == Step::WidenConflation && !self.persists;
-        !early && self.level.standing(self.resource).contains(&step)
-    }
-
-    fn observe(&mut self, now: Duration, used: u64, pace: &Pace, decisions: &mut Vec<Decision>) {
-        let from = self.level;
-        if let Some((to, reason)) = self.next_level(now, used, pace) {
-            self.level = to;
-            self.calm_since = None;
-            // A level that is reached from below acts at once; the one on the way down goes on at its pace.
-            self.act_at = match to {
-                Level::Normal => None,
-                _ if to > from => Some(now),
-                _ => Some(now + pace.again),
-            };
-            decisions.push(Decision::Level { resource: self.resource, from, to, reason, used });
-        } else if self.acts(now) {
-            self.persists = true;
-        }
-        self.persists = self.level != Level::Normal && (self.persists || self.level == Level::Critical);
-        self.watch_rise(now, used, pace, decisions);
-    }
-
-    fn next_level(&mut self, now: Duration, used: u64, pace: &Pace) -> Option<(Level, Reason)> {
-        let says = self.limits.level(used);
-        let warned = std::mem::replace(&mut self.warned, says > self.level);
-        if says > self.level {
-            self.calm_since = None;
-            return (says == Level::Critical || warned).then_some((says, Reason::of(says)));
-        }
-        if self.level == Level::Normal || !self.limits.is_calm(self.level, used) {
-            self.calm_since = None;
-            return None;
-        }
-        let since = *self.calm_since.get_or_insert(now);
-        (now.saturating_sub(since) >= pace.dwell).then_some((self.level.lower(), Reason::Recovered))
-    }
-
-    /// Whether its actions are due. On the way down, with the figure already well below, there is nothing to gain.
-    fn acts(&self, now: Duration) -> bool {
-        self.calm_since.is_none() && self.act_at.is_some_and(|at| now >= at)
-    }
-
-    fn act(&mut self, now: Duration, pace: &Pace, decisions: &mut Vec<Decision>) {
-        if !self.acts(now) {
-            return;
-        }
-        self.act_at = Some(now + pace.again);
-        let reason = Reason::of(self.level);
-        decisions.extend(self.level.actions(self.resource).iter().map(|step| Decision::Act { step: *step, resource: self.resource, reason }));
-    }
-
-    fn watch_rise(&mut self, now: Duration, used: u64, pace: &Pace, decisions: &mut Vec<Decision>) {
-        self.rise.note(now, used as f64);
-        let Some(per_minute) = self.rise.per_minute() else { return };
-        let left = self.limits.hard.saturating_sub(used) as f64;
-        let minutes_left = left / per_minute.max(f64::MIN_POSITIVE);
-        let notable = per_minute >= self.resource.notable_rise() as f64;
-        if notable && left > 0.0 && minutes_left <= pace.horizon.as_secs_f64() / 60.0 && now >= self.quiet_until {
-            self.quiet_until = now + pace.horizon / 2;
-            decisions.push(Decision::Event(NamedEvent::RapidlyIncreasing { resource: self.resource, per_minute, minutes_left }));
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod controls;
 mod level;
 mod look;
 mod machine;
+mod meter;
 mod mirrors;
 mod suspects;
 mod trend;

@@ -43,7 +43,9 @@ mod tests {
             (frame["data"][0]["prevSeqId"].as_i64().unwrap(), frame["data"][0]["seqId"].as_i64().unwrap())
         };
         assert_eq!([ids("A", "snapshot"), ids("A", "update"), ids("B", "snapshot"), ids("A", "update")], [(-1, 1), (1, 2), (-1, 1), (2, 3)]);
-        for other in [r#"{"arg":{"channel":"trades","instId":"A"},"data":[]}"#, "pong", &book("A", "update").replace("\"bids\"", "\"seqId\":5,\"bids\"")] {
+        for other in
+            [r#"{"arg":{"channel":"trades","instId":"A"},"data":[]}"#, "pong", &book("A", "update").replace("\"bids\"", "\"seqId\":5,\"bids\"")]
+        {
             assert_eq!(numbering.put(other), other);
         }
     }

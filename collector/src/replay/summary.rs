@@ -50,7 +50,12 @@ impl Summary {
             if all.is_empty() { "none".to_owned() } else { all.join(", ") }
         };
         let mut lines = vec![
-            format!("replayed {} lines, {:.1} s of {}", self.lines, self.seconds, if self.runs.is_empty() { "nothing".to_owned() } else { self.runs.join(", ") }),
+            format!(
+                "replayed {} lines, {:.1} s of {}",
+                self.lines,
+                self.seconds,
+                if self.runs.is_empty() { "nothing".to_owned() } else { self.runs.join(", ") }
+            ),
             format!("records: {}", list(&mut self.records.iter().map(|(kind, count)| (*kind, *count)))),
             format!(
                 "resyncs {}, trades missing {}, frames malformed {}, of other kinds {}",

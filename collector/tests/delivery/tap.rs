@@ -33,7 +33,7 @@ async fn tap(arguments: Vec<String>) -> (Option<i32>, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_heartbeat_and_the_data_are_seen_by_tap() {
-    let Some(server) = Server::start(false) else { return };
+    let Some(mut server) = Server::start(false) else { return };
     let stop = CancellationToken::new();
     let feed = FeedConfig::Walk(WalkConfig::new(&["BTC-USDT"], 5));
     let venues = VenuesConfig { venues: vec![VenueConfig::new(VenueKind::BinanceSpot, feed)], faults: vec![] };
@@ -67,6 +67,23 @@ async fn the_heartbeat_and_the_data_are_seen_by_tap() {
     assert_eq!(code, Some(0));
     assert!(subject.ends_with(&format!("-{pid}")), "{subject}");
     assert_eq!((&body["pid"], &body["active_managers"], &body["exchanges"][0]), (&Value::from(pid), &Value::from(1), &Value::from("binance")));
+
+    // A server that is started again is found again.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+    command.env_clear().args(["tap", "trade.>", "--raw", "--count", "500", "--server", &server.url()]);
+    let mut tap_over = Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tap_over.0.stdout.take().unwrap()));
+    assert!(lines.next().unwrap().unwrap().starts_with('{'));
+    server.kill();
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    server.run();
+    let after = tokio::task::spawn_blocking(move || lines.map_while(Result::ok).count()).await.unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut tap_over.0.stderr.take().unwrap(), &mut said).unwrap();
+    println!("{said}");
+    assert_eq!((after, tap_over.0.wait().unwrap().code()), (499, Some(0)), "{said}");
+    assert!(said.contains("waiting for the server") && said.contains("# back after"), "{said}");
+
     let (code, _) = tap(options(&["x", "--server", &format!("nats://127.0.0.1:{}", free_port())])).await;
     assert_eq!(code, Some(69), "a server that is not there");
     stop.cancel();

@@ -83,7 +83,8 @@ fn what_is_no_recording_is_told_by_the_exit_code() {
     let file = dir.path().join("x");
     let code = |path: &std::path::Path| replay(&[path.to_owned()], Wishes::default(), &mut std::io::sink()).unwrap_err().exit_code();
     assert_eq!(code(&file), 66);
-    let no_recordings: [&[u8]; 5] = [b"hello\n", b"1723161255030314667 {\"x\":1}\n", b"{\"at\":[1,2],\"what\":\"timeout\"}\n", b"\xff\xfe", b"\x1f\x8b\x08rest"];
+    let no_recordings: [&[u8]; 5] =
+        [b"hello\n", b"1723161255030314667 {\"x\":1}\n", b"{\"at\":[1,2],\"what\":\"timeout\"}\n", b"\xff\xfe", b"\x1f\x8b\x08rest"];
     for text in no_recordings {
         std::fs::write(&file, text).unwrap();
         assert_eq!(code(&file), 65, "{text:?}");

@@ -58,6 +58,6 @@ pub use price::{NumberError, Price, Quantity, Scale};
 pub use session::SilenceBounds;
 pub use sync::{BufferBounds, SyncState};
 pub use venue::{
-    AllowanceFigures, Allowances, BookCondition, InstrumentStatus, Output, Pressure, Priority, Publication, TradeCounts, Tuning, Venue, VenueConfig, VenueError, VenueKind,
-    VenueStats,
+    AllowanceFigures, Allowances, BookCondition, InstrumentStatus, KeptFrame, Output, Pressure, Priority, Publication, TradeCounts, Tuning, Venue,
+    VenueConfig, VenueError, VenueKind, VenueStats,
 };

@@ -62,10 +62,21 @@ pub struct Venue {
     outlets: Outlets,
     counters: Vec<Counters>,
     stats: VenueStats,
-    malformed: VecDeque<String>,
+    malformed: VecDeque<KeptFrame>,
     last_conn: u32,
     /// Reused between calls.
     steps: Vec<Step>,
+}
+
+/// A frame that could not be read, kept for diagnosis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFrame {
+    /// When it arrived, unix ms.
+    pub received_ms: i64,
+    /// How long it was.
+    pub bytes: usize,
+    /// Its beginning.
+    pub text: String,
 }
 
 /// Frames that could not be read are kept for diagnosis: this many, cut to so many bytes.
@@ -211,9 +222,9 @@ impl Venue {
         stats
     }
 
-    /// The last frames that could not be read, oldest first, cut to [`MALFORMED_BYTES`].
-    pub fn malformed(&self) -> impl ExactSizeIterator<Item = &str> + '_ {
-        self.malformed.iter().map(String::as_str)
+    /// The last frames that could not be read, oldest first, cut to [`MALFORMED_BYTES`]; answers over REST are among them.
+    pub fn malformed(&self) -> impl ExactSizeIterator<Item = &KeptFrame> + '_ {
+        self.malformed.iter()
     }
 
     fn frame(&mut self, now: Now, conn: ConnId, text: &str, effects: &mut Vec<Effect>) {
@@ -222,7 +233,7 @@ impl Venue {
         let malformed = self.stats.malformed;
         self.with_session(now, (place, role), effects, |session, scene, steps| session.handle_frame(scene, text, steps));
         if self.stats.malformed > malformed {
-            self.keep_malformed(text);
+            self.keep_malformed(now, text);
         }
     }
 
@@ -236,6 +247,10 @@ impl Venue {
         let Some(ask) = self.fetches.done(fetch) else { return };
         let read = judged.map_err(|(trouble, _)| trouble);
         match read.and_then(|()| (self.dialect.snapshots.read)(response.body).map_err(|_| SnapshotTrouble::Malformed)) {
+            Err(trouble @ SnapshotTrouble::Malformed) => {
+                self.keep_malformed(now, response.body);
+                self.snapshot_failed(now, ask, trouble, effects);
+            }
             Ok(frame) => {
                 let Some(at) = self.find(ask.conn) else { return };
                 self.with_session(now, at, effects, |session, scene, steps| session.handle_snapshot(scene, ask.instrument, &frame, steps));
@@ -328,12 +343,12 @@ impl Venue {
         self.slots.get(id.index() / self.per_slot)
     }
 
-    fn keep_malformed(&mut self, text: &str) {
+    fn keep_malformed(&mut self, now: Now, text: &str) {
         if self.malformed.len() >= MALFORMED_KEPT {
             self.malformed.pop_front();
         }
         let end = (0..=MALFORMED_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        self.malformed.push_back(text.get(..end).unwrap_or("").to_owned());
+        self.malformed.push_back(KeptFrame { received_ms: now.wall_ms, bytes: text.len(), text: text.get(..end).unwrap_or("").to_owned() });
     }
 }
 

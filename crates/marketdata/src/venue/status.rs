@@ -19,6 +19,8 @@ pub struct InstrumentStatus {
     pub sequence: u64,
     /// The venue's time of the last delta, unix ms.
     pub event_ts_ms: Option<i64>,
+    /// When that arrived here, unix ms.
+    pub received_ms: Option<i64>,
     /// Levels held: bids, asks.
     pub levels: (usize, usize),
     /// Not collected for a while; see [`Pressure::PauseLow`](crate::Pressure::PauseLow).
@@ -155,6 +157,7 @@ pub(super) fn of(counters: &Counters, lane: Option<&Lane>, depth: usize, trades:
         state: sync.map_or(SyncState::Idle, BookSync::state),
         sequence: sync.map_or(0, |sync| sync.stamp().sequence),
         event_ts_ms: sync.and_then(|sync| sync.stamp().event_ts_ms),
+        received_ms: sync.map(|sync| sync.stamp().received_ms).filter(|at| *at != 0),
         levels: sync.map_or((0, 0), |sync| (sync.book().held(Side::Bid), sync.book().held(Side::Ask))),
         paused: lane.is_some_and(|lane| lane.paused),
         condition: lane.map_or(BookCondition::Sound, BookCondition::of),

@@ -102,7 +102,8 @@ fn a_pause_that_ends_at_once_leaves_nothing_unsubscribed() {
         let books = simulation.published.0;
         simulation.run(10);
         assert!(simulation.venue.book(LOW).is_some() && simulation.published.0 > books, "{}: {:?}", kind.as_str(), simulation.venue.status(LOW));
-        let silent = simulation.events.iter().filter(|(who, kind)| *who == Some(LOW) && matches!(kind, EventKind::NoFirstData(_) | EventKind::Stale(_)));
+        let silent =
+            simulation.events.iter().filter(|(who, kind)| *who == Some(LOW) && matches!(kind, EventKind::NoFirstData(_) | EventKind::Stale(_)));
         assert_eq!(silent.count(), 0, "{}", kind.as_str());
     }
 }

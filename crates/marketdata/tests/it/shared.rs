@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{
-    Allowances, ConnId, Effect, Event, EventKind, FetchId, Input, Instrument, Response, Scale, Tuning, Venue, VenueConfig, VenueKind,
-};
+use marketdata::{Allowances, ConnId, Effect, Event, EventKind, FetchId, Input, Instrument, Response, Scale, Tuning, Venue, VenueConfig, VenueKind};
 
 fn venue(kind: VenueKind, allowances: &Allowances, tune: impl Fn(&mut Tuning)) -> Venue {
     let raw = if kind == VenueKind::OkxSwap { "BTC-USDT-SWAP" } else { "BTC-USDT" };

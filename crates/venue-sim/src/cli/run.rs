@@ -14,7 +14,7 @@ use super::{cancelled_by_signals, tell_ports};
 
 /// The kinds of faults, in the order of `FaultKind`.
 const FAULTS: &str = "drop_diff duplicate_diff reorder_diff malformed_frame unknown_event silent_streams quiet_book keep_alive sequence_reset no_snapshot \
-checksum_absent checksum_wrong refuse_subscribe unknown_delete null_previous too_many_requests tcp_reset half_open cut_frame close server_shutdown \
+checksum_absent checksum_wrong refuse_subscribe unknown_delete null_previous reorder_acks too_many_requests tcp_reset half_open cut_frame close server_shutdown \
 refuse_connect slow_handshake rest_429 rest_418 rest_500 rest_403 rest_timeout rest_slow rest_stale rest_reset";
 
 /// What `--help` says behind the options.
@@ -105,6 +105,9 @@ pub(crate) struct Arguments {
     /// After how long without a change OKX repeats the last sequence number, shorter than its 60 s.
     #[arg(long, value_name = "TIME")]
     keep_alive: Option<Span>,
+    /// By how many milliseconds the venues' clocks are ahead of this machine's; negative: behind.
+    #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
+    clock_skew_ms: i64,
     /// Events per symbol whose books /control/book knows.
     #[arg(long, value_name = "EVENTS")]
     history: Option<usize>,
@@ -144,8 +147,9 @@ fn from_flags(arguments: &Arguments) -> Result<VenuesConfig> {
         history_events: arguments.history,
         ..LimitsConfig::default()
     };
-    let venue =
-        |venue, listen, feed: Option<FeedConfig>| feed.map(|feed| VenueConfig { listen, limits: limits.clone(), ..VenueConfig::new(venue, feed) });
+    let venue = |venue, listen, feed: Option<FeedConfig>| {
+        feed.map(|feed| VenueConfig { listen, limits: limits.clone(), clock_skew_ms: arguments.clock_skew_ms, ..VenueConfig::new(venue, feed) })
+    };
     let walk = |names: &[String]| feed(arguments, None, names);
     let venues: Vec<_> = [
         venue(VenueKind::BinanceSpot, arguments.spot_listen, spot),

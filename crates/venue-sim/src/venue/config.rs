@@ -37,6 +37,9 @@ pub struct VenueConfig {
     /// Limits other than the venue's own.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// By how many milliseconds its clock is ahead of this machine's; negative: behind. Recordings keep their own times.
+    #[serde(default)]
+    pub clock_skew_ms: i64,
 }
 
 /// Where data come from.
@@ -198,7 +201,7 @@ impl Default for Manners {
 impl VenueConfig {
     /// A venue on a free loopback port with the venue's own limits.
     pub fn new(venue: VenueKind, feed: FeedConfig) -> Self {
-        Self { venue, listen: any_port(), feed, limits: LimitsConfig::default() }
+        Self { venue, listen: any_port(), feed, limits: LimitsConfig::default(), clock_skew_ms: 0 }
     }
 }
 

@@ -42,6 +42,8 @@ pub enum FaultKind {
     UnknownDelete,
     /// Deribit: the first notification has `prev_change_id: null`.
     NullPrevious,
+    /// Acknowledgements come late and in reverse: that of one request waits for that of the next (a second at most), and data come first.
+    ReorderAcks,
     /// Deribit: error 10028 for the next call, and the end of the session.
     TooManyRequests,
     /// Connections end with RST.

@@ -37,7 +37,9 @@ pub(crate) fn trades(symbol: &str, deals: &[Deal]) -> String {
         let comma = if at == 0 { "" } else { "," };
         let (price, amount) = (number(&deal.price), number(quantity));
         let direction = if deal.buyer_is_maker { "sell" } else { "buy" };
-        let trade_id = id + 400_000_000;
+        // Of another count than `trade_seq`; only those of the oldest instrument are plain digits.
+        let of = symbol.split_once('-').filter(|_| symbol != "BTC-PERPETUAL").map_or_else(String::new, |(of, _)| format!("{of}-"));
+        let trade_id = format!("{of}{}", id + 400_000_000);
         // Writing to a string does not fail.
         let _ = write!(
             text,

@@ -1,7 +1,7 @@
 //! Who is connected, who gets which frame, and what happens to a reader that does not keep up.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -49,6 +49,8 @@ pub struct Delivery {
     streams: BTreeMap<String, StreamCount>,
     slow_readers_dropped: u64,
     messages_from_clients: u64,
+    /// Acknowledgements that wait for the next ones, or for this moment.
+    late: Option<(ConnectionId, Vec<String>, Instant)>,
 }
 
 #[derive(Debug)]
@@ -81,12 +83,32 @@ pub struct Outgoing<'a> {
     pub data: &'a str,
 }
 
+/// In which order the acknowledgements of a request come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::venue) enum AckOrder {
+    /// As it was asked, before any data.
+    AsAsked,
+    /// In reverse, behind those of the next request.
+    Reversed,
+}
+
+/// Acknowledgements wait for others at most this long.
+const LATE: Duration = Duration::from_secs(1);
+
 // === impl Delivery ===
 
 impl Delivery {
     /// No connections yet. With `lossless` a full queue makes the feed wait; without, it costs the reader its connection.
     pub fn new(lossless: bool) -> Self {
-        Self { lossless, connections: BTreeMap::new(), next_id: 1, streams: BTreeMap::new(), slow_readers_dropped: 0, messages_from_clients: 0 }
+        Self {
+            lossless,
+            connections: BTreeMap::new(),
+            next_id: 1,
+            streams: BTreeMap::new(),
+            slow_readers_dropped: 0,
+            messages_from_clients: 0,
+            late: None,
+        }
     }
 
     /// Takes a connection in.
@@ -102,15 +124,19 @@ impl Delivery {
         self.connections.remove(&connection);
     }
 
-    /// Answers a client's message; returns the streams it added and the questions that the markets must answer. The answer goes before any data.
-    pub(in crate::venue) fn answer(&mut self, connection: ConnectionId, text: &str, desk: Desk<'_>) -> (Vec<String>, Vec<Ask>) {
+    /// Answers a client's message; returns the streams it added and the questions that the markets must answer. The answer goes before any data, if the
+    /// order is not disturbed.
+    pub(in crate::venue) fn answer(&mut self, (connection, order): (ConnectionId, AckOrder), text: &str, desk: Desk<'_>) -> (Vec<String>, Vec<Ask>) {
+        let now = desk.now.instant;
         self.messages_from_clients += 1;
         let Some(client) = self.connections.get_mut(&connection) else { return Default::default() };
         let answer = client.session.answer(text, desk);
         let mut asked = Vec::new();
         let mut kept_up = true;
+        let mut late = Vec::new();
         for reply in answer.replies {
             match reply {
+                Reply::Text(text) if order == AckOrder::Reversed => late.insert(0, text),
                 Reply::Text(text) => kept_up &= client.send(ToConnection::Text(text.into()), self.lossless),
                 Reply::Order(order) => kept_up &= client.send(order, true),
                 Reply::Asked(ask) => asked.push(ask),
@@ -119,7 +145,23 @@ impl Delivery {
         if !kept_up {
             self.drop_slow(&[connection]);
         }
+        if !late.is_empty() {
+            match self.late.take() {
+                None => self.late = Some((connection, late, now + LATE)),
+                Some((before, earlier, _)) => {
+                    late.into_iter().for_each(|text| self.say(connection, text));
+                    earlier.into_iter().for_each(|text| self.say(before, text));
+                }
+            }
+        }
         (answer.added, asked)
+    }
+
+    /// Sends the acknowledgements that have waited long enough for others.
+    pub(super) fn release_late(&mut self, now: Instant) {
+        if let Some((connection, texts, _)) = self.late.take_if(|(.., until)| *until <= now) {
+            texts.into_iter().for_each(|text| self.say(connection, text));
+        }
     }
 
     /// Sends a text to one connection.

@@ -267,6 +267,8 @@ impl Engine {
 
     /// Lets everything happen that is due.
     pub(super) fn turn(&mut self, now: Moment) {
+        let now = now.skewed(self.skew_ms);
+        self.delivery.release_late(now.instant);
         let real = self.feed.began.map(|began| now.instant.saturating_duration_since(began).mul_f64(self.feed.speed)).unwrap_or_default();
         for _ in 0..TURN {
             if self.feed.ended || self.feed.held(now.instant).is_some() || self.delivery.is_blocked() {

@@ -9,6 +9,7 @@ mod rest;
 mod state;
 mod task;
 
+use delivery::AckOrder;
 pub use delivery::{ConnectionId, Delivery, ToConnection};
 pub use rest::{Ask, Fate, RestReply, Trouble};
 pub use state::BookAnswer;
@@ -129,6 +130,8 @@ pub struct Engine {
     history: usize,
     rest_requests: BTreeMap<&'static str, u64>,
     closed: BTreeMap<&'static str, u64>,
+    /// Its clock is so far ahead of the machine's.
+    skew_ms: i64,
 }
 
 /// The two clocks at one moment: waits use the first, message times the second.
@@ -147,6 +150,11 @@ impl Moment {
     pub fn now() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self { instant: Instant::now(), wall_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX) }
+    }
+
+    /// The same moment by a clock that is so far ahead.
+    pub(super) const fn skewed(self, ahead_ms: i64) -> Self {
+        Self { wall_ms: self.wall_ms.saturating_add(ahead_ms), ..self }
     }
 }
 
@@ -171,6 +179,7 @@ impl Engine {
             keep_alive: limits.keep_alive.map(|span| span.0).filter(|_| venue.keep_alive().is_some()).or(venue.keep_alive()),
             rest_requests: BTreeMap::new(),
             closed: BTreeMap::new(),
+            skew_ms: config.clock_skew_ms,
         };
         for (instrument, snapshot) in starts {
             engine.open_market(instrument, &snapshot);
@@ -190,6 +199,7 @@ impl Engine {
 
     /// Carries out one command.
     pub fn handle(&mut self, command: Command, now: Moment) {
+        let now = now.skewed(self.skew_ms);
         match command {
             // A dropped reply means the asker has gone; there is nothing left to tell it.
             Command::Knock { reply } => drop(reply.send(self.knock(now))),
@@ -258,7 +268,9 @@ impl Engine {
         let (markets, faults) = (&self.markets, &mut self.faults);
         let lists = |symbol: &str| markets.contains_key(symbol);
         let mut strikes = |kind, symbol: &str| faults.strike(kind, symbol, now.instant).is_some();
-        let (added, asked) = self.delivery.answer(connection, text, Desk { lists: &lists, strikes: &mut strikes, now });
+        let late = text.to_ascii_lowercase().contains("subscribe") && strikes(FaultKind::ReorderAcks, "");
+        let order = if late { AckOrder::Reversed } else { AckOrder::AsAsked };
+        let (added, asked) = self.delivery.answer((connection, order), text, Desk { lists: &lists, strikes: &mut strikes, now });
         for ask in asked {
             let reply = self.answer_over_socket(&ask, now);
             self.delivery.say(connection, reply);
