@@ -70,7 +70,7 @@ async fn the_heartbeat_and_the_data_are_seen_by_tap() {
 
     // A server that is started again is found again.
     let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
-    command.env_clear().args(["tap", "trade.>", "--raw", "--count", "500", "--server", &server.url()]);
+    command.env_clear().args(["tap", "trade.>", "--raw", "--count", "40", "--server", &server.url()]);
     let mut tap_over = Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tap_over.0.stdout.take().unwrap()));
     assert!(lines.next().unwrap().unwrap().starts_with('{'));
@@ -81,7 +81,7 @@ async fn the_heartbeat_and_the_data_are_seen_by_tap() {
     let mut said = String::new();
     std::io::Read::read_to_string(&mut tap_over.0.stderr.take().unwrap(), &mut said).unwrap();
     println!("{said}");
-    assert_eq!((after, tap_over.0.wait().unwrap().code()), (499, Some(0)), "{said}");
+    assert_eq!((after, tap_over.0.wait().unwrap().code()), (39, Some(0)), "{said}");
     assert!(said.contains("waiting for the server") && said.contains("# back after"), "{said}");
 
     let (code, _) = tap(options(&["x", "--server", &format!("nats://127.0.0.1:{}", free_port())])).await;
