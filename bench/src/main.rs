@@ -10,6 +10,7 @@ mod collector;
 mod engine;
 mod nats;
 mod page;
+mod parser;
 mod pipeline;
 mod process;
 mod soak;
@@ -34,6 +35,8 @@ enum Subject {
     Latency,
     /// What an evaluation of rules costs.
     Rules,
+    /// What reading a page of metrics costs, beside prometheus-parse.
+    Parser,
     /// RSS and CPU of the watchdog beside a real Prometheus.
     Watchdog,
     /// RSS and answers of the watchdog with a week of series on disk.
@@ -96,6 +99,9 @@ fn main() -> Result<()> {
     }
     if matches!(args.subject, Subject::Rules | Subject::All) {
         engine::run()?;
+    }
+    if matches!(args.subject, Subject::Parser | Subject::All) {
+        parser::run()?;
     }
     if matches!(args.subject, Subject::Watchdog | Subject::All) {
         watchdog::run(&bin_dir, &args.tools, length, &args.table)?;

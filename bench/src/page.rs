@@ -42,7 +42,7 @@ fn answer(mut stream: TcpStream, mut scrape: usize) -> Option<()> {
 }
 
 /// Half gauges, half counters, over 50 symbols.
-fn text(scrape: usize) -> String {
+pub(crate) fn text(scrape: usize) -> String {
     let mut body = String::with_capacity(LINES * 90);
     for family in 0..LINES / 50 {
         let kind = if family % 2 == 0 { "gauge" } else { "counter" };

@@ -22,6 +22,10 @@ pub struct Iter<'a> {
     left: usize,
 }
 
+/// A set that is being packed, to be looked up or kept: a look-up needs no memory of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Packer(String);
+
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchOp {
@@ -71,14 +75,14 @@ impl Matcher {
 
 impl Labels {
     /// A label set from pairs in any order; a later pair of the same name wins; empty values are dropped.
-    pub fn from_pairs<N: Into<Box<str>>, V: Into<Box<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut pairs: Vec<(Box<str>, Box<str>)> = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
         // The sort is stable: after the reversal the last pair of a name comes first, and that one stays.
         pairs.reverse();
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        pairs.dedup_by(|later, kept| later.0 == kept.0);
-        pairs.retain(|(_, value)| !value.is_empty());
-        Self::pack(pairs.iter().map(|(name, value)| (&**name, &**value)))
+        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
+        pairs.dedup_by(|later, kept| later.0.as_ref() == kept.0.as_ref());
+        pairs.retain(|(_, value)| !value.as_ref().is_empty());
+        Self::pack(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
     }
 
     /// Packs pairs that are sorted, unique by name and not empty.
@@ -99,7 +103,14 @@ impl Labels {
 
     /// The value of `name`, if present.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().take_while(|(have, _)| *have <= name).find(|(have, _)| *have == name).map(|(_, value)| value)
+        for (have, value) in self {
+            match have.cmp(name) {
+                Ordering::Less => {}
+                Ordering::Equal => return Some(value),
+                Ordering::Greater => break,
+            }
+        }
+        None
     }
 
     /// The metric name, `""` if there is none.
@@ -155,13 +166,15 @@ impl Labels {
     /// This set with only the labels that `keep` names true.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        Self::pack(self.iter().filter(|(name, _)| keep(name)))
+        let mut packer = Packer::default();
+        packer.pack(self, keep);
+        packer.to_labels()
     }
 
     /// This set without the metric name.
     #[must_use]
     pub fn without_name(&self) -> Self {
-        self.filtered(|name| name != METRIC_NAME)
+        if self.get(METRIC_NAME).is_none() { self.clone() } else { self.filtered(|name| name != METRIC_NAME) }
     }
 }
 
@@ -174,7 +187,9 @@ impl Default for Labels {
 impl Ord for Labels {
     /// By the first label that differs, name before value, as Prometheus compares sets.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        let (mut a, mut b) = (self.iter(), other.iter());
+        a.pass_common(&mut b);
+        a.cmp(b)
     }
 }
 
@@ -225,7 +240,67 @@ impl<'a> IntoIterator for &'a Labels {
     }
 }
 
+// === impl Packer ===
+
+impl Packer {
+    /// Packs the labels of `labels` that `keep` names true; the packed text.
+    pub(crate) fn pack(&mut self, labels: &Labels, keep: impl Fn(&str) -> bool) -> &str {
+        self.0.clear();
+        let (mut rest, mut kept) = (labels.iter(), 0);
+        loop {
+            let before = rest.rest;
+            let Some((name, _)) = rest.next() else { break };
+            if keep(name) {
+                kept += 1;
+                // As it is packed there.
+                self.0.push_str(before.get(..before.len() - rest.rest.len()).unwrap_or(""));
+            }
+        }
+        if kept > 0 {
+            let mut at = 0;
+            while kept >= 64 {
+                self.0.insert(at, digit(kept, 64));
+                (kept, at) = (kept / 64, at + 1);
+            }
+            self.0.insert(at, digit(kept, 0));
+        }
+        &self.0
+    }
+
+    /// Whether `labels` is the set last packed.
+    pub(crate) fn is(&self, labels: &Labels) -> bool {
+        self.0 == *labels.0
+    }
+
+    /// The set last packed.
+    pub(crate) fn to_labels(&self) -> Labels {
+        Labels(self.0.as_str().into())
+    }
+}
+
 // === impl Iter ===
+
+impl Iter<'_> {
+    /// Passes over the labels that both begin with. They are packed alike, so only their lengths are read.
+    fn pass_common(&mut self, other: &mut Self) {
+        let same = common_bytes(self.rest.as_bytes(), other.rest.as_bytes());
+        let (mut left, mut end) = (self.left.min(other.left), 0);
+        while left > 0 {
+            let past_name = past_text(self.rest, end);
+            let past_value = past_text(self.rest, past_name);
+            if past_value > same {
+                break;
+            }
+            end = past_value;
+            left -= 1;
+        }
+        let passed = self.left.min(other.left) - left;
+        for iter in [self, other] {
+            iter.left -= passed;
+            iter.rest = iter.rest.get(end..).unwrap_or("");
+        }
+    }
+}
 
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a str, &'a str);
@@ -274,6 +349,16 @@ fn digit(number: usize, mark: u8) -> char {
 
 /// The number at the start of `text` and what follows; 0 for an empty text.
 fn take_number(text: &str) -> (usize, &str) {
+    // Nearly all are of one digit.
+    if let Some(&byte) = text.as_bytes().first()
+        && byte < 64
+    {
+        return (byte.into(), text.get(1..).unwrap_or(""));
+    }
+    take_long_number(text)
+}
+
+fn take_long_number(text: &str) -> (usize, &str) {
     let (mut number, mut shift) = (0, 0);
     for (at, byte) in text.bytes().enumerate() {
         number |= usize::from(byte % 64) << shift;
@@ -289,6 +374,19 @@ fn take_number(text: &str) -> (usize, &str) {
 fn take_text(text: &str) -> (&str, &str) {
     let (bytes, rest) = take_number(text);
     rest.split_at_checked(bytes).unwrap_or((rest, ""))
+}
+
+/// The byte behind the length-led text that begins at byte `at`.
+fn past_text(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or("");
+    let (bytes, after) = take_number(rest);
+    (at + (rest.len() - after.len())).saturating_add(bytes)
+}
+
+/// How many bytes both begin with, to within eight.
+fn common_bytes(a: &[u8], b: &[u8]) -> usize {
+    let (a, b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    8 * a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Writes `text` as Go's `strconv.Quote` does: printable characters stay, the rest are `\n`-like, `\x`, `\u` or `\U` escapes.

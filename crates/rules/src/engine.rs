@@ -7,6 +7,7 @@ mod needs;
 mod outbox;
 mod pages;
 mod pass;
+mod reads;
 mod reload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::timeline::{Shown, Timeline};
 pub use needs::Needs;
 use outbox::Outbox;
 use pages::Tables;
+use reads::Reads;
 
 /// How the engine works; the defaults are Prometheus's.
 #[derive(Clone, Debug)]
@@ -69,6 +71,8 @@ pub struct RuleEngine {
     /// What the numbers of sources stand for.
     tables: Tables,
     groups: Vec<GroupRun>,
+    /// What a pass that is not finished has read.
+    reads: Reads,
     outbox: Outbox,
     /// When each metric name that a rule reads was last heard, by steady time.
     heard: BTreeMap<Box<str>, i64>,
@@ -137,6 +141,7 @@ impl RuleEngine {
             store,
             tables: Tables::default(),
             groups: Vec::new(),
+            reads: Reads::default(),
             heard: BTreeMap::new(),
             listening: BTreeSet::new(),
             started_at,
@@ -183,6 +188,7 @@ impl RuleEngine {
 
     /// The store, for a scrape path that appends by series id. Samples carry steady time: [`stamp_ms`](Self::stamp_ms); then say [`heard`](Self::heard).
     pub fn store_mut(&mut self) -> &mut Store {
+        self.reads = Reads::default();
         &mut self.store
     }
 

@@ -4,9 +4,11 @@
 //! the wall clock's time. When the wall clock steps, only the offset changes: history stays joined to the present, no look-back breaks, no `for` is lost or fired, and
 //! `time()` still agrees with timestamps that programs on the same host report.
 
+use std::sync::Arc;
+
 use clock::{Now, WALL_JUMP_MS};
 use promql::labels::Matcher;
-use promql::{Queryable, SeriesData};
+use promql::{Asked, Block, Queryable, SeriesData};
 
 /// How late an observation may be stamped before `now`; anything else is taken as being of `now`.
 const LATE_MS: i64 = 60_000;
@@ -116,6 +118,15 @@ impl Queryable for Shown<'_> {
     fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
         let (start_ms, end_ms) = (start_ms.saturating_sub(self.offset_ms), end_ms.saturating_sub(self.offset_ms));
         self.source.latest(matchers, start_ms, end_ms).map(|found| self.shift(found))
+    }
+
+    fn read(&self, asked: &Asked<'_>) -> Result<Arc<Block>, String> {
+        let (start_ms, end_ms) = (asked.start_ms.saturating_sub(self.offset_ms), asked.end_ms.saturating_sub(self.offset_ms));
+        let mut block = self.source.read(&Asked { start_ms, end_ms, ..*asked })?;
+        if self.offset_ms != 0 {
+            Arc::make_mut(&mut block).shift(self.offset_ms);
+        }
+        Ok(block)
     }
 
     fn given_up(&self) -> bool {

@@ -1,9 +1,9 @@
 //! Aggregations over labels (documentation, "Aggregation operators").
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use super::EvalError;
-use super::step::{Evaluation, Point, distinct};
+use super::point::{Places, Point, distinct};
+use super::step::Evaluation;
 use crate::functions::numeric::{Mean, Sum, larger, quantile, smaller, variance};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::parse::{Aggregate, AggregateOp, Grouping};
@@ -36,7 +36,7 @@ impl<'a> Evaluation<'a> {
             self.check_quantile(param);
         }
         let groups = groups(&aggregate.grouping, points);
-        Ok(groups.into_iter().map(|group| Point { v: folded(aggregate.op, param, &group.points), labels: group.labels }).collect())
+        Ok(groups.into_iter().map(|group| Point::new(group.labels, folded(aggregate.op, param, &group.points))).collect())
     }
 
     /// Warns of a quantile outside of 0 to 1.
@@ -49,14 +49,16 @@ impl<'a> Evaluation<'a> {
 
 /// Groups in the order of their first element.
 fn groups(grouping: &Grouping, points: Vec<Point>) -> Vec<Members> {
-    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+    if matches!(grouping, Grouping::By(names) if names.is_empty()) {
+        return if points.is_empty() { Vec::new() } else { vec![Members { labels: Labels::default(), points }] };
+    }
+    let mut places = Places::default();
     let mut groups: Vec<Members> = Vec::new();
     for point in points {
-        let labels = group_labels(grouping, &point.labels);
-        let at = *places.entry(labels).or_insert_with_key(|labels| {
-            groups.push(Members { labels: labels.clone(), points: Vec::new() });
-            groups.len() - 1
-        });
+        let (at, is_new) = places.place(&point, |name| grouping.keeps(name));
+        if is_new {
+            groups.push(Members { labels: places.labels(), points: Vec::new() });
+        }
         if let Some(group) = groups.get_mut(at) {
             group.points.push(point);
         }
@@ -64,11 +66,13 @@ fn groups(grouping: &Grouping, points: Vec<Point>) -> Vec<Members> {
     groups
 }
 
-fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {
-    match grouping {
-        Grouping::By(names) if names.is_empty() => Labels::default(),
-        Grouping::By(names) => labels.filtered(|name| names.iter().any(|by| by == name)),
-        Grouping::Without(names) => labels.filtered(|name| name != METRIC_NAME && !names.iter().any(|without| without == name)),
+impl Grouping {
+    /// Whether a group has this label of its elements.
+    fn keeps(&self, label: &str) -> bool {
+        match self {
+            Self::By(names) => names.iter().any(|by| by == label),
+            Self::Without(names) => label != METRIC_NAME && !names.iter().any(|without| without == label),
+        }
     }
 }
 
@@ -120,13 +124,12 @@ fn count_values(label: &str, grouping: &Grouping, points: Vec<Point>) -> Result<
     if label.is_empty() {
         return Err(EvalError::BadParameter { what: "label name", found: label.to_owned() });
     }
-    let labelled = points.into_iter().map(|point| Point { labels: point.labels.with(label, &plain(point.v)), v: point.v }).collect();
+    let labelled = points.into_iter().map(|point| Point::new(point.labels().with(label, &plain(point.v)), point.v)).collect();
     let grouping = match grouping {
         Grouping::By(names) => Grouping::By(names.iter().cloned().chain([label.to_owned()]).collect()),
         without @ Grouping::Without(_) => without.clone(),
     };
-    let counted: Vec<Point> =
-        groups(&grouping, labelled).into_iter().map(|group| Point { v: group.points.len() as f64, labels: group.labels }).collect();
+    let counted: Vec<Point> = groups(&grouping, labelled).into_iter().map(|group| Point::new(group.labels, group.points.len() as f64)).collect();
     distinct(&counted)?;
     Ok(counted)
 }

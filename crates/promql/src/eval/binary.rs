@@ -1,9 +1,10 @@
 //! Binary operators: on numbers, on a vector and a number, on two vectors whose elements find each other by labels (documentation, "Operators").
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 
 use super::EvalError;
-use super::step::{Evaluation, Point, StepValue, distinct};
-use crate::labels::Labels;
+use super::point::{Places, Point, distinct, nameless};
+use super::step::{Evaluation, StepValue};
+use crate::labels::{Labels, METRIC_NAME, Packer};
 use crate::parse::{Binary, BinaryOp, Group, MatchLabels, Matching};
 
 /// What a comparison yields.
@@ -26,8 +27,8 @@ impl<'a> Evaluation<'a> {
             (StepValue::Vector(lhs), StepValue::Vector(rhs)) => {
                 self.charge_elements(lhs.len() + rhs.len())?;
                 match binary.op {
-                    BinaryOp::And => intersection(&binary.matching, lhs, &rhs),
-                    BinaryOp::Unless => difference(&binary.matching, lhs, &rhs),
+                    BinaryOp::And => retained(&binary.matching, lhs, &rhs, |found| found),
+                    BinaryOp::Unless => retained(&binary.matching, lhs, &rhs, |found| !found),
                     BinaryOp::Or => union(&binary.matching, lhs, rhs),
                     _ => matched(binary, lhs, rhs)?,
                 }
@@ -82,52 +83,58 @@ fn drops_name(binary: &Binary) -> bool {
     binary.returns_bool || !binary.op.is_comparison()
 }
 
-fn with_number(binary: &Binary, points: Vec<Point>, order: impl Fn(f64) -> (f64, f64)) -> Result<Vec<Point>, EvalError> {
-    let mut result = Vec::with_capacity(points.len());
-    for point in points {
+fn with_number(binary: &Binary, mut points: Vec<Point>, order: impl Fn(f64) -> (f64, f64)) -> Result<Vec<Point>, EvalError> {
+    points.retain_mut(|point| {
         let (a, b) = order(point.v);
         let outcome = match apply(binary.op, a, b) {
             // A filter keeps the element's value, on whichever side it stands.
             Outcome::Value(_) if binary.op.is_comparison() => Outcome::Value(point.v),
             outcome => outcome,
         };
-        if let Some(v) = settled(binary, outcome) {
-            let labels = if drops_name(binary) { point.labels.without_name() } else { point.labels };
-            result.push(Point { labels, v });
+        let settled = settled(binary, outcome);
+        point.v = settled.unwrap_or(point.v);
+        settled.is_some()
+    });
+    if drops_name(binary) { nameless(points) } else { Ok(points) }
+}
+
+impl Matching {
+    /// Whether this label must agree.
+    fn compares(&self, label: &str) -> bool {
+        match &self.labels {
+            MatchLabels::On(names) => names.iter().any(|on| on == label),
+            MatchLabels::Ignoring(names) => label != METRIC_NAME && !names.iter().any(|ignored| ignored == label),
         }
     }
-    distinct(&result)?;
-    Ok(result)
-}
 
-/// The labels of `labels` that must agree.
-fn signature(labels: &Labels, matching: &Matching) -> Labels {
-    match &matching.labels {
-        MatchLabels::On(names) => labels.filtered(|name| names.iter().any(|on| on == name)),
-        MatchLabels::Ignoring(names) if names.is_empty() => labels.without_name(),
-        MatchLabels::Ignoring(names) => labels.filtered(|name| name != crate::labels::METRIC_NAME && !names.iter().any(|ignored| ignored == name)),
+    /// Whether a match of one to one has this label of the left side.
+    fn passes_on(&self, label: &str) -> bool {
+        match &self.labels {
+            MatchLabels::On(names) => names.iter().any(|on| on == label),
+            MatchLabels::Ignoring(names) => !names.iter().any(|ignored| ignored == label),
+        }
     }
 }
 
-fn signatures(points: &[Point], matching: &Matching) -> BTreeSet<Labels> {
-    points.iter().map(|point| signature(&point.labels, matching)).collect()
+/// The sets of labels that must agree, of all these elements.
+fn signatures(points: &[Point], matching: &Matching) -> Places {
+    let mut places = Places::with_room(points.len());
+    for point in points {
+        places.place(point, |name| matching.compares(name));
+    }
+    places
 }
 
-fn intersection(matching: &Matching, mut lhs: Vec<Point>, rhs: &[Point]) -> Vec<Point> {
-    let right = signatures(rhs, matching);
-    lhs.retain(|point| right.contains(&signature(&point.labels, matching)));
-    lhs
-}
-
-fn difference(matching: &Matching, mut lhs: Vec<Point>, rhs: &[Point]) -> Vec<Point> {
-    let right = signatures(rhs, matching);
-    lhs.retain(|point| !right.contains(&signature(&point.labels, matching)));
+/// The elements on the left that are wanted, depending on whether there is one on the right that agrees.
+fn retained(matching: &Matching, mut lhs: Vec<Point>, rhs: &[Point], wanted: fn(bool) -> bool) -> Vec<Point> {
+    let mut right = signatures(rhs, matching);
+    lhs.retain(|point| wanted(right.find(point, |name| matching.compares(name)).is_some()));
     lhs
 }
 
 fn union(matching: &Matching, mut lhs: Vec<Point>, rhs: Vec<Point>) -> Vec<Point> {
-    let left = signatures(&lhs, matching);
-    lhs.extend(rhs.into_iter().filter(|point| !left.contains(&signature(&point.labels, matching))));
+    let mut left = signatures(&lhs, matching);
+    lhs.extend(rhs.into_iter().filter(|point| left.find(point, |name| matching.compares(name)).is_none()));
     lhs
 }
 
@@ -139,55 +146,74 @@ fn matched(binary: &Binary, lhs: Vec<Point>, rhs: Vec<Point>) -> Result<Vec<Poin
     if many.is_empty() || one.is_empty() {
         return Ok(Vec::new());
     }
-    let ones = one_side(matching, &one)?;
-    let mut seen: BTreeSet<(Labels, Option<Labels>)> = BTreeSet::new();
+    let mut ones = one_side(matching, &one)?;
+    let mut seen = Seen { matched: vec![false; one.len()], grouped: HashSet::new() };
+    let mut packer = Packer::default();
     let mut result = Vec::new();
     for point in &many {
-        let group = signature(&point.labels, matching);
-        let Some(other) = ones.get(&group) else { continue };
+        let Some(at) = ones.find(point, |name| matching.compares(name)) else { continue };
+        let Some(other) = one.get(at) else { continue };
         let (a, b) = if swapped { (other.v, point.v) } else { (point.v, other.v) };
         let Some(v) = settled(binary, apply(binary.op, a, b)) else { continue };
-        let labels = result_labels(binary, &point.labels, &other.labels);
-        let of_group = (matching.group != Group::OneToOne).then(|| labels.clone());
-        if let Some((group, labels)) = seen.replace((group, of_group)) {
-            return Err(match labels {
-                None => EvalError::ImplicitManyToOne { group: group.to_string() },
-                Some(labels) => EvalError::GroupedTwice { labels: labels.to_string() },
+        let labels = result_labels(binary, (point, other), &mut packer);
+        if seen.before(matching, at, &labels) {
+            return Err(match matching.group {
+                Group::OneToOne => EvalError::ImplicitManyToOne { group: ones.labels().to_string() },
+                Group::Left | Group::Right => EvalError::GroupedTwice { labels: labels.to_string() },
             });
         }
-        result.push(Point { labels, v });
+        result.push(Point::new(labels, v));
     }
-    distinct(&result)?;
+    // One to one, a result has what its match agrees on, and no two have matched the same.
+    if matching.group != Group::OneToOne || matches!(&matching.labels, MatchLabels::On(names) if names.iter().any(|on| on == METRIC_NAME)) {
+        distinct(&result)?;
+    }
     Ok(result)
 }
 
+/// What has been matched.
+struct Seen {
+    /// The elements of the "one" side.
+    matched: Vec<bool>,
+    /// What a grouped match has made of each.
+    // unordered: looked up, never iterated
+    grouped: HashSet<(usize, Labels)>,
+}
+
+impl Seen {
+    /// Whether this match was made before; notes it.
+    fn before(&mut self, matching: &Matching, at: usize, labels: &Labels) -> bool {
+        if matching.group != Group::OneToOne {
+            return !self.grouped.insert((at, labels.clone()));
+        }
+        self.matched.get_mut(at).is_some_and(|matched| std::mem::replace(matched, true))
+    }
+}
+
 /// The elements of the "one" side by what must agree.
-fn one_side<'p>(matching: &Matching, points: &'p [Point]) -> Result<BTreeMap<Labels, &'p Point>, EvalError> {
-    let mut ones = BTreeMap::new();
+fn one_side(matching: &Matching, points: &[Point]) -> Result<Places, EvalError> {
+    let mut ones = Places::with_room(points.len());
     for point in points {
-        let group = signature(&point.labels, matching);
-        if let Some(other) = ones.insert(group.clone(), point) {
+        // Every set is new, so that its number is the element's place.
+        let (at, is_new) = ones.place(point, |name| matching.compares(name));
+        if !is_new {
             let side = if matching.group == Group::Right { "left" } else { "right" };
-            let (first, second) = (point.labels.to_string(), other.labels.to_string());
-            return Err(EvalError::ManyToMany { group: group.to_string(), side, first, second });
+            let (first, second) = (point.labels().to_string(), points.get(at).map(|other| other.labels().to_string()).unwrap_or_default());
+            return Err(EvalError::ManyToMany { group: ones.labels().to_string(), side, first, second });
         }
     }
     Ok(ones)
 }
 
 /// The labels of the result: those of the "many" side, narrowed by a one-to-one match, with what `group_…` copies from the "one" side.
-fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
+fn result_labels(binary: &Binary, (many, one): (&Point, &Point), packer: &mut Packer) -> Labels {
     let matching = &binary.matching;
-    let mut labels = if binary.op.is_comparison() { many.clone() } else { many.without_name() };
-    if matching.group == Group::OneToOne {
-        labels = match &matching.labels {
-            MatchLabels::On(names) => labels.filtered(|name| names.iter().any(|on| on == name)),
-            MatchLabels::Ignoring(names) if names.is_empty() => labels,
-            MatchLabels::Ignoring(names) => labels.filtered(|name| !names.iter().any(|ignored| ignored == name)),
-        };
-    }
+    let one_to_one = matching.group == Group::OneToOne;
+    let named = binary.op.is_comparison();
+    many.pack(packer, |name| (named || name != METRIC_NAME) && (!one_to_one || matching.passes_on(name)));
+    let mut labels = packer.to_labels();
     for name in &matching.include {
-        labels = labels.with(name, one.get(name).unwrap_or(""));
+        labels = labels.with(name, one.get(name));
     }
     // `bool` takes away even a name that was copied, arithmetic only the one that was there.
     if binary.returns_bool { labels.without_name() } else { labels }

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::EvalError;
-use super::step::{Evaluation, Point, StepValue, distinct, mapped};
+use super::point::{Point, distinct, nameless};
+use super::step::{Evaluation, StepValue, mapped};
 use crate::functions::{FunctionKind, pointwise, range};
 use crate::labels::{Labels, METRIC_NAME, MatchOp, Matcher};
 use crate::parse::{Call, Expr, ExprKind, ValueType};
@@ -29,7 +30,7 @@ impl<'a> Evaluation<'a> {
                 let points = self.vector(arg, t_ms)?;
                 return Ok(StepValue::Scalar(if let [only] = points.as_slice() { only.v } else { f64::NAN }));
             }
-            (FunctionKind::Vector, [arg]) => vec![Point { labels: Labels::default(), v: self.scalar(arg, t_ms)? }],
+            (FunctionKind::Vector, [arg]) => vec![Point::new(Labels::default(), self.scalar(arg, t_ms)?)],
             (FunctionKind::Absent, [arg]) => {
                 let present = !self.vector(arg, t_ms)?.is_empty();
                 absent(present, arg)
@@ -51,7 +52,7 @@ impl<'a> Evaluation<'a> {
     /// A function of one value; a date function without argument is one of the evaluation time.
     fn pointwise(&mut self, function: fn(f64) -> f64, args: &'a [Expr], t_ms: i64) -> Result<Vec<Point>, EvalError> {
         let Some(arg) = args.first() else {
-            return Ok(vec![Point { labels: Labels::default(), v: function(t_ms as f64 / 1000.0) }]);
+            return Ok(vec![Point::new(Labels::default(), function(t_ms as f64 / 1000.0))]);
         };
         let points = self.vector(arg, t_ms)?;
         self.charge_elements(points.len())?;
@@ -92,34 +93,29 @@ impl<'a> Evaluation<'a> {
         }
         let mut value = self.range(matrix, t_ms)?;
         value.window.param = param;
-        let mut points = Vec::new();
-        for (labels, samples) in value.each() {
-            if matches!(kind, FunctionKind::Rate | FunctionKind::Increase) {
-                self.check_counter(labels.metric_name());
-            }
-            if let Some(v) = range::over(kind, samples, value.window) {
-                let labels = if kind == FunctionKind::LastOverTime { labels.clone() } else { labels.without_name() };
-                points.push(Point { labels, v });
-            }
+        if matches!(kind, FunctionKind::Rate | FunctionKind::Increase) {
+            self.check_counters(value.each().map(|(labels, _)| labels.metric_name()));
         }
-        distinct(&points)?;
-        Ok(points)
+        let found = value.each().filter_map(|(labels, samples)| Some(Point::new(labels.clone(), range::over(kind, samples, value.window)?)));
+        let mut points = Vec::with_capacity(value.len());
+        points.extend(found);
+        if kind == FunctionKind::LastOverTime { Ok(points) } else { nameless(points) }
     }
 
-    fn check_counter(&mut self, name: &str) {
-        if !name.is_empty() && !COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-            self.notes.inform(format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"));
+    fn check_counters<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let mut checked = "";
+        for name in names {
+            if name != checked && !COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+                self.notes.inform(format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"));
+            }
+            checked = name;
         }
     }
 
     /// The time of each sample of a selector; of any other vector the evaluation time.
     fn timestamp(&mut self, arg: &'a Expr, t_ms: i64) -> Result<Vec<Point>, EvalError> {
         if let ExprKind::Instant(selector) = &arg.unwrapped().kind {
-            let selected = self.selected(selector, t_ms)?;
-            let points: Vec<Point> =
-                selected.into_iter().map(|(labels, sample)| Point { labels: labels.without_name(), v: sample.t_ms as f64 / 1000.0 }).collect();
-            distinct(&points)?;
-            return Ok(points);
+            return nameless(self.selected(selector, t_ms, |labels, sample| Point::new(labels.clone(), sample.t_ms as f64 / 1000.0))?);
         }
         mapped(self.vector(arg, t_ms)?, |_| Some(t_ms as f64 / 1000.0))
     }
@@ -135,11 +131,10 @@ impl<'a> Evaluation<'a> {
         let mut points = self.vector(vector, t_ms)?;
         self.charge_elements(points.len())?;
         for point in &mut points {
-            let value = point.labels.get(source).unwrap_or("");
-            let Some(captures) = pattern.captures(value) else { continue };
+            let Some(captures) = pattern.captures(point.get(source)) else { continue };
             let mut replaced = String::new();
             regex::expand(replacement, &captures, &mut replaced);
-            point.labels = point.labels.with(target, &replaced);
+            point.set_labels(point.labels().with(target, &replaced));
         }
         distinct(&points)?;
         Ok(points)
@@ -166,8 +161,8 @@ impl<'a> Evaluation<'a> {
         let mut points = self.vector(vector, t_ms)?;
         self.charge_elements(points.len())?;
         for point in &mut points {
-            let values: Vec<&str> = sources.iter().map(|source| point.labels.get(source).unwrap_or("")).collect();
-            point.labels = point.labels.with(target, &values.join(separator));
+            let values: Vec<&str> = sources.iter().map(|source| point.get(source)).collect();
+            point.set_labels(point.labels().with(target, &values.join(separator)));
         }
         distinct(&points)?;
         Ok(points)
@@ -191,7 +186,7 @@ fn absent(present: bool, arg: &Expr) -> Vec<Point> {
         fixed.insert(&matcher.name, value);
     }
     let labels = Labels::from_pairs(fixed.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))));
-    vec![Point { labels, v: 1.0 }]
+    vec![Point::new(labels, 1.0)]
 }
 
 /// By value, NaN last in either direction; equal ones stay in their order.

@@ -1,11 +1,10 @@
 //! `histogram_quantile` and `histogram_fraction`: from series with `le` to one histogram per set of the other labels.
-use std::collections::BTreeMap;
-
 use super::EvalError;
-use super::step::{Evaluation, Point, distinct};
+use super::point::{Places, Point, nameless};
+use super::step::Evaluation;
 use crate::functions::FunctionKind;
 use crate::functions::histogram::{Bucket, fraction, quantile};
-use crate::labels::Labels;
+use crate::labels::{Labels, METRIC_NAME};
 use crate::parse::Expr;
 
 /// The label that holds a bucket's upper bound.
@@ -33,24 +32,31 @@ impl<'a> Evaluation<'a> {
                 [lower, upper] => fraction(*lower, *upper, buckets),
                 _ => continue,
             };
-            result.push(Point { labels: labels.without_name(), v });
+            result.push(Point::new(labels, v));
         }
-        distinct(&result)?;
-        Ok(result)
+        nameless(result)
     }
 
-    /// The buckets of each histogram; its labels are those of the series without `le`. A series whose `le` is no number is left out with a warning.
-    fn histograms(&mut self, points: Vec<Point>) -> BTreeMap<Labels, Vec<Bucket>> {
-        let mut histograms: BTreeMap<Labels, Vec<Bucket>> = BTreeMap::new();
-        for Point { labels, v } in points {
-            let bound = labels.get(BOUND).unwrap_or("");
-            if let Ok(upper) = bound.parse() {
-                histograms.entry(labels.with(BOUND, "")).or_default().push(Bucket { upper, count: v });
-            } else {
-                let metric = labels.metric_name();
+    /// The buckets of each histogram, in order of labels: those of the series without `le`. A series whose `le` is no number is left out with a warning.
+    fn histograms(&mut self, points: Vec<Point>) -> Vec<(Labels, Vec<Bucket>)> {
+        let mut histograms: Vec<(Labels, Vec<Bucket>)> = Vec::new();
+        let mut places = Places::default();
+        for point in points {
+            let bound = point.get(BOUND);
+            let Ok(upper) = bound.parse() else {
+                let metric = point.get(METRIC_NAME);
                 self.notes.warn(format!("bucket label \"le\" is missing or has a malformed value of {bound:?} in {metric:?}"));
+                continue;
+            };
+            let (at, is_new) = places.place(&point, |name| name != BOUND);
+            if is_new {
+                histograms.push((places.labels(), Vec::new()));
+            }
+            if let Some((_, buckets)) = histograms.get_mut(at) {
+                buckets.push(Bucket { upper, count: point.v });
             }
         }
+        histograms.sort_by(|a, b| a.0.cmp(&b.0));
         histograms
     }
 }

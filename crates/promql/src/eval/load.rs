@@ -1,14 +1,14 @@
 //! Reading of everything an expression needs, once, before the first step. Must not know: what is computed from it.
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{EvalError, Grid, Options};
 use crate::parse::{At, Expr, ExprKind, RangeSelector, Selector, Shift, Subquery};
-use crate::{Queryable, SeriesData, is_stale};
+use crate::{Asked, Block, Queryable, Wanted};
 
 /// The series of each selector, by its id; a subquery's place stays empty.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    by_id: Vec<Rc<Vec<SeriesData>>>,
+    by_id: Vec<Arc<Block>>,
     /// How many samples they hold.
     pub(super) samples: usize,
 }
@@ -49,8 +49,8 @@ pub(super) fn reference_ms(shift: Shift, t_ms: i64, grid: Grid) -> i64 {
 
 impl Loaded {
     /// The series of the selector with this id, in order of their labels.
-    pub(super) fn series(&self, id: usize) -> Rc<Vec<SeriesData>> {
-        self.by_id.get(id).map(Rc::clone).unwrap_or_default()
+    pub(super) fn series(&self, id: usize) -> Arc<Block> {
+        self.by_id.get(id).map(Arc::clone).unwrap_or_default()
     }
 }
 
@@ -59,8 +59,12 @@ impl Loaded {
 impl Loader<'_> {
     fn walk(&mut self, expr: &Expr, times: Times) -> Result<(), EvalError> {
         match &expr.kind {
-            ExprKind::Instant(selector) => self.read(selector, times, self.options.lookback_ms, KeepStale::Yes),
-            ExprKind::Range(RangeSelector { selector, range_ms }) => self.read(selector, times, *range_ms, KeepStale::No),
+            // Evaluated at one time only, an instant selector needs no sample but the newest.
+            ExprKind::Instant(selector) => {
+                let wanted = if times.first_ms == times.last_ms { Wanted::Newest } else { Wanted::All };
+                self.read(selector, times, (self.options.lookback_ms, wanted))
+            }
+            ExprKind::Range(RangeSelector { selector, range_ms }) => self.read(selector, times, (*range_ms, Wanted::Live)),
             ExprKind::Subquery(Subquery { expr, range_ms, shift, .. }) => {
                 let first_ms = reference_ms(*shift, times.first_ms, self.grid).saturating_sub(*range_ms);
                 self.walk(expr, Times { first_ms, last_ms: reference_ms(*shift, times.last_ms, self.grid) })
@@ -69,37 +73,19 @@ impl Loader<'_> {
         }
     }
 
-    fn read(&mut self, selector: &Selector, times: Times, stretch_ms: i64, stale: KeepStale) -> Result<(), EvalError> {
+    fn read(&mut self, selector: &Selector, times: Times, (stretch_ms, wanted): (i64, Wanted)) -> Result<(), EvalError> {
         let start_ms = reference_ms(selector.shift, times.first_ms, self.grid).saturating_sub(stretch_ms);
         let end_ms = reference_ms(selector.shift, times.last_ms, self.grid);
-        // Evaluated at one time only, an instant selector needs no sample but the newest.
-        let newest_only = stale == KeepStale::Yes && times.first_ms == times.last_ms;
-        let matchers = &selector.matchers;
-        let read = if newest_only { self.source.latest(matchers, start_ms, end_ms) } else { self.source.select(matchers, start_ms, end_ms) };
-        let mut series = read.map_err(EvalError::Source)?;
-        if stale == KeepStale::No {
-            for one in &mut series {
-                one.samples.retain(|sample| !is_stale(sample.v));
-            }
-        }
-        series.retain(|one| !one.samples.is_empty());
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        self.loaded.samples += series.iter().map(|one| one.samples.len()).sum::<usize>();
+        let block = self.source.read(&Asked { matchers: &selector.matchers, start_ms, end_ms, wanted }).map_err(EvalError::Source)?;
+        self.loaded.samples += block.samples();
         if self.loaded.samples > self.options.limits.samples {
             return Err(EvalError::TooManySamples { limit: self.options.limits.samples });
         }
         let ids = self.loaded.by_id.len().max(selector.id + 1);
-        self.loaded.by_id.resize_with(ids, Rc::default);
+        self.loaded.by_id.resize_with(ids, Arc::default);
         if let Some(place) = self.loaded.by_id.get_mut(selector.id) {
-            *place = Rc::new(series);
+            *place = block;
         }
         Ok(())
     }
-}
-
-/// Stale markers end an instant selector's series and are no samples of a range.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum KeepStale {
-    Yes,
-    No,
 }

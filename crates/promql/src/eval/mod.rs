@@ -19,6 +19,7 @@ mod error;
 mod histogram;
 mod load;
 mod notes;
+mod point;
 mod step;
 mod value;
 

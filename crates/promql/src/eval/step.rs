@@ -1,15 +1,17 @@
 //! One step: the value of a node at one time. Selectors, subqueries, signs and parentheses here; the rest in the modules beside it.
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ::regex::Regex;
 
 use super::load::{Loaded, load, reference_ms};
+use super::point::{Places, Point, nameless};
 use super::{Answer, Cost, Element, EvalError, Grid, Notes, Options, Value};
 use crate::functions::range::Window;
 use crate::labels::Labels;
 use crate::parse::{Expr, ExprKind, Selector, Sign, Subquery, ValueType};
-use crate::{Queryable, Sample, SeriesData, is_stale};
+use crate::{Block, Queryable, Sample, SeriesData, is_stale};
 
 /// What an element of a vector costs in units of work: its labels are compared and copied, while a sample in a window is a number that is added up.
 const ELEMENT_WORK: u64 = 64;
@@ -42,25 +44,27 @@ pub(super) enum StepValue<'a> {
     Text(&'a str),
 }
 
-/// An element of a vector at the time of the step.
-#[derive(Clone, Debug)]
-pub(super) struct Point {
-    pub(super) labels: Labels,
-    pub(super) v: f64,
-}
-
 /// The value of a range vector at one time: whole series, and the window of them that counts.
 #[derive(Debug)]
 pub(super) struct RangeValue {
-    series: Rc<Vec<SeriesData>>,
+    series: RangeSeries,
     pub(super) window: Window,
+}
+
+/// Where the series of a range vector come from.
+#[derive(Debug)]
+enum RangeSeries {
+    /// A selector.
+    Read(Arc<Block>),
+    /// A subquery.
+    Computed(Rc<Vec<SeriesData>>),
 }
 
 /// The steps of a subquery that were computed and may still lie in a window.
 #[derive(Default)]
 struct Kept {
     series: Rc<Vec<SeriesData>>,
-    index: BTreeMap<Labels, usize>,
+    index: Places,
     /// The step to compute next.
     next_ms: Option<i64>,
 }
@@ -68,16 +72,35 @@ struct Kept {
 // === impl RangeValue ===
 
 impl RangeValue {
+    /// How many series there are, in the window or not.
+    pub(super) fn len(&self) -> usize {
+        match &self.series {
+            RangeSeries::Read(block) => block.len(),
+            RangeSeries::Computed(series) => series.len(),
+        }
+    }
+
     /// Each series with its samples in the window, at least one.
     pub(super) fn each(&self) -> impl Iterator<Item = (&Labels, &[Sample])> {
-        self.series.iter().filter_map(|one| {
-            let samples = within(&one.samples, self.window.start_ms, self.window.end_ms);
-            (!samples.is_empty()).then_some((&one.labels, samples))
+        let (read, computed) = match &self.series {
+            RangeSeries::Read(block) => (Some(block.iter()), None),
+            RangeSeries::Computed(series) => (None, Some(series.iter().map(|one| (&one.labels, one.samples.as_slice())))),
+        };
+        read.into_iter().flatten().chain(computed.into_iter().flatten()).filter_map(|(labels, samples)| {
+            let samples = within(samples, self.window.start_ms, self.window.end_ms);
+            (!samples.is_empty()).then_some((labels, samples))
         })
     }
 }
 
 fn within(samples: &[Sample], start_ms: i64, end_ms: i64) -> &[Sample] {
+    // Evaluated at one time only, a window is what was read for it.
+    if let (Some(first), Some(last)) = (samples.first(), samples.last())
+        && first.t_ms > start_ms
+        && last.t_ms <= end_ms
+    {
+        return samples;
+    }
     let from = samples.partition_point(|sample| sample.t_ms <= start_ms);
     let to = samples.partition_point(|sample| sample.t_ms <= end_ms);
     samples.get(from..to).unwrap_or_default()
@@ -107,10 +130,15 @@ impl<'a> Evaluation<'a> {
         Ok(match self.eval(expr, t_ms)? {
             StepValue::Scalar(v) => Value::Scalar(Sample { t_ms, v }),
             StepValue::Text(text) => Value::Text(text.to_owned()),
-            StepValue::Vector(points) => {
-                distinct(&points)?;
-                Value::Vector(points.into_iter().map(|point| Element { labels: point.labels, sample: Sample { t_ms, v: point.v } }).collect())
-            }
+            StepValue::Vector(points) => Value::Vector(
+                points
+                    .into_iter()
+                    .map(|point| {
+                        let sample = Sample { t_ms, v: point.v };
+                        Element { labels: point.into_labels(), sample }
+                    })
+                    .collect(),
+            ),
         })
     }
 
@@ -133,8 +161,7 @@ impl<'a> Evaluation<'a> {
             ExprKind::Text(text) => Ok(StepValue::Text(text)),
             ExprKind::Paren(inner) => self.eval(inner, t_ms),
             ExprKind::Instant(selector) => {
-                let points = self.selected(selector, t_ms)?.into_iter().map(|(labels, sample)| Point { labels, v: sample.v });
-                Ok(StepValue::Vector(points.collect()))
+                self.selected(selector, t_ms, |labels, sample| Point::new(labels.clone(), sample.v)).map(StepValue::Vector)
             }
             ExprKind::Unary { sign, operand } => self.signed(*sign, operand, t_ms),
             ExprKind::Binary(binary) => self.binary(binary, t_ms),
@@ -166,25 +193,27 @@ impl<'a> Evaluation<'a> {
         if let ExprKind::Text(text) = &expr.unwrapped().kind { text } else { "" }
     }
 
-    /// The newest sample of each series in `(t - lookback, t]`, unless it is a stale marker; with its own time.
-    pub(super) fn selected(&mut self, selector: &Selector, t_ms: i64) -> Result<Vec<(Labels, Sample)>, EvalError> {
+    /// What `point` makes of the newest sample of each series in `(t - lookback, t]`, unless that is a stale marker; the sample has its own time.
+    pub(super) fn selected(&mut self, selector: &Selector, t_ms: i64, point: fn(&Labels, Sample) -> Point) -> Result<Vec<Point>, EvalError> {
         let end_ms = reference_ms(selector.shift, t_ms, self.grid);
         let start_ms = end_ms.saturating_sub(self.options.lookback_ms);
         let series = self.loaded.series(selector.id);
         self.charge_elements(series.len())?;
-        let newest = |one: &SeriesData| {
-            let sample = *within(&one.samples, start_ms, end_ms).last()?;
-            (!is_stale(sample.v)).then(|| (one.labels.clone(), sample))
+        let newest = |(labels, samples)| {
+            let sample = *within(samples, start_ms, end_ms).last()?;
+            (!is_stale(sample.v)).then(|| point(labels, sample))
         };
-        Ok(series.iter().filter_map(newest).collect())
+        let mut points = Vec::with_capacity(series.len());
+        points.extend(series.iter().filter_map(newest));
+        Ok(points)
     }
 
     /// The value of an expression that the parser found to be a range vector.
     pub(super) fn range(&mut self, expr: &'a Expr, t_ms: i64) -> Result<RangeValue, EvalError> {
         let (series, range_ms, shift) = match &expr.unwrapped().kind {
-            ExprKind::Range(range) => (self.loaded.series(range.selector.id), range.range_ms, range.selector.shift),
-            ExprKind::Subquery(subquery) => (self.subquery(subquery, t_ms)?, subquery.range_ms, subquery.shift),
-            _ => (Rc::default(), 0, crate::parse::Shift::default()),
+            ExprKind::Range(range) => (RangeSeries::Read(self.loaded.series(range.selector.id)), range.range_ms, range.selector.shift),
+            ExprKind::Subquery(subquery) => (RangeSeries::Computed(self.subquery(subquery, t_ms)?), subquery.range_ms, subquery.shift),
+            _ => (RangeSeries::Computed(Rc::default()), 0, crate::parse::Shift::default()),
         };
         let end_ms = reference_ms(shift, t_ms, self.grid);
         let window = Window { start_ms: end_ms.saturating_sub(range_ms), end_ms, now_ms: t_ms, param: f64::NAN };
@@ -228,20 +257,19 @@ impl<'a> Evaluation<'a> {
     /// Appends the value of one step.
     fn keep(&mut self, kept: &mut Kept, value: StepValue<'_>, t_ms: i64) -> Result<(), EvalError> {
         let points = match value {
-            StepValue::Scalar(v) => vec![Point { labels: Labels::default(), v }],
+            StepValue::Scalar(v) => vec![Point::new(Labels::default(), v)],
             StepValue::Vector(points) => points,
             StepValue::Text(_) => Vec::new(),
         };
-        distinct(&points)?;
         self.hold(points.len())?;
         let series = Rc::make_mut(&mut kept.series);
-        for Point { labels, v } in points {
-            let at = *kept.index.entry(labels).or_insert_with_key(|labels| {
-                series.push(SeriesData { labels: labels.clone(), samples: Vec::new() });
-                series.len() - 1
-            });
+        for point in points {
+            let (at, is_new) = kept.index.place(&point, |_| true);
+            if is_new {
+                series.push(SeriesData { labels: kept.index.labels(), samples: Vec::new() });
+            }
             if let Some(one) = series.get_mut(at) {
-                one.samples.push(Sample { t_ms, v });
+                one.samples.push(Sample { t_ms, v: point.v });
             }
         }
         Ok(())
@@ -293,23 +321,13 @@ impl<'a> Evaluation<'a> {
 }
 
 /// Every element without its name and with a new value; those without one are left out.
-pub(super) fn mapped(points: Vec<Point>, value: impl Fn(f64) -> Option<f64>) -> Result<Vec<Point>, EvalError> {
-    let points: Vec<Point> =
-        points.into_iter().filter_map(|point| value(point.v).map(|v| Point { labels: point.labels.without_name(), v })).collect();
-    distinct(&points)?;
-    Ok(points)
-}
-
-/// No two elements have the same labels.
-pub(super) fn distinct(points: &[Point]) -> Result<(), EvalError> {
-    // Elements mostly come in order, and then neighbours are all there is to compare.
-    if points.iter().zip(points.iter().skip(1)).all(|(a, b)| a.labels < b.labels) {
-        return Ok(());
-    }
-    let mut labels: Vec<&Labels> = points.iter().map(|point| &point.labels).collect();
-    labels.sort();
-    match labels.iter().zip(labels.iter().skip(1)).find(|(a, b)| a == b) {
-        Some((twice, _)) => Err(EvalError::SameLabels { labels: twice.to_string() }),
-        None => Ok(()),
-    }
+pub(super) fn mapped(mut points: Vec<Point>, value: impl Fn(f64) -> Option<f64>) -> Result<Vec<Point>, EvalError> {
+    points.retain_mut(|point| match value(point.v) {
+        Some(v) => {
+            point.v = v;
+            true
+        }
+        None => false,
+    });
+    nameless(points)
 }

@@ -67,7 +67,7 @@ impl<'a> Cursor<'a> {
         if rest.bytes().next().is_none_or(|byte| byte.is_ascii_digit()) {
             return "";
         }
-        let bytes = rest.bytes().position(|byte| CLASSES.get(usize::from(byte)).is_none_or(|class| class & parts == 0)).unwrap_or(rest.len());
+        let bytes = rest.bytes().position(|byte| !is_part(byte, parts)).unwrap_or(rest.len());
         self.at += bytes;
         rest.get(..bytes).unwrap_or("")
     }
@@ -104,13 +104,19 @@ impl<'a> Cursor<'a> {
 }
 
 /// A byte that may stand in a label name.
-const LABEL_NAME_PART: u8 = 1;
+pub(super) const LABEL_NAME_PART: u8 = 1;
 
 /// A byte that may stand in a metric name.
-const METRIC_NAME_PART: u8 = 2;
+pub(super) const METRIC_NAME_PART: u8 = 2;
 
 /// What each byte may be part of; names are most of a page, and a look-up is the quickest test.
 const CLASSES: [u8; 256] = classes();
+
+/// Whether a byte may stand in such a name.
+#[inline]
+pub(super) fn is_part(byte: u8, part: u8) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|class| class & part != 0)
+}
 
 #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler, which would refuse an index out of bounds")]
 const fn classes() -> [u8; 256] {

@@ -24,6 +24,7 @@ mod format;
 mod line;
 mod number;
 mod page;
+mod plain;
 mod render;
 mod series_text;
 
@@ -141,7 +142,7 @@ impl<'a> SampleLine<'a> {
     /// The label set, `__name__` included.
     pub fn to_labels(&self) -> Labels {
         let name = (Cow::Borrowed(METRIC_NAME), self.name());
-        Labels::from_pairs(std::iter::once(name).chain(self.labels()).map(|(name, value)| (Box::from(name), Box::from(value))))
+        Labels::from_pairs(std::iter::once(name).chain(self.labels()))
     }
 }
 

@@ -4,6 +4,7 @@ use memchr::{memchr, memrchr};
 use super::error::{Fault, ParseError, Reason, quoted};
 use super::line::{Line, line};
 use super::number;
+use super::plain::plain_line;
 use super::series_text::SeriesReader;
 use super::{Entry, Format, Limits};
 
@@ -62,7 +63,23 @@ impl<'a> Parser<'a> {
         Some((value, t_ms))
     }
 
+    /// The next line if it is a plain one; otherwise nothing is read.
+    #[inline]
+    fn plain(&mut self) -> Option<Entry<'a>> {
+        if self.samples >= self.reader.limits.samples {
+            return None;
+        }
+        let (sample, bytes) = plain_line(self.page.get(self.at..)?, &self.reader.limits, &mut self.reader.names)?;
+        self.samples += 1;
+        self.line += 1;
+        self.at += bytes;
+        Some(Entry::Sample(sample))
+    }
+
     fn next_entry(&mut self) -> Result<Option<Entry<'a>>, ParseError> {
+        if let Some(entry) = self.plain() {
+            return Ok(Some(entry));
+        }
         while let Some(text) = self.next_line()? {
             match line(text, &mut self.reader).map_err(|fault| self.placed(text, fault))? {
                 Line::Nothing => {}

@@ -11,7 +11,7 @@ pub(super) struct SeriesReader<'a> {
     pub(super) format: Format,
     pub(super) limits: Limits,
     /// Label names of the line at hand, kept for its memory.
-    names: Vec<&'a str>,
+    pub(super) names: Vec<&'a str>,
 }
 
 /// The series part of a line.

@@ -11,10 +11,16 @@ pub(super) struct BitWriter {
 /// A position in written bits.
 #[derive(Clone, Debug)]
 pub(super) struct BitReader<'a> {
-    bytes: &'a [u8],
-    /// Bits already read.
-    at: usize,
+    /// Bytes that are not yet wholly in the window.
+    rest: &'a [u8],
+    /// The next bits, highest first.
+    window: u64,
+    /// How many bits of the window count; those behind them are either zero or what follows.
+    valid: u32,
 }
+
+/// The most bits that are in the window after a refill, as long as there are any.
+const WINDOW_BITS: u32 = 56;
 
 // === impl BitWriter ===
 
@@ -49,38 +55,83 @@ impl BitWriter {
 
 // === impl BitReader ===
 
+#[expect(clippy::inline_always, reason = "the state stays in registers while a chunk is read: half of what reading costs")]
 impl<'a> BitReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { rest: bytes, window: 0, valid: 0 }
     }
 
     /// The next `bits` bits (1 to 64); none when fewer are left.
+    #[inline(always)]
     pub(super) fn take(&mut self, bits: u32) -> Option<u64> {
-        let end = self.at + bits as usize;
-        if end > self.bytes.len() * 8 {
-            return None;
+        if bits > WINDOW_BITS {
+            let low = bits - WINDOW_BITS;
+            return Some(self.take_short(WINDOW_BITS)? << low | self.take_short(low)?);
         }
-        let from = self.bytes.get(self.at / 8..)?;
-        let skipped = u32::try_from(self.at % 8).ok()?;
-        self.at = end;
-        // Eight bytes hold all of it, unless it is long and begins within a byte: then the ninth has the rest.
-        let window = from.first_chunk().map_or_else(|| padded(from), |eight| u64::from_be_bytes(*eight));
-        let value = (window << skipped) >> (64 - bits);
-        let beyond = (skipped + bits).saturating_sub(64);
-        let rest = if beyond > 0 { u64::from(*from.get(8)?) >> (8 - beyond) } else { 0 };
-        Some(value | rest)
+        self.take_short(bits)
     }
 
+    #[inline(always)]
     pub(super) fn take_bit(&mut self) -> Option<bool> {
-        self.take(1).map(|bit| bit == 1)
+        self.take_short(1).map(|bit| bit == 1)
+    }
+
+    #[inline(always)]
+    fn take_short(&mut self, bits: u32) -> Option<u64> {
+        if self.valid < bits {
+            self.refill();
+            if self.valid < bits {
+                return None;
+            }
+        }
+        let value = self.window >> (64 - bits);
+        self.window <<= bits;
+        self.valid -= bits;
+        Some(value)
+    }
+
+    #[inline]
+    fn refill(&mut self) {
+        if let Some(eight) = self.rest.first_chunk() {
+            // As many whole bytes as fit count; the bits behind them come again with the next refill.
+            let bytes = (63 - self.valid) / 8;
+            self.window |= u64::from_be_bytes(*eight) >> self.valid;
+            self.valid += bytes * 8;
+            self.rest = self.rest.get(bytes as usize..).unwrap_or_default();
+            return;
+        }
+        while self.valid <= WINDOW_BITS
+            && let Some((byte, rest)) = self.rest.split_first()
+        {
+            self.window |= u64::from(*byte) << (WINDOW_BITS - self.valid);
+            self.valid += 8;
+            self.rest = rest;
+        }
     }
 }
 
-/// Fewer than eight bytes, zeros after them.
-fn padded(bytes: &[u8]) -> u64 {
-    let mut eight = [0; 8];
-    for (to, from) in eight.iter_mut().zip(bytes) {
-        *to = *from;
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn bits_are_read_as_they_were_written(parts in prop::collection::vec((any::<u64>(), 1..=64_u32), 0..60)) {
+            let mut writer = BitWriter::default();
+            for (value, bits) in &parts {
+                writer.push(*value, *bits);
+            }
+            let mut reader = BitReader::new(writer.bytes());
+            for (value, bits) in &parts {
+                prop_assert_eq!(reader.take(*bits), Some(value << (64 - bits) >> (64 - bits)));
+            }
+            let padding = (8 - parts.iter().map(|(_, bits)| bits).sum::<u32>() % 8) % 8;
+            for _ in 0..padding {
+                prop_assert_eq!(reader.take_bit(), Some(false));
+            }
+            prop_assert_eq!(reader.take_bit(), None);
+        }
     }
-    u64::from_be_bytes(eight)
 }

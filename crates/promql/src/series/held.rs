@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use super::chunk::{Chunk, Head, Samples};
 use super::store::SeriesId;
-use crate::Sample;
 use crate::labels::Labels;
+use crate::{Asked, Sample, Wanted};
 
 /// One series in memory.
 #[derive(Clone, Debug)]
@@ -87,6 +87,23 @@ impl HeldSeries {
         let head: Option<Samples<'_>> = (!self.head.is_empty() && overlaps(self.head.span_ms())).then(|| self.head.samples());
         let all = sealed.chain(head).flatten();
         all.skip_while(move |sample| sample.t_ms <= start_ms).take_while(move |sample| sample.t_ms <= end_ms)
+    }
+
+    /// Appends what is asked for to `out`.
+    pub(super) fn read(&self, asked: &Asked<'_>, out: &mut Vec<Sample>) {
+        let (start_ms, end_ms) = (asked.start_ms, asked.end_ms);
+        if asked.wanted == Wanted::Newest {
+            return out.extend(self.newest(start_ms, end_ms));
+        }
+        let first = self.sealed.partition_point(|chunk| chunk.end_ms() <= start_ms);
+        for chunk in self.sealed.get(first..).unwrap_or_default() {
+            if !chunk.samples().read_into(asked, out) {
+                return;
+            }
+        }
+        if !self.head.is_empty() && self.head.span_ms().1 > start_ms {
+            self.head.samples().read_into(asked, out);
+        }
     }
 
     /// The newest sample in `(start_ms, end_ms]`: at hand unless later ones were written.

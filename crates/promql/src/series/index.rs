@@ -13,13 +13,13 @@ pub(super) struct Index {
     bytes: usize,
 }
 
-/// Slots that may match; every one has still to be checked.
+/// Slots that may match.
 #[derive(Debug)]
-pub(super) enum Candidates {
-    /// Only these, ascending.
-    Some(Vec<u32>),
-    /// No matcher narrows them down.
-    All,
+pub(super) struct Candidates<'m> {
+    /// Only these, ascending; none when no matcher narrows them down.
+    pub(super) slots: Option<Vec<u32>>,
+    /// The matchers that have still to be asked.
+    pub(super) unchecked: Vec<&'m Matcher>,
 }
 
 impl Index {
@@ -62,22 +62,23 @@ impl Index {
         }
     }
 
-    /// The slots to look at: the shortest list of an equality, or else the values a pattern matches, or else all.
-    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Candidates {
-        let equal = matchers.iter().filter(|matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty());
-        if let Some(shortest) = equal.map(|matcher| self.list(matcher)).min_by_key(|list| list.len()) {
-            return Candidates::Some(shortest.to_vec());
+    /// The slots to look at: those that all equalities name, or else those of the values that a pattern matches, or else all.
+    pub(super) fn candidates<'m>(&self, matchers: &'m [Matcher]) -> Candidates<'m> {
+        let is_named = |matcher: &&Matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty();
+        let (named, mut unchecked): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(is_named);
+        let mut lists: Vec<&[u32]> = named.into_iter().map(|matcher| self.list(matcher)).collect();
+        lists.sort_unstable_by_key(|list| list.len());
+        if let [shortest, others @ ..] = lists.as_slice() {
+            let in_all = |slot: &&u32| others.iter().all(|list| list.binary_search(slot).is_ok());
+            return Candidates { slots: Some(shortest.iter().filter(in_all).copied().collect()), unchecked };
         }
         // A matcher that takes the empty value also takes series without the label, which no list names.
-        match matchers.iter().find(|matcher| !matcher.matches("")) {
-            None => Candidates::All,
-            Some(matcher) => {
-                let values = self.slots.get(&*matcher.name).into_iter().flatten();
-                let mut slots: Vec<u32> = values.filter(|(value, _)| matcher.matches(value)).flat_map(|(_, list)| list).copied().collect();
-                slots.sort_unstable();
-                Candidates::Some(slots)
-            }
-        }
+        let Some(at) = unchecked.iter().position(|matcher| !matcher.matches("")) else { return Candidates { slots: None, unchecked } };
+        let matcher = unchecked.remove(at);
+        let values = self.slots.get(&*matcher.name).into_iter().flatten();
+        let mut slots: Vec<u32> = values.filter(|(value, _)| matcher.matches(value)).flat_map(|(_, list)| list).copied().collect();
+        slots.sort_unstable();
+        Candidates { slots: Some(slots), unchecked }
     }
 
     fn list(&self, matcher: &Matcher) -> &[u32] {

@@ -19,6 +19,7 @@ mod bits;
 mod chunk;
 mod held;
 mod index;
+mod order;
 mod outcome;
 mod record;
 mod scrape_cache;

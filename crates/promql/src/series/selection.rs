@@ -4,15 +4,17 @@ use std::sync::Arc;
 use super::chunk::{Chunk, Head};
 use super::held::HeldSeries;
 use super::index::{Candidates, Index};
+use super::order::Order;
 use super::store::SeriesId;
 use crate::labels::{Labels, Matcher};
-use crate::{Queryable, Sample, SeriesData};
+use crate::{Asked, Block, Queryable, SeriesData, Wanted};
 
 /// Everything a selection reads. Cloning copies one pointer a series: writers copy a series on its first change after that.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) slots: Vec<Option<Arc<HeldSeries>>>,
     pub(super) index: Arc<Index>,
+    pub(super) order: Arc<Order>,
     /// Samples one selection may return.
     pub(super) select_samples: usize,
 }
@@ -22,52 +24,34 @@ pub(super) struct View {
 pub struct Snapshot(pub(super) View);
 
 impl View {
-    pub(super) fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
-        self.gather(matchers, |series, left| series.samples(start_ms, end_ms).take(left).collect())
-    }
-
-    pub(super) fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
-        self.gather(matchers, |series, _| series.newest(start_ms, end_ms).into_iter().collect())
-    }
-
-    /// The series that match, each with what `read` takes of it: at most as many samples as it is given, one more than may be returned.
-    fn gather(&self, matchers: &[Matcher], read: impl Fn(&HeldSeries, usize) -> Vec<Sample>) -> Result<Vec<SeriesData>, String> {
-        let mut found = Vec::new();
-        let mut left = self.select_samples;
-        let mut visit = |series: &HeldSeries| -> Result<(), String> {
-            if !matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or(""))) {
-                return Ok(());
+    /// What is asked for, in order of labels.
+    pub(super) fn read(&self, asked: &Asked<'_>) -> Result<Block, String> {
+        let slots = self.matching(asked.matchers);
+        let mut block = Block::with_room(slots.len());
+        for series in slots.iter().filter_map(|slot| self.held(*slot)) {
+            block.read(&series.labels, |samples| series.read(asked, samples));
+            if block.samples() > self.select_samples {
+                return Err(format!("the selection has more than {} samples", self.select_samples));
             }
-            let samples = read(series, left.saturating_add(1));
-            left = left.checked_sub(samples.len()).ok_or_else(|| format!("the selection has more than {} samples", self.select_samples))?;
-            if !samples.is_empty() {
-                found.push(SeriesData { labels: series.labels.clone(), samples });
-            }
-            Ok(())
-        };
-        match self.index.candidates(matchers) {
-            Candidates::Some(slots) => slots.into_iter().filter_map(|slot| self.held(slot)).try_for_each(&mut visit)?,
-            Candidates::All => self.slots.iter().flatten().try_for_each(|series| visit(series))?,
         }
-        // Slots are used again after a removal: only the labels give an order that lasts.
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(found)
+        Ok(block)
     }
 
     /// The labels of the series that match and have a sample in `(start_ms, end_ms]`, in order.
     pub(super) fn labels(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Vec<Labels> {
-        let wanted = |series: &&HeldSeries| {
-            matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")))
-                && series.newest(start_ms, end_ms).is_some()
-        };
-        let mut found: Vec<Labels> = match self.index.candidates(matchers) {
-            Candidates::Some(slots) => {
-                slots.into_iter().filter_map(|slot| self.held(slot)).filter(wanted).map(|series| series.labels.clone()).collect()
-            }
-            Candidates::All => self.slots.iter().flatten().map(|series| &**series).filter(wanted).map(|series| series.labels.clone()).collect(),
-        };
-        found.sort();
-        found
+        let slots = self.matching(matchers);
+        let held = slots.iter().filter_map(|slot| self.held(*slot));
+        held.filter(|series| series.newest(start_ms, end_ms).is_some()).map(|series| series.labels.clone()).collect()
+    }
+
+    /// The slots whose series all `matchers` match, in order of labels: slots are used again after a removal, so that their own order means nothing.
+    fn matching(&self, matchers: &[Matcher]) -> Vec<u32> {
+        let Candidates { slots, unchecked } = self.index.candidates(matchers);
+        let matches = |series: &HeldSeries| unchecked.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")));
+        let mut slots = slots.unwrap_or_else(|| (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).collect());
+        slots.retain(|slot| self.held(*slot).is_some_and(matches));
+        self.order.sort(&mut slots, |slot| self.held(slot).map(|series| &series.labels));
+        slots
     }
 
     pub(super) fn held(&self, slot: u32) -> Option<&HeldSeries> {
@@ -140,10 +124,14 @@ impl<'a> Held<'a> {
 
 impl Queryable for Snapshot {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
-        self.0.select(matchers, start_ms, end_ms)
+        self.0.read(&Asked { matchers, start_ms, end_ms, wanted: Wanted::All }).map(Block::into_series)
     }
 
     fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
-        self.0.latest(matchers, start_ms, end_ms)
+        self.0.read(&Asked { matchers, start_ms, end_ms, wanted: Wanted::Newest }).map(Block::into_series)
+    }
+
+    fn read(&self, asked: &Asked<'_>) -> Result<Arc<Block>, String> {
+        self.0.read(asked).map(Arc::new)
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::labels::{Labels, MatchOp, Matcher};
-use crate::{Queryable, STALE_NAN_BITS, Sample, SeriesData};
+use crate::{Asked, Block, Queryable, STALE_NAN_BITS, Sample, SeriesData, Wanted};
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(pairs.iter().copied())
@@ -275,6 +275,39 @@ fn a_reach_keeps_its_series_longer_and_no_other() {
     assert_eq!((store.keep_ms(&labels(&[("__name__", "depth")])), store.longest_keep_ms()), (400_000, 400_000));
     store.set_reaches(Vec::new());
     assert_eq!(store.maintain(600_000).series, 1, "a rule that is gone keeps nothing");
+}
+
+/// A store that answers an evaluation by way of whole series, as any other source does.
+struct ByWayOfSeries<'a>(&'a Store);
+
+impl Queryable for ByWayOfSeries<'_> {
+    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
+        self.0.select(matchers, start_ms, end_ms)
+    }
+}
+
+#[test]
+fn what_is_read_in_one_piece_is_what_is_selected() {
+    let (mut store, id) = seconds(Ceilings::default(), 300);
+    for (second, v) in [(301, f64::from_bits(STALE_NAN_BITS)), (302, 1.0), (303, f64::from_bits(STALE_NAN_BITS))] {
+        store.append(id, at(second * 1000, v)).unwrap();
+        store.append_to(&labels(&[("__name__", "age"), ("n", &second.to_string())]), at(second * 1000, v)).unwrap();
+    }
+    for settled in [false, true] {
+        if settled {
+            store.settle_order();
+        }
+        for (start, end) in [(0, 400), (0, 120), (120, 240), (119, 121), (300, 301), (301, 302), (250, 303), (303, 400), (-5, 1)] {
+            for wanted in [Wanted::Newest, Wanted::All, Wanted::Live] {
+                let asked = Asked { matchers: &[], start_ms: start * 1000, end_ms: end * 1000, wanted };
+                let bits = |block: &Block| {
+                    let samples = |samples: &[Sample]| samples.iter().map(|sample| (sample.t_ms, sample.v.to_bits())).collect::<Vec<_>>();
+                    block.iter().map(|(labels, all)| (labels.to_string(), samples(all))).collect::<Vec<_>>()
+                };
+                assert_eq!(bits(&store.read(&asked).unwrap()), bits(&ByWayOfSeries(&store).read(&asked).unwrap()), "({start}, {end}] {wanted:?}");
+            }
+        }
+    }
 }
 
 proptest! {

@@ -8,6 +8,7 @@ use promql::eval::Options;
 use promql::labels::Labels;
 
 use super::outbox::Outgoing;
+use super::reads::{Reads, Shared, State};
 use super::{RuleEngine, stale_at};
 use crate::alert::{Absence, AlertState, Change, Terms};
 use crate::effects::{Event, Iteration};
@@ -41,18 +42,30 @@ struct Spot {
 impl RuleEngine {
     /// Runs the passes that are under way until the budget is spent; whether any is left. `reading` times the rules.
     pub(super) fn run_passes(&mut self, reading: &dyn Fn() -> Duration) -> bool {
+        if self.groups.iter().all(|group| group.pass.is_none()) {
+            return false;
+        }
+        self.store.settle_order();
+        let mut reads = std::mem::take(&mut self.reads);
+        reads.check(self.state());
         let mut work = 0;
         for group in 0..self.groups.len() {
             while let Some(spot) = self.next_spot(group) {
                 if work >= self.options.limits.work_a_turn {
+                    reads.hold(self.state());
+                    self.reads = reads;
                     return true;
                 }
                 let begun = reading();
-                work += 1 + self.run_rule(spot);
+                work += 1 + self.run_rule(spot, &reads);
                 self.note_time(spot, reading().saturating_sub(begun));
             }
         }
         false
+    }
+
+    fn state(&self) -> State {
+        State { counters: self.store.stats().counters, offset_ms: self.timeline.offset_ms() }
     }
 
     fn note_time(&mut self, spot: Spot, took: Duration) {
@@ -70,8 +83,9 @@ impl RuleEngine {
         if let Some(run) = self.groups.get_mut(group) {
             run.pass = Some(Pass::new(at, PassKind::Grid));
         }
+        let reads = Reads::default();
         while let Some(spot) = self.next_spot(group) {
-            self.run_rule(spot);
+            self.run_rule(spot, &reads);
         }
     }
 
@@ -95,11 +109,11 @@ impl RuleEngine {
     }
 
     /// Evaluates one rule; the samples it touched.
-    fn run_rule(&mut self, spot: Spot) -> u64 {
+    fn run_rule(&mut self, spot: Spot, reads: &Reads) -> u64 {
         let Some((rule, moment)) = self.moment(spot) else { return 0 };
         let query_ms = moment.shown_ms - moment.query_offset_ms;
         let source = self.timeline.shown(&self.store);
-        let evaluated = evaluate::elements(&source, rule.expr(), query_ms, &self.options.eval);
+        let evaluated = evaluate::elements(&Shared { source, reads }, rule.expr(), query_ms, &self.options.eval);
         let (work, result) = match evaluated {
             Err(error) => (0, Err(error)),
             Ok(evaluated) => {
@@ -116,7 +130,7 @@ impl RuleEngine {
         };
         let error = match result {
             Ok(series) => {
-                self.write(spot, moment, series);
+                self.write(spot, moment, series, reads);
                 None
             }
             Err(error) => Some(error),
@@ -200,7 +214,7 @@ impl RuleEngine {
     }
 
     /// Appends the series of this evaluation; those of the last that are gone get a stale marker.
-    fn write(&mut self, spot: Spot, moment: Moment, series: Vec<(Labels, f64)>) {
+    fn write(&mut self, spot: Spot, moment: Moment, series: Vec<(Labels, f64)>, reads: &Reads) {
         let t_ms = moment.at - moment.query_offset_ms;
         let Some(run) = self.groups.get_mut(spot.group).and_then(|group| group.rules.get_mut(spot.rule)) else { return };
         let mut refused = None;
@@ -209,11 +223,13 @@ impl RuleEngine {
             if let Err(error) = self.store.append_to(&labels, Sample { t_ms, v }) {
                 refused = Some(error);
             }
+            reads.forget(&labels);
             written.insert(labels);
         }
         for gone in run.written.difference(&written) {
             // A series that the store let go already needs no marker.
             let _ = self.store.append_to(gone, stale_at(t_ms));
+            reads.forget(gone);
         }
         run.written = written;
         if let Some(error) = refused {

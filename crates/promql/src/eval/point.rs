@@ -1,0 +1,206 @@
+//! Elements of an instant vector while it is computed, and the finding of equal label sets among them. Must not know: what is computed.
+//!
+//! Every vector that a node yields has distinct label sets. A name that an operation takes away is only marked as gone: most elements are filtered out before
+//! anybody asks for their labels, and a set without its name is a text of its own.
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::EvalError;
+use crate::labels::{Labels, METRIC_NAME, Packer};
+
+/// An element of a vector at the time of the step.
+#[derive(Clone, Debug)]
+pub(super) struct Point {
+    labels: Labels,
+    name: Name,
+    pub(super) v: f64,
+}
+
+/// Whether the metric name among the labels counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Kept,
+    Dropped,
+}
+
+/// Numbers for label sets, from 0 in the order of their first appearance.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    // unordered: looked up, never iterated
+    by_set: HashMap<Packed, usize>,
+    /// The set found last: elements come in order, so that the next one is often alike.
+    last: Option<(Labels, usize)>,
+    packer: Packer,
+}
+
+/// A label set that is looked up by its packed text.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Packed(Labels);
+
+// === impl Point ===
+
+impl Point {
+    pub(super) fn new(labels: Labels, v: f64) -> Self {
+        Self { labels, name: Name::Kept, v }
+    }
+
+    /// The value of a label, `""` when it has none of this name.
+    pub(super) fn get(&self, name: &str) -> &str {
+        if self.lacks(name) { "" } else { self.labels.get(name).unwrap_or("") }
+    }
+
+    /// Its labels.
+    pub(super) fn labels(&self) -> Labels {
+        match self.name {
+            Name::Kept => self.labels.clone(),
+            Name::Dropped => self.labels.without_name(),
+        }
+    }
+
+    /// Its labels, and no more of it.
+    pub(super) fn into_labels(self) -> Labels {
+        match self.name {
+            Name::Kept => self.labels,
+            Name::Dropped => self.labels.without_name(),
+        }
+    }
+
+    /// Packs those of its labels that `keep` names true.
+    pub(super) fn pack<'p>(&self, packer: &'p mut Packer, keep: impl Fn(&str) -> bool) -> &'p str {
+        packer.pack(&self.labels, |name| !self.lacks(name) && keep(name))
+    }
+
+    /// Puts others in the place of its labels.
+    pub(super) fn set_labels(&mut self, labels: Labels) {
+        (self.labels, self.name) = (labels, Name::Kept);
+    }
+
+    fn lacks(&self, name: &str) -> bool {
+        self.name == Name::Dropped && name == METRIC_NAME
+    }
+
+    fn by_labels(&self, other: &Self) -> Ordering {
+        if (self.name, other.name) == (Name::Kept, Name::Kept) {
+            return self.labels.cmp(&other.labels);
+        }
+        self.pairs().cmp(other.pairs())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().filter(|(name, _)| !self.lacks(name))
+    }
+}
+
+/// Every element without its metric name; an error when two become alike by that.
+pub(super) fn nameless(mut points: Vec<Point>) -> Result<Vec<Point>, EvalError> {
+    // Of one metric they differ in other labels.
+    let one_metric = points.iter().zip(points.iter().skip(1)).all(|(a, b)| a.get(METRIC_NAME) == b.get(METRIC_NAME));
+    for point in &mut points {
+        point.name = Name::Dropped;
+    }
+    if !one_metric {
+        distinct(&points)?;
+    }
+    Ok(points)
+}
+
+/// No two elements have the same labels.
+pub(super) fn distinct(points: &[Point]) -> Result<(), EvalError> {
+    // Elements mostly come in order, and then neighbours are all there is to compare.
+    if points.iter().zip(points.iter().skip(1)).all(|(a, b)| a.by_labels(b).is_lt()) {
+        return Ok(());
+    }
+    let mut sorted: Vec<&Point> = points.iter().collect();
+    sorted.sort_by(|a, b| a.by_labels(b));
+    match sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a.by_labels(b).is_eq()) {
+        Some((twice, _)) => Err(EvalError::SameLabels { labels: twice.labels().to_string() }),
+        None => Ok(()),
+    }
+}
+
+// === impl Places ===
+
+impl Places {
+    /// None yet, with room for about so many.
+    pub(super) fn with_room(sets: usize) -> Self {
+        Self { by_set: HashMap::with_capacity(sets), ..Self::default() }
+    }
+
+    /// The number of the set of those labels of a point that `keep` names true, and whether it is a new one.
+    pub(super) fn place(&mut self, point: &Point, keep: impl Fn(&str) -> bool) -> (usize, bool) {
+        if let Some(at) = self.find(point, keep) {
+            return (at, false);
+        }
+        let (labels, at) = (self.packer.to_labels(), self.by_set.len());
+        self.last = Some((labels.clone(), at));
+        self.by_set.insert(Packed(labels), at);
+        (at, true)
+    }
+
+    /// The number of the set of those labels of a point that `keep` names true, if it has one.
+    pub(super) fn find(&mut self, point: &Point, keep: impl Fn(&str) -> bool) -> Option<usize> {
+        let text = point.pack(&mut self.packer, keep);
+        match &self.last {
+            Some((labels, at)) if labels.packed() == text => Some(*at),
+            _ => self.by_set.get(text).copied(),
+        }
+    }
+
+    /// The set that was looked up last.
+    pub(super) fn labels(&self) -> Labels {
+        match &self.last {
+            Some((labels, _)) if self.packer.is(labels) => labels.clone(),
+            _ => self.packer.to_labels(),
+        }
+    }
+}
+
+impl Borrow<str> for Packed {
+    fn borrow(&self) -> &str {
+        self.0.packed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(pairs: &[(&str, &str)]) -> Point {
+        Point::new(Labels::from_pairs(pairs.iter().copied()), 1.0)
+    }
+
+    #[test]
+    fn a_name_that_is_gone_is_seen_nowhere() {
+        let points = nameless(vec![point(&[(METRIC_NAME, "up"), ("a", "1")])]).unwrap();
+        let gone = &points[0];
+        assert_eq!((gone.get(METRIC_NAME), gone.get("a")), ("", "1"));
+        assert_eq!(gone.labels().to_string(), r#"{a="1"}"#);
+        assert_eq!(gone.pack(&mut Packer::default(), |_| true), gone.clone().into_labels().packed());
+        let mut places = Places::default();
+        assert_eq!(places.place(gone, |_| true), (0, true));
+        assert_eq!(places.place(&point(&[("a", "1")]), |_| true), (0, false));
+        assert_eq!(places.labels(), gone.labels());
+    }
+
+    #[test]
+    fn elements_that_become_alike_without_their_names_are_an_error() {
+        let (up, down) = (point(&[(METRIC_NAME, "up"), ("a", "1")]), point(&[(METRIC_NAME, "down"), ("a", "1")]));
+        let other = point(&[("A", "0"), (METRIC_NAME, "up"), ("a", "1")]);
+        assert!(nameless(vec![up.clone(), other.clone()]).is_ok());
+        for points in [vec![up.clone(), down.clone()], vec![up, other, down]] {
+            assert!(distinct(&points).is_ok());
+            let error = nameless(points).unwrap_err();
+            assert_eq!(error.to_string(), r#"the vector cannot contain two series with the same labels {a="1"}"#);
+        }
+    }
+
+    #[test]
+    fn sets_are_numbered_as_they_appear() {
+        let mut places = Places::default();
+        let numbers: Vec<_> = ["x", "y", "x", "z", "z"].map(|a| places.place(&point(&[("a", a), ("b", "1")]), |name| name == "a")).into();
+        assert_eq!(numbers, [(0, true), (1, true), (0, false), (2, true), (2, false)]);
+        assert_eq!(places.find(&point(&[("a", "w")]), |_| true), None);
+        assert_eq!(places.find(&point(&[("a", "y")]), |_| true), Some(1));
+    }
+}
