@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use diagnostics::Text;
 use promql::labels::Labels;
 use rules::Urgency;
 use tokio::sync::mpsc;
@@ -35,7 +36,7 @@ pub struct Probed {
     /// How long it took.
     pub took: Duration,
     /// Why it failed; empty when it did not.
-    pub error: String,
+    pub error: Text,
 }
 
 /// Everything a probe task needs besides its probe.
@@ -72,7 +73,8 @@ impl Probed {
             url: probe.url.clone(),
             ok: Some(self.success),
             seconds: self.took.as_secs_f64(),
-            error: self.error.clone(),
+            error: self.error.en.clone(),
+            error_zh: self.error.zh.clone(),
         }
     }
 
@@ -121,12 +123,12 @@ pub async fn probe_once(client: &reqwest::Client, probe: &Probe, begun: Duration
     let started = Instant::now();
     let answer = tokio::time::timeout(probe.timeout, get(client, &probe.url)).await;
     let (status, error) = match answer {
-        Ok(Ok(status)) if (200..300).contains(&status) => (status, String::new()),
-        Ok(Ok(status)) => (status, format!("status {status}")),
-        Ok(Err(error)) => (0, error),
-        Err(_) => (0, format!("no answer within {:?}", probe.timeout)),
+        Ok(Ok(status)) if (200..300).contains(&status) => (status, Text::default()),
+        Ok(Ok(status)) => (status, Text::new(format!("status {status}"), format!("状态码 {status}"))),
+        Ok(Err(error)) => (0, Text::new(error.as_str(), format!("连接失败：{error}"))),
+        Err(_) => (0, Text::new(format!("no answer within {:?}", probe.timeout), format!("{:?} 内没有应答", probe.timeout))),
     };
-    Probed { name: probe.name.clone(), begun, success: error.is_empty(), status, took: started.elapsed(), error }
+    Probed { name: probe.name.clone(), begun, success: error.en.is_empty(), status, took: started.elapsed(), error }
 }
 
 async fn get(client: &reqwest::Client, url: &str) -> Result<u16, String> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use diagnostics::Text;
 use rules::{Observation, Page};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -135,6 +136,23 @@ impl ScrapeError {
             Self::Setup(_) => "setup",
         }
     }
+
+    /// The sentence for people; what other programs and the parser say stays in their words.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Timeout(within) => format!("{within:?} 内没有完整应答"),
+            Self::Connection(why) => format!("连接失败：{why}"),
+            Self::Status(status) => format!("目标返回状态码 {status}"),
+            Self::Redirect(why) => format!("重定向无法完成：{why}"),
+            Self::BodyTooLarge(limit) => format!("页面超过 {limit} 字节（body_size_limit）"),
+            Self::NotExposition(why) => format!("不是可读的指标页面：{why}"),
+            Self::SampleLimit { found, limit } => format!("样本数 {found}，超过 sample_limit 的 {limit}"),
+            Self::LabelLimit { what, series, found, limit } => format!("序列 {series}：{found}，超过 {what} 的 {limit}"),
+            Self::TargetLimit { found, limit } => format!("任务有 {found} 个目标，超过 target_limit 的 {limit}"),
+            Self::Setup(why) => format!("无法发出请求：{why}"),
+        };
+        Text::new(self.to_string(), zh)
+    }
 }
 
 // === impl Surroundings ===
@@ -188,12 +206,14 @@ impl Scraper {
     }
 
     fn view(&self, at_ms: i64, result: &Result<(), ScrapeError>, took: Duration) -> TargetView {
+        let error = result.as_ref().err().map(ScrapeError::text).unwrap_or_default();
         TargetView {
             up: Some(result.is_ok()),
             at_ms,
             seconds: took.as_secs_f64(),
             samples: self.reader.counts().scraped,
-            error: result.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+            error: error.en,
+            error_zh: error.zh,
             ..blank_view(&self.target)
         }
     }

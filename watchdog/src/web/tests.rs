@@ -33,6 +33,7 @@ fn sick_board() -> Board {
         job: "collector".into(),
         up: Some(false),
         error: "timed out <b>".into(),
+        error_zh: "超时".into(),
         ..TargetView::default()
     }]));
     board.streams.store(Arc::new(vec![StreamView { symbol: "BTC-USDT".into(), kind: "trade".into(), ..StreamView::default() }]));
@@ -77,6 +78,7 @@ async fn the_page_tells_what_is_wrong_in_both_languages() {
     let (zh, en) = (page("").await, page("?lang=en").await);
     assert!(zh.contains("1 条告警触发，1 个目标不可用，1 个数据流停滞"), "{zh}");
     assert!(en.contains("1 alerts firing, 1 targets down, 1 streams stale"), "{en}");
+    assert!(zh.contains("超时") && !zh.contains("timed out"), "{zh}");
     assert!(zh.contains("已暂停重启：collector") && en.contains("Restarts are held: collector"), "{en}");
     assert!(en.contains("cannot alarm: no such metric") && en.contains("no_such_metric"));
     assert!(en.contains("timed out &#60;b&#62;") || en.contains("timed out &lt;b&gt;"), "scraped text is escaped");

@@ -30,6 +30,8 @@ pub struct TargetView {
     pub samples: usize,
     /// Why it failed, `""` if it did not.
     pub error: String,
+    /// The same in Chinese.
+    pub error_zh: String,
 }
 
 /// A probe.
@@ -45,6 +47,8 @@ pub struct ProbeView {
     pub seconds: f64,
     /// Why it failed, `""` if it did not.
     pub error: String,
+    /// The same in Chinese.
+    pub error_zh: String,
 }
 
 /// A process as seen from outside.
@@ -54,7 +58,7 @@ pub struct ProcessView {
     pub name: String,
     /// Process id; `None` when no process matches.
     pub pid: Option<i32>,
-    /// The kernel's state letter (R, S, D, T, Z).
+    /// The kernel's state, as `proc_state` names it.
     pub state: String,
     /// Unix milliseconds of its start.
     pub started_ms: Option<i64>,
