@@ -6,6 +6,8 @@ use std::path::Path;
 
 use diagnostics::{Diagnostic, Format, Lang, Place, Severity, Text, render_all};
 
+use crate::redact::{SHOWN, redacted_in_place};
+
 /// Findings over several files.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
@@ -44,10 +46,29 @@ impl Findings {
         self.list.iter().any(|found| found.severity == Severity::Error)
     }
 
-    /// As a person, a program or a code review reads them.
+    /// As a person, a program or a code review reads them, on a terminal, in the log or on the page: without the secrets of the files.
     pub fn render(&self, lang: Lang, format: Format) -> String {
-        render_all(&self.list, |file| self.sources.get(file).map(String::as_str), lang, format)
+        let shown: BTreeMap<&str, String> = self.sources.iter().map(|(file, text)| (file.as_str(), redacted_in_place(text))).collect();
+        let list: Vec<Diagnostic> = self.list.iter().map(|found| self.without_secrets(found, &shown)).collect();
+        render_all(&list, |file| shown.get(file).map(String::as_str), lang, format)
     }
+
+    /// The finding with what it quotes of a secret covered.
+    fn without_secrets(&self, found: &Diagnostic, shown: &BTreeMap<&str, String>) -> Diagnostic {
+        let written = line(self.sources.get(&found.file), found.place);
+        let shown = line(shown.get(found.file.as_str()), found.place);
+        // A value that is quoted as it is written may also come from the environment, which is in no line.
+        let secret = |word: &str| !shown.contains(word) && (found.code == "E004" || written.contains(word));
+        let cover = |text: &str| -> String {
+            let words = text.split('`').enumerate();
+            words.map(|(at, word)| if at % 2 == 1 && secret(word) { SHOWN } else { word }).collect::<Vec<_>>().join("`")
+        };
+        Diagnostic { message: Text::new(cover(&found.message.en), cover(&found.message.zh)), ..found.clone() }
+    }
+}
+
+fn line(text: Option<&String>, place: Option<Place>) -> &str {
+    place.and_then(|place| text?.lines().nth(place.line.checked_sub(1)?)).unwrap_or_default()
 }
 
 /// The text of the file at `path`, which is called `name`.
@@ -78,5 +99,24 @@ fn unreadable(name: &str, error: &Error) -> Diagnostic {
         )),
         ErrorKind::PermissionDenied => found("this user may not read it", "当前用户无权读取"),
         _ => found(&format!("cannot be read: {error}"), &format!("无法读取：{error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_shown_without_the_secrets_beside_it() {
+        let text = "basic_auth: {password: [hunter2], username: a}\nurl: https://u:hunter2@h/\nbearer_token: 'hunter2\n  hunter2\nport: many\n";
+        let mut findings = Findings::default();
+        let found =
+            |line: usize, message: &str| Diagnostic::error("E004", Text::same(message)).in_file("w.yml").at(Place { line, column: 1, len: 1 });
+        let list =
+            [found(1, "found `[hunter2]`"), found(2, "`https://u:hunter2@h/` is none"), found(3, "x"), found(4, "x"), found(5, "found `many`")];
+        findings.add("w.yml", text, list);
+        let shown = findings.render(Lang::En, Format::Text);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("5 | port: many") && shown.contains("found `many`") && shown.contains("password: <secret>, username: a"), "{shown}");
     }
 }

@@ -23,6 +23,7 @@ pub mod pidfd;
 pub mod prepared;
 pub mod probe;
 pub mod queries;
+pub mod redact;
 pub mod reload;
 pub mod restarts;
 pub mod routing;

@@ -24,10 +24,10 @@ use crate::doors::ReloadWish;
 use crate::findings::Findings;
 use crate::metrics::list;
 use crate::prepared::{Flags, Prepared, prepare_with};
+use crate::redact::redacted;
 use crate::reload::{self, Watch};
 use crate::routing::{Deliver, Routes};
 use crate::setup::Linked;
-use crate::web::api::redacted;
 use crate::web::view::ReloadView;
 
 /// After this long the end is not waited for any more.

@@ -10,7 +10,7 @@ pub enum Format {
     /// With source line and caret, for a terminal.
     #[default]
     Text,
-    /// One JSON object a line: code, severity, file, line, column, `message_en`, `message_zh`, expected, hint.
+    /// One JSON object a line: code, severity, file, line, column, `message_en`, `message_zh`, expected, hint, both also with `_zh`.
     Json,
     /// Workflow commands (`::error file=…`) that a code host shows beside the line.
     Github,
@@ -104,7 +104,9 @@ fn as_json(diagnostic: &Diagnostic) -> String {
         "message_en": diagnostic.message.en,
         "message_zh": diagnostic.message.zh,
         "expected": diagnostic.expected.as_ref().map(|text| &text.en),
+        "expected_zh": diagnostic.expected.as_ref().map(|text| &text.zh),
         "hint": diagnostic.hint.as_ref().map(|text| &text.en),
+        "hint_zh": diagnostic.hint.as_ref().map(|text| &text.zh),
     })
     .to_string();
     out.push('\n');

@@ -9,7 +9,6 @@
 mod encode;
 mod params;
 mod query;
-mod redact;
 mod rules;
 mod series;
 mod status;
@@ -29,8 +28,6 @@ use serde::Serialize;
 use super::view::Board;
 use crate::config::Config;
 use crate::queries::{Queries, Refused};
-
-pub use redact::redacted;
 
 /// What the API shows besides series; each part is replaced whole by the task that owns it.
 #[derive(Debug, Default)]

@@ -43,6 +43,26 @@ fn sighup_reads_everything_again_and_sources_follow() {
     drop(target);
 }
 
+#[test]
+fn a_swapped_link_is_a_change_as_with_a_config_map() {
+    use std::os::unix::fs::symlink;
+    let (mut stage, _target) = stage(&Cast::OBEDIENT);
+    for (version, name) in [("..1", "Sick"), ("..2", "Unwell")] {
+        std::fs::create_dir(stage.path(&format!("rules/{version}"))).unwrap();
+        stage.write(&format!("rules/{version}/app.yml"), &RULES.replace("Sick", name), &[]);
+    }
+    std::fs::remove_file(stage.path("rules/app.yml")).unwrap();
+    symlink("..1", stage.path("rules/..data")).unwrap();
+    symlink("..data/app.yml", stage.path("rules/app.yml")).unwrap();
+    stage.start_and_wait();
+    stage.until("the rule is shown", |stage| rules_shown(stage) == ["Sick"]);
+    symlink("..2", stage.path("rules/..data_tmp")).unwrap();
+    let begun = std::time::Instant::now();
+    std::fs::rename(stage.path("rules/..data_tmp"), stage.path("rules/..data")).unwrap();
+    stage.until("the new rule is shown", |stage| rules_shown(stage) == ["Unwell"]);
+    assert!(begun.elapsed().as_secs() < 30, "noticed at once, not by the comparison once a minute");
+}
+
 /// How long the reloads go on; `RELOAD_SECONDS=600` for the whole ten minutes.
 fn storm_seconds() -> u64 {
     std::env::var("RELOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)

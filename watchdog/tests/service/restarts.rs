@@ -145,8 +145,11 @@ fn a_dead_disk_is_told_and_stops_no_restart() {
     stage.start_and_wait();
     let first = stage.child();
     stage.until("the first start is verified", |stage| stage.told().get("verified") == Some(&1));
-    std::fs::remove_dir_all(stage.path("data/restarts")).unwrap();
-    std::fs::write(stage.path("data/restarts"), "a file in the way").unwrap();
+    // The program may be writing there this very moment.
+    stage.until("a file is in the way", |stage| {
+        let _ = std::fs::remove_dir_all(stage.path("data/restarts"));
+        std::fs::write(stage.path("data/restarts"), "a file in the way").is_ok()
+    });
     post(&stage.web, "/restart/app", "").unwrap();
     stage.until("another child", |stage| stage.children().len() == 1 && stage.children() != [first]);
     stage.until("verified", |stage| stage.told().get("verified") == Some(&2));

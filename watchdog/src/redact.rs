@@ -4,24 +4,32 @@
 const SECRET: [&str; 9] = ["password", "secret", "token", "credentials", "api_key", "access_key", "secrets", "pass", "private_key"];
 
 /// What stands in place of a secret, as in Prometheus.
-const SHOWN: &str = "<secret>";
+pub const SHOWN: &str = "<secret>";
 
 /// The text with the values of secret keys, user information in URLs and access tokens in them replaced; what a secret spans over further lines is left out.
 pub fn redacted(yaml: &str) -> String {
-    let mut out = String::with_capacity(yaml.len());
+    lines(yaml).into_iter().flatten().map(|line| line + "\n").collect()
+}
+
+/// The same with every line in its place: those that a secret spans are empty.
+pub fn redacted_in_place(yaml: &str) -> String {
+    lines(yaml).into_iter().map(|line| line.unwrap_or_default() + "\n").collect()
+}
+
+/// Each line without secrets; `None` for one that is all secret.
+fn lines(yaml: &str) -> Vec<Option<String>> {
     // Lines further right than this belong to a secret.
     let mut within: Option<usize> = None;
-    for line in yaml.lines() {
+    let shown = |line: &str| {
         let indent = line.len() - line.trim_start_matches([' ', '-']).len();
         if within.is_some_and(|of| indent > of && !line.trim().is_empty()) {
-            continue;
+            return None;
         }
         let (shown, open) = line_without_secrets(line);
         within = open.then_some(indent);
-        out.push_str(&urls_without_secrets(&shown));
-        out.push('\n');
-    }
-    out
+        Some(urls_without_secrets(&shown))
+    };
+    yaml.lines().map(shown).collect()
 }
 
 /// The line, and whether its last secret may go on in the lines below.
@@ -123,6 +131,7 @@ mod tests {
             ("a: 1\n\n# comment: kept\n", "a: 1\n\n# comment: kept\n"),
         ] {
             assert_eq!(redacted(written), shown, "{written}");
+            assert_eq!(redacted_in_place(written).lines().count(), written.lines().count(), "{written}");
         }
     }
 
