@@ -86,8 +86,10 @@ fn records() -> Vec<(RecordKind, &'static str, String)> {
     let mut book = Book::new(DepthBounds { most: 10, kept: 10 });
     book.load(&[level(6_183_763, 54_698), level(6_183_762, 100_000)], &[level(6_183_764, 32_250), level(6_183_799, 2_000)], 2);
     let view = BookView { instrument: &instrument, book: &book, depth: 2, stamp: STAMP, confirmed: true };
+    let head = message::Head::new(RecordKind::OrderBookDelta, &instrument);
     let delta = BookDelta {
         instrument: &instrument,
+        head: &head,
         stamp: STAMP,
         previous: Some(50_093_239_188),
         form: DeltaForm::Delta,

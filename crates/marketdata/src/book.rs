@@ -50,6 +50,9 @@ pub struct Book {
     bounds: DepthBounds,
 }
 
+/// Levels at the best end that are searched first, then more of them.
+const NEAR: [usize; 2] = [32, 256];
+
 // === impl Book ===
 
 impl Book {
@@ -161,7 +164,7 @@ impl Ladder {
         if self.horizon.is_some_and(|horizon| place < rank(side, horizon)) {
             return;
         }
-        match self.levels.binary_search_by_key(&place, |held| rank(side, held.price)) {
+        match self.find(place) {
             Ok(at) if level.quantity.0 == 0 => {
                 self.levels.remove(at);
             }
@@ -178,6 +181,17 @@ impl Ladder {
                 }
             }
         }
+    }
+
+    /// Where a level of this rank is, or belongs. Most changes are near the touch: that end is searched alone, and is all that a busy book needs of the cache.
+    fn find(&self, place: i64) -> Result<usize, usize> {
+        let begins_behind = |near: &usize| {
+            let first = self.levels.len().checked_sub(*near)?;
+            self.levels.get(first).is_some_and(|held| rank(self.side, held.price) < place).then_some(first)
+        };
+        let from = NEAR.iter().find_map(begins_behind).unwrap_or(0);
+        let near = self.levels.get(from..).unwrap_or_default();
+        near.binary_search_by_key(&place, |held| rank(self.side, held.price)).map(|at| from + at).map_err(|at| from + at)
     }
 
     fn cut(&mut self, bounds: DepthBounds) {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::book::{Level, Side, rank};
 use crate::instrument::Instrument;
-use crate::message::{BookView, Stamp};
+use crate::kind::RecordKind;
+use crate::message::{BookView, Head, Stamp};
 use crate::price::Quantity;
 
 /// The difference, to be encoded.
@@ -19,6 +20,8 @@ use crate::price::Quantity;
 pub struct BookDelta<'a> {
     /// Whose book.
     pub instrument: &'a Instrument,
+    /// What its record begins with.
+    pub head: &'a Head,
     /// Where in the venue's sequence the book is after it.
     pub stamp: Stamp,
     /// The sequence of the delta before, which it continues; `None`: it continues nothing.
@@ -53,6 +56,8 @@ pub(crate) struct DeltaChain {
     /// What consumers have, the best last, as a book holds it.
     bids: Vec<Level>,
     asks: Vec<Level>,
+    /// Made with the first delta.
+    head: Option<Head>,
     /// Reused between deltas.
     changed: (Vec<Level>, Vec<Level>),
 }
@@ -96,6 +101,7 @@ impl DeltaChain {
                 had.extend_from_slice(now_there);
             }
         }
+        let head = self.head.get_or_insert_with(|| Head::new(RecordKind::OrderBookDelta, view.instrument));
         let (bids, asks) = (&self.changed.0, &self.changed.1);
         match form {
             DeltaForm::Delta if bids.is_empty() && asks.is_empty() => return None,
@@ -103,7 +109,7 @@ impl DeltaChain {
             DeltaForm::Snapshot => self.snapshot_at = now.saturating_add(SNAPSHOT_EVERY),
         }
         self.sequence = Some(view.stamp.sequence);
-        Some(BookDelta { instrument: view.instrument, stamp: view.stamp, previous, form, depth: view.depth, complete: view.complete(), bids, asks })
+        Some(BookDelta { instrument: view.instrument, head, stamp: view.stamp, previous, form, depth: view.depth, complete: view.complete(), bids, asks })
     }
 }
 

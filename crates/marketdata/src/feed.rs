@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::book::Side;
 use crate::effect::StreamKind;
 use crate::feed::cursor::Cursor;
+use crate::price::Scale;
 use crate::sequence::UpdateIds;
 
 /// A text that is not what it should be.
@@ -169,6 +170,26 @@ impl<'a> Rows<'a> {
         Self { text, with_actions: true }
     }
 
+    /// Calls `each` with the numbers of every row at these scales, in one pass over the text, where all rows are as most venues write them:
+    /// `["digits.digits","digits.digits"…]`. `None`: they are not, or `each` gave up; some may have been told then, and [`each`](Self::each) tells all.
+    pub(crate) fn each_plain(self, (first, second): (Scale, Scale), mut each: impl FnMut(i64, i64) -> Option<()>) -> Option<()> {
+        let mut rest = self.text.as_bytes().strip_prefix(b"[").filter(|_| !self.with_actions)?;
+        loop {
+            let (one, after) = first.read_quoted(rest.strip_prefix(b"[\"")?)?;
+            let (two, mut after) = second.read_quoted(after.strip_prefix(b",\"")?)?;
+            while let Some(further) = after.strip_prefix(b",\"") {
+                let end = further.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+                after = further.get(end..)?.strip_prefix(b"\"")?;
+            }
+            each(one, two)?;
+            rest = match after {
+                [b']', b',', rows @ ..] => rows,
+                [b']', b']'] => return Some(()),
+                _ => return None,
+            };
+        }
+    }
+
     /// Calls `each` with action, price and quantity of every row (further scalars are skipped), strings without their quotes.
     pub fn each<E: From<Malformed>>(self, mut each: impl FnMut(Action, &'a str, &'a str) -> Result<(), E>) -> Result<(), E> {
         if self.text.is_empty() {
@@ -237,6 +258,32 @@ mod tests {
         assert_eq!(read(r#"[["8476.98","415","0","13"]]"#).unwrap(), [pair("8476.98", "415")], "OKX rows have four");
         assert_eq!(read("[[42500.0,1e3]]").unwrap(), [pair("42500.0", "1e3")], "Deribit writes bare numbers");
         assert_eq!(read("[ [ \"1\" , \"2\" ] ]").unwrap(), [pair("1", "2")]);
+    }
+
+    #[test]
+    fn plain_rows_are_read_in_one_pass_and_others_left_to_the_other_reader() {
+        let scales = (Scale::new(2), Scale::new(3));
+        for (text, expected) in [
+            (r#"[["1.25","2"],["3","4.500"]]"#, Some(vec![(125, 2_000), (300, 4_500)])),
+            (r#"[["8476.98","415","0","13"]]"#, Some(vec![(847_698, 415_000)])),
+            ("[]", None),
+            ("", None),
+            (r#"[["1.255","2"]]"#, None),
+            (r#"[["1","2"]"#, None),
+            (r#"[["1","2"]]x"#, None),
+            (r#"[["1","2"],]"#, None),
+            (r#"[["1","2","a\"]"]]"#, None),
+            ("[[1,2]]", None),
+        ] {
+            let mut rows = Vec::new();
+            let outcome = Rows::new(text).each_plain(scales, |price, quantity| {
+                rows.push((price, quantity));
+                Some(())
+            });
+            assert_eq!(outcome.map(|()| rows), expected, "{text}");
+        }
+        assert_eq!(Rows::with_actions(r#"[["1","2"]]"#).each_plain(scales, |_, _| Some(())), None);
+        assert_eq!(Rows::new(r#"[["1","2"]]"#).each_plain(scales, |_, _| None), None);
     }
 
     #[test]

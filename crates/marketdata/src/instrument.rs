@@ -149,6 +149,11 @@ impl Instrument {
         }
     }
 
+    /// The scale of sizes as the venue writes them, and what one of it is as a quantity at the instrument's scale.
+    pub(crate) const fn sizes(&self) -> (Scale, i64) {
+        (Scale::new(self.quantity.digits().saturating_sub(self.multiplier.digits)), self.multiplier.mantissa)
+    }
+
     /// A size as the venue writes it, as a quantity at the instrument's scale; exact or an error.
     pub fn parse_quantity(&self, text: &str) -> Result<Quantity, NumberError> {
         let Multiplier { mantissa, digits } = self.multiplier;

@@ -150,10 +150,31 @@ fn book_with(view: &BookView<'_>, now: Now, (bids, asks): (&[u8], &[u8]), out: &
     out.push(b'}');
 }
 
+/// What the records of one kind and instrument begin with, made once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head(Vec<u8>);
+
+// === impl Head ===
+
+impl Head {
+    /// For the records of this kind of an instrument.
+    pub fn new(kind: RecordKind, instrument: &Instrument) -> Self {
+        let mut text = Vec::with_capacity(320);
+        head_of(kind, instrument, &mut text);
+        text.shrink_to_fit();
+        Self(text)
+    }
+
+    fn write(&self, now: Now, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+        signed("ts_ms", Some(now.wall_ms), out);
+    }
+}
+
 /// Appends one JSON object: what changed in a book. `now` becomes `ts_ms`, the publishing time.
 pub fn encode_delta(delta: &BookDelta<'_>, now: Now, out: &mut Vec<u8>) {
     let stamp = delta.stamp;
-    head(RecordKind::OrderBookDelta, delta.instrument, now, out);
+    delta.head.write(now, out);
     text_field("update_type", delta.form.as_str(), out);
     optional("prev_sequence", delta.previous, out);
     optional("sequence", Some(stamp.sequence), out);
@@ -193,6 +214,11 @@ pub(crate) fn own_id(trade: &Trade, out: &mut Vec<u8>) {
 }
 
 pub(crate) fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mut Vec<u8>) {
+    head_of(kind, instrument, out);
+    signed("ts_ms", Some(now.wall_ms), out);
+}
+
+fn head_of(kind: RecordKind, instrument: &Instrument, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"exchange\":\"");
     out.extend_from_slice(instrument.exchange.as_str().as_bytes());
     out.push(b'"');
@@ -207,7 +233,6 @@ pub(crate) fn head(kind: RecordKind, instrument: &Instrument, now: Now, out: &mu
     text_field("data_source", "tidemark", out);
     text_field("publisher", "collector", out);
     text_field("standardization_version", "2.0", out);
-    signed("ts_ms", Some(now.wall_ms), out);
 }
 
 fn levels(name: &str, instrument: &Instrument, levels: impl Iterator<Item = Level>, out: &mut Vec<u8>) {

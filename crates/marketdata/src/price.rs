@@ -164,6 +164,48 @@ impl Scale {
         })
     }
 
+    /// Reads `digits[.digits]"` at the beginning of a text, in one pass: the number, and what comes behind the quote. `None`: another form, or a number
+    /// that is not exact at this scale; [`parse`](Self::parse) knows which.
+    pub(crate) fn read_quoted(self, text: &[u8]) -> Option<(i64, &[u8])> {
+        let (mut value, mut rest) = (0_u64, text);
+        while let [byte @ b'0'..=b'9', after @ ..] = rest {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            rest = after;
+        }
+        let whole = text.len() - rest.len();
+        let mut decimals = 0;
+        if let [b'.', fraction @ ..] = rest {
+            rest = fraction;
+            if let Some((eight, after)) = fraction.split_first_chunk::<8>()
+                && let Some(digits) = digits_of(*eight)
+            {
+                value = value.wrapping_mul(100_000_000).wrapping_add(u64::from(digits));
+                rest = after;
+            }
+            while let [byte @ b'0'..=b'9', after @ ..] = rest {
+                value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                rest = after;
+            }
+            decimals = fraction.len() - rest.len();
+            if decimals == 0 {
+                return None;
+            }
+        }
+        // Up to 19 digits are below 2^64: nothing above has overflowed then.
+        let [b'"', rest @ ..] = rest else { return None };
+        if whole == 0 || whole + decimals > SHORT {
+            return None;
+        }
+        let value = i64::try_from(value).ok()?;
+        let exact = if let Some(missing) = usize::from(self.digits).checked_sub(decimals) {
+            value.checked_mul(POWERS[missing])?
+        } else {
+            let surplus = POWERS[decimals - usize::from(self.digits)];
+            (value % surplus == 0).then_some(value / surplus)?
+        };
+        Some((exact, rest))
+    }
+
     fn parse_long(self, text: &[u8]) -> Result<i64, NumberError> {
         let mut value: i64 = 0;
         let mut digits = 0u32;
@@ -289,6 +331,32 @@ impl Scale {
     }
 }
 
+/// Appends `"number"`.
+pub(crate) fn write_quoted(scale: Scale, value: i64, out: &mut Vec<u8>) {
+    let digits = usize::from(scale.digits);
+    if value < 0 || value.unsigned_abs() >= SIXTEEN_DIGITS || digits >= 16 || digits != usize::from(scale.shown) || digits == 0 {
+        out.push(b'"');
+        scale.write(value, out);
+        return out.push(b'"');
+    }
+    let magnitude = value.unsigned_abs();
+    let (high, low) = (eight_digits(magnitude / 100_000_000), eight_digits(magnitude % 100_000_000));
+    let text = (u128::from(high) | u128::from(low) << 64).to_le_bytes();
+    let zeros = if high == EIGHT_ZEROS { 8 + leading_zeros(low) } else { leading_zeros(high) } as usize;
+    let point = 16 - digits;
+    let first = zeros.min(point - 1); // at least one digit before the point
+    // All of it is put together here and appended with one call; `first` < `point` < 16, so every place is below 36.
+    let mut word = [b'"'; 36];
+    let whole = point - first;
+    word[1..17].copy_from_slice(&(u128::from_le_bytes(text) >> (8 * first)).to_le_bytes());
+    word[1 + whole] = b'.';
+    word[2 + whole..18 + whole].copy_from_slice(&(u128::from_le_bytes(text) >> (8 * point)).to_le_bytes());
+    word[2 + whole + digits] = b'"';
+    let end = out.len() + 3 + whole + digits;
+    out.extend_from_slice(&word);
+    out.truncate(end);
+}
+
 /// The value of eight ASCII digits, the first in the lowest byte: neighbours are joined pairwise in one word, three times.
 fn digits_of(text: [u8; 8]) -> Option<u32> {
     let word = u64::from_le_bytes(text);
@@ -351,6 +419,30 @@ pub(crate) fn decimals_needed(text: &str) -> u8 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_number_up_to_its_quote_is_the_number_or_left_to_the_other_reader() {
+        for (digits, text, expected) in [
+            (8, "61737.63000000\",rest", Some(6_173_763_000_000)),
+            (2, "61737.63000000\",rest", Some(6_173_763)),
+            (2, "61737.63100000\",rest", None),
+            (0, "7\",rest", Some(7)),
+            (3, "0.5\",rest", Some(500)),
+            (8, "0.123456789\",rest", None),
+            (8, "0.1234567800\",rest", Some(12_345_678)),
+            (0, "9223372036854775807\",rest", Some(i64::MAX)),
+            (0, "9223372036854775808\",rest", None),
+            (0, "18446744073709551617\",rest", None),
+            (2, "1.\",rest", None),
+            (2, ".5\",rest", None),
+            (2, "-1\",rest", None),
+            (2, "1e3\",rest", None),
+            (2, "1", None),
+            (2, "", None),
+        ] {
+            assert_eq!(Scale::new(digits).read_quoted(text.as_bytes()), expected.map(|value| (value, &b",rest"[..])), "{text}");
+        }
+    }
 
     #[test]
     fn texts_of_venues_come_back_as_they_were() {
@@ -436,6 +528,19 @@ mod tests {
     }
 
     proptest! {
+        /// What is written in quotes is what is written, and is read back in one pass.
+        #[test]
+        fn quoted_numbers_are_the_numbers(value in any::<i64>(), shift in 0u32..63, digits in 0u8..19, shown in 0u8..19) {
+            let (scale, value) = (Scale::new(digits).showing(shown), value >> shift);
+            let (mut plain, mut quoted) = (Vec::new(), Vec::new());
+            scale.write(value, &mut plain);
+            write_quoted(scale, value, &mut quoted);
+            prop_assert_eq!(&quoted[1..quoted.len() - 1], &plain[..]);
+            prop_assert_eq!((quoted[0], quoted[quoted.len() - 1]), (b'"', b'"'));
+            if let Some((read, rest)) = scale.read_quoted(&quoted[1..]) {
+                prop_assert_eq!((read, rest.len()), (value, 0));
+            }
+        }
         /// The short ways and the long ones are the same.
         #[test]
         fn both_ways_write_and_read_the_same(value in any::<i64>(), small in -2_000_000i64..2_000_000, digits in 0u8..=18, shown in 0u8..=18, text in "-?[0-9.]{0,24}") {

@@ -299,10 +299,13 @@ impl Venue {
 
     /// A book changed: it leaves now, or waits for its time.
     fn book_changed(&mut self, now: Now, id: InstrumentId, effects: &mut Vec<Effect>) {
-        let Some((sequence, touch)) = self.book(id).map(|view| (view.stamp.sequence, Touch::of(&view))) else {
+        let previewed = self.outlets.has_previews(id);
+        let Some((sequence, touch)) = self.book(id).map(|view| (view.stamp.sequence, if previewed { Touch::of(&view) } else { None })) else {
             return self.outlets.touch(id, None);
         };
-        self.outlets.touch(id, touch);
+        if previewed {
+            self.outlets.touch(id, touch);
+        }
         self.outlets.changed(now.mono, id, sequence, effects);
     }
 

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use crate::price::Scale;
+use crate::price::{Scale, write_quoted};
 
 pub(crate) fn key(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
@@ -57,9 +57,7 @@ pub(crate) fn number(name: &str, scale: Scale, value: i64, out: &mut Vec<u8>) {
 }
 
 pub(crate) fn quoted_number(scale: Scale, value: i64, out: &mut Vec<u8>) {
-    out.push(b'"');
-    scale.write(value, out);
-    out.push(b'"');
+    write_quoted(scale, value, out);
 }
 
 /// A sum or mean as text, `digits` decimals of it: exact.

@@ -8,7 +8,7 @@ use crate::book::Level;
 use crate::effect::{Event, EventKind, StreamKind};
 use crate::feed::{Action, Malformed, Rows};
 use crate::instrument::{Instrument, InstrumentId};
-use crate::price::{NumberError, Price};
+use crate::price::{NumberError, Price, Quantity};
 use crate::session::health::{Remedy, StreamHealth};
 use crate::session::{Scene, Step};
 use crate::sync::{BookSync, SyncState};
@@ -192,6 +192,17 @@ pub(super) fn read_levels(
     out: &mut Vec<Level>,
     mut each: impl FnMut(Action, Price),
 ) -> Result<(), LevelError> {
+    let (from, (sizes, unit)) = (out.len(), instrument.sizes());
+    let plain = rows.each_plain((instrument.price, sizes), |price, size| {
+        let level = Level { price: Price(price), quantity: Quantity(size.checked_mul(unit)?) };
+        out.push(level);
+        each(Action::Set, level.price);
+        Some(())
+    });
+    if plain.is_some() {
+        return Ok(());
+    }
+    out.truncate(from);
     rows.each(|action, price, quantity| {
         let level = Level { price: Price(instrument.price.parse(price)?), quantity: instrument.parse_quantity(quantity)? };
         out.push(level);
