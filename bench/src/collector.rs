@@ -1,4 +1,4 @@
-//! RSS and CPU of the collector: 12 books, 100 published levels, 5,000 depth messages a second over loopback.
+//! RSS and CPU of the collector with 12 books and 100 published levels: at 5,000 depth messages a second to the recorder, and at the venues' real pace.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::process::{Program, free_address, fresh_dir, get, wait_until};
+use crate::nats;
+use crate::process::{Look, Program, free_address, fresh_dir, get, wait_until};
 
 /// Books: six symbols on each of two markets.
 const SYMBOLS: [&str; 6] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "PEPE-USDT"];
@@ -22,46 +23,87 @@ const WARM_UP: Duration = Duration::from_secs(15);
 /// Runs the collector against the fake venues and prints its figures.
 pub(crate) fn run(bin_dir: &Path, length: Duration) -> Result<()> {
     let dir = fresh_dir("collector")?;
+    let load = Load { depth_interval: Duration::from_micros(u64::from(1_000_000 * BOOKS / RATE)), trades: 2 * RATE / BOOKS };
+    let sink = format!("recorder: {{dir: '{}/recorded'}}\n", dir.display());
+    let seen = measure(bin_dir, &dir, (load, &sink), length)?;
+    println!("collector: {BOOKS} books, 100 published levels each 100 ms to the recorder, {}", seen.times());
+    println!(
+        "  messages/s {:.0}   RSS MB {:.1}   peak MB {:.1}   CPU s per million messages {:.2}",
+        seen.messages / length.as_secs_f64(),
+        seen.after.rss_mb,
+        seen.after.peak_mb,
+        seen.cpu_s / seen.messages * 1e6
+    );
+    let _ = fs::remove_dir_all(dir);
+    Ok(())
+}
+
+/// The same at the pace of real venues: 12 books with 10 updates a second each, the first 100 levels of each every 100 ms to a real JetStream.
+pub(crate) fn at_real_pace(bin_dir: &Path, tools: &Path, length: Duration) -> Result<()> {
+    let dir = fresh_dir("pace")?;
+    let server = nats::start(tools, &dir)?;
+    let load = Load { depth_interval: Duration::from_millis(100), trades: 1 };
+    let sink = format!("nats: {{url: 'nats://{}'}}\nrecorder: {{enabled: false}}\nspool: {{dir: '{}/spool'}}\n", server.address, dir.display());
+    let seen = measure(bin_dir, &dir, (load, &sink), length)?;
+    println!("real pace: {BOOKS} books, 10 updates a second each, 100 published levels each 100 ms to JetStream, {}", seen.times());
+    println!(
+        "  messages/s {:.0}   RSS MB {:.1}   peak MB {:.1}   CPU s an hour {:.0} ({:.2} % of a core)",
+        seen.messages / length.as_secs_f64(),
+        seen.after.rss_mb,
+        seen.after.peak_mb,
+        seen.cpu_s / length.as_secs_f64() * 3_600.0,
+        seen.cpu_s / length.as_secs_f64() * 100.0
+    );
+    let _ = fs::remove_dir_all(dir);
+    Ok(())
+}
+
+/// What the fake venues send.
+struct Load {
+    depth_interval: Duration,
+    /// Trades a second of each market.
+    trades: u32,
+}
+
+struct Seen {
+    messages: f64,
+    cpu_s: f64,
+    after: Look,
+    length: Duration,
+}
+
+impl Seen {
+    fn times(&self) -> String {
+        format!("{} s after {} s of warm-up", self.length.as_secs(), WARM_UP.as_secs())
+    }
+}
+
+/// Starts venues and collector and looks at it after the warm-up and at the end.
+fn measure(bin_dir: &Path, dir: &Path, (load, sink): (Load, &str), length: Duration) -> Result<Seen> {
     let ports = dir.join("venues.json");
     let mut venues = Command::new(bin_dir.join("venue-sim"));
-    let (symbols, interval_us) = (SYMBOLS.join(","), 1_000_000 * BOOKS / RATE);
-    venues.args(["run", "--spot-walk", &symbols, "--usdm-walk", &symbols, "--rate", &(2 * RATE / BOOKS).to_string()]);
-    venues.args(["--depth-interval", &format!("{interval_us}us"), "--ports-file"]).arg(&ports);
-    let _venues = Program::start("venue-sim", &dir, &mut venues)?;
+    let symbols = SYMBOLS.join(",");
+    venues.args(["run", "--spot-walk", &symbols, "--usdm-walk", &symbols, "--rate", &load.trades.to_string()]);
+    venues.args(["--depth-interval", &format!("{}us", load.depth_interval.as_micros()), "--ports-file"]).arg(&ports);
+    let _venues = Program::start("venue-sim", dir, &mut venues)?;
     wait_until("venue-sim tells its ports", Duration::from_secs(10), || ports.is_file())?;
     let told: Value = serde_json::from_str(&fs::read_to_string(&ports)?)?;
     let address = |venue: &str| told.pointer(&format!("/{venue}/address")).and_then(Value::as_str).map(str::to_owned).context("a port is missing");
     let (spot, usdm, metrics, health) = (address("binance_spot")?, address("binance_usdm")?, free_address()?, free_address()?);
     let symbols = SYMBOLS.join(", ");
     let config = format!(
-        "venues:\n  - {{name: binance, market: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  - {{name: binance, market: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\nrecorder: {{dir: '{}/recorded'}}\nhttp: {{metrics: '{metrics}', health: '{health}'}}\n",
-        dir.display()
+        "venues:\n  - {{name: binance, market: spot, symbols: [{symbols}], ws_url: 'ws://{spot}', rest_url: 'http://{spot}'}}\n  - {{name: binance, market: perpetual, symbols: [{symbols}], ws_url: 'ws://{usdm}', rest_url: 'http://{usdm}'}}\n{sink}http: {{metrics: '{metrics}', health: '{health}'}}\n"
     );
     fs::write(dir.join("collector.yml"), config)?;
     let mut collector = Command::new(bin_dir.join("collector"));
-    collector.args(["run", "--config"]).arg(dir.join("collector.yml"));
-    let collector = Program::start("collector", &dir, &mut collector)?;
-    wait_until("messages flow", Duration::from_secs(30), || updates(&metrics) > 10_000.0)?;
-
+    collector.args(["run", "--config"]).arg(dir.join("collector.yml")).current_dir(dir);
+    let collector = Program::start("collector", dir, &mut collector)?;
+    wait_until("messages flow", Duration::from_secs(30), || updates(&metrics) > 200.0)?;
     sleep(WARM_UP);
     let (before, first) = (collector.look()?, updates(&metrics));
     sleep(length);
     let (after, last) = (collector.look()?, updates(&metrics));
-    let (rate, cpu) = ((last - first) / length.as_secs_f64(), after.cpu_s - before.cpu_s);
-    println!(
-        "collector: {} books, 100 published levels each 100 ms to the recorder, {} s after {} s of warm-up",
-        SYMBOLS.len() * 2,
-        length.as_secs(),
-        WARM_UP.as_secs()
-    );
-    println!(
-        "  messages/s {rate:.0}   RSS MB {:.1}   peak MB {:.1}   CPU s per million messages {:.2}",
-        after.rss_mb,
-        after.peak_mb,
-        cpu / (last - first) * 1e6
-    );
-    let _ = fs::remove_dir_all(dir);
-    Ok(())
+    Ok(Seen { messages: last - first, cpu_s: after.cpu_s - before.cpu_s, after, length })
 }
 
 /// WebSocket messages received so far, over all venues: nearly all of them depth.

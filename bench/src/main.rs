@@ -33,6 +33,10 @@ enum Subject {
     Pipeline,
     /// Venue's write to subscriber of NATS.
     Latency,
+    /// CPU and memory at the venues' real pace.
+    Pace,
+    /// How long books are out of step after each kind of fault.
+    Recovery,
     /// What an evaluation of rules costs.
     Rules,
     /// What reading a page of metrics costs, beside prometheus-parse.
@@ -96,6 +100,12 @@ fn main() -> Result<()> {
     }
     if matches!(args.subject, Subject::Latency | Subject::All) {
         pipeline::latency(places, length)?;
+    }
+    if matches!(args.subject, Subject::Pace | Subject::All) {
+        collector::at_real_pace(&bin_dir, &args.tools, length)?;
+    }
+    if matches!(args.subject, Subject::Recovery | Subject::All) {
+        soak::recovery::run(&soak::Plan { bin_dir: &bin_dir, tools: &args.tools, length, exchanges: &args.exchanges })?;
     }
     if matches!(args.subject, Subject::Rules | Subject::All) {
         engine::run()?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -59,6 +59,43 @@ pub(crate) fn subscribe(address: &str, subject: &str) -> Result<Arrivals> {
     Ok(arrivals)
 }
 
+/// Publishes bodies of `size` bytes at a rate, in turn to each subject of the table, and waits for no answer but asks for one, as the collector does.
+/// Returns what went to the first subject: the `sequence`, and when it was written, unix nanoseconds.
+pub(crate) fn publish(address: &str, subjects: &[&str], (size, rate): (usize, u32), length: Duration) -> Result<Vec<(u64, u64)>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    write!(stream, "CONNECT {{\"verbose\":false,\"headers\":true}}\r\nSUB _INBOX.alone.* 1\r\n")?;
+    let mut answers = stream.try_clone()?;
+    thread::spawn(move || {
+        let mut ignored = vec![0; 1 << 16];
+        while answers.read(&mut ignored).is_ok_and(|read| read > 0) {}
+    });
+    let (begun, mut written) = (Instant::now(), Vec::new());
+    let (mut sequence, mut frame) = (0_u64, Vec::new());
+    while begun.elapsed() < length {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of messages")]
+        let due = (begun.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+        if sequence >= due {
+            thread::sleep(Duration::from_micros(20));
+            continue;
+        }
+        sequence += 1;
+        let place = usize::try_from(sequence).unwrap_or(0) % subjects.len();
+        let subject = subjects.get(place).copied().unwrap_or_default();
+        let head = format!("NATS/1.0\r\nNats-Msg-Id: alone:{sequence}\r\n\r\n");
+        let mut body = format!("{{\"sequence\":{sequence},\"rest\":\"");
+        body.push_str(&"x".repeat(size.saturating_sub(body.len() + 2)));
+        body.push_str("\"}");
+        frame.clear();
+        write!(frame, "HPUB {subject} _INBOX.alone.{sequence} {} {}\r\n{head}{body}\r\n", head.len(), head.len() + body.len())?;
+        if place == 0 {
+            written.push((sequence, unix_ns()));
+        }
+        stream.write_all(&frame)?;
+    }
+    Ok(written)
+}
+
 /// Reads one line of the protocol, and the body behind a MSG.
 fn read_one(reader: &mut BufReader<TcpStream>, stream: &mut TcpStream, arrivals: &Arrivals) -> Option<()> {
     let mut line = String::new();
@@ -68,7 +105,7 @@ fn read_one(reader: &mut BufReader<TcpStream>, stream: &mut TcpStream, arrivals:
     if line.starts_with("PING") {
         stream.write_all(b"PONG\r\n").ok()?;
     }
-    if !line.starts_with("MSG ") {
+    if !line.starts_with("MSG ") && !line.starts_with("HMSG ") {
         return Some(());
     }
     let length: usize = line.trim_end().rsplit(' ').next()?.parse().ok()?;

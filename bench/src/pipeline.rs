@@ -20,6 +20,8 @@ use crate::venue::{LEVELS, Pace, SYMBOLS, Venue};
 const PACED: u32 = 20_000;
 /// Messages a second while latency is measured.
 const LATENCY_RATE: u32 = 5_000;
+/// About what a delta of ten levels has.
+const DELTA_BYTES: usize = 850;
 /// cryptofeed is given this part of the messages: it would take minutes.
 const SLOW_PART: u64 = 10;
 /// Before the first look: books are synchronised, everything is touched.
@@ -85,9 +87,26 @@ pub(crate) fn latency(places: Places<'_>, length: Duration) -> Result<()> {
     venue.stamp();
     venue.send(u64::from(LATENCY_RATE) * length.as_secs(), Pace::Rate(LATENCY_RATE));
     sleep(Duration::from_secs(1));
-    let arrived = std::mem::take(&mut *arrivals.lock().unwrap_or_else(PoisonError::into_inner));
-    let arrived: std::collections::BTreeMap<u64, u64> = arrived.into_iter().collect();
     let stamps = venue.stamps();
+    println!("latency: venue's write to subscriber of NATS, every delta acknowledged, {LATENCY_RATE} messages/s for {} s", length.as_secs());
+    tell("through the collector", &stamps, &arrivals);
+    // The server's own share: the same subjects, stream and size, without the collector.
+    drop(venue);
+    let subjects: Vec<String> = SYMBOLS.iter().map(|(_, symbol, _)| format!("orderbook_delta.alone.spot.{symbol}")).collect();
+    let arrivals = nats::subscribe(&server.address, subjects.first().map_or("", String::as_str))?;
+    sleep(Duration::from_millis(500));
+    let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
+    let written = nats::publish(&server.address, &subjects, (DELTA_BYTES, LATENCY_RATE), length)?;
+    sleep(Duration::from_secs(1));
+    tell("NATS alone", &written, &arrivals);
+    let _ = fs::remove_dir_all(dir);
+    Ok(())
+}
+
+/// Prints the percentiles of the time from a stamp to its arrival.
+fn tell(what: &str, stamps: &[(u64, u64)], arrivals: &nats::Arrivals) {
+    let arrived: std::collections::BTreeMap<u64, u64> =
+        std::mem::take(&mut *arrivals.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
     let mut took: Vec<u64> = stamps.iter().filter_map(|(id, written)| Some(arrived.get(id)?.saturating_sub(*written))).collect();
     took.sort_unstable();
     let at = |share: f64| {
@@ -95,10 +114,7 @@ pub(crate) fn latency(places: Places<'_>, length: Duration) -> Result<()> {
         let place = ((took.len() as f64 - 1.0) * share) as usize;
         took.get(place).map_or(f64::NAN, |ns| *ns as f64 / 1_000.0)
     };
-    println!("latency: venue's write to subscriber of NATS, every delta acknowledged, {LATENCY_RATE} messages/s for {} s", length.as_secs());
-    println!("  {} of {} arrived   p50 µs {:.0}   p99 µs {:.0}   p99.9 µs {:.0}", took.len(), stamps.len(), at(0.5), at(0.99), at(0.999));
-    let _ = fs::remove_dir_all(dir);
-    Ok(())
+    println!("  {what:<24} {} of {} arrived   p50 µs {:.0}   p99 µs {:.0}   p99.9 µs {:.0}", took.len(), stamps.len(), at(0.5), at(0.99), at(0.999));
 }
 
 /// One client under one shape; `None`: it is not there.

@@ -43,6 +43,10 @@ pub(crate) struct Tally {
     pub(crate) panics: f64,
     /// Entries of the collector's own structures.
     pub(crate) structures: BTreeMap<String, f64>,
+    /// Records in the spool.
+    pub(crate) spooled: f64,
+    /// Whether NATS is connected.
+    pub(crate) nats_connected: f64,
     /// Records refused or dropped, over all sinks.
     pub(crate) lost: f64,
 }
@@ -110,6 +114,8 @@ impl Tally {
                 "marketprism_orderbook_sync_status" => tally.books_in_step += usize::from(value > 0.0),
                 "collector_tasks" => tally.tasks += value,
                 "marketprism_websocket_messages_received_total" => tally.messages += value,
+                "collector_spool_records" => tally.spooled += value,
+                "collector_nats_connected" => tally.nats_connected += value,
                 "collector_task_panics_total" => tally.panics += value,
                 "collector_sink_dropped_total" | "collector_sink_refused_total" => tally.lost += value,
                 "collector_structure_length" => {

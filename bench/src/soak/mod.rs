@@ -6,6 +6,7 @@
 
 mod deeds;
 mod look;
+pub(crate) mod recovery;
 mod rig;
 mod verdict;
 

@@ -181,7 +181,13 @@ impl Rig {
         Ok(Ending { exit, last, health, books })
     }
 
-    fn tally(&self) -> Tally {
+    /// Puts a fault into every venue.
+    pub(crate) fn fault(&self, faults: &str) -> Result<()> {
+        self.tell("/control/fault", faults)
+    }
+
+    /// What the metrics page says now.
+    pub(crate) fn tally(&self) -> Tally {
         Tally::read(&get(&self.addresses.metrics, "/metrics"))
     }
 
