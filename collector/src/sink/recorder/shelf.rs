@@ -107,6 +107,10 @@ impl Shelf {
             place.chunks.push_back(Chunk { stream, day, lines: Vec::new(), records: 0, since: now });
         }
         if let Some(chunk) = place.chunks.back_mut() {
+            // In small steps: doubling would hold half of the memory for nothing.
+            if chunk.lines.capacity() - chunk.lines.len() < size {
+                chunk.lines.reserve_exact(size.max(self.limits.chunk / 8));
+            }
             chunk.lines.extend_from_slice(line);
             chunk.lines.push(b'\n');
             chunk.records += 1;
