@@ -23,7 +23,7 @@ struct Ring {
 }
 
 /// Trades, deltas, previews, events.
-const SMALL: (usize, usize) = (1 << 10, 512);
+const SMALL: (usize, usize) = (1 << 10, 1_024);
 /// Books of 100 levels a side.
 const LARGE: (usize, usize) = (8 << 10, 64);
 

@@ -57,6 +57,11 @@ impl Publisher {
         }
     }
 
+    /// Whether a sink would rather be offered less for a moment.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.is_pressed())
+    }
+
     /// Offers the payload to all sinks.
     pub(crate) fn offer(&mut self, origin: Origin, payload: &[u8]) -> Refused {
         self.offer_to(Refused::MAX, origin, payload)

@@ -28,6 +28,8 @@ const BATCH: usize = 64;
 const SNAPSHOT_MOST: usize = 4 << 20;
 /// Figures of the core are copied to metrics this often.
 const FIGURES: Duration = Duration::from_secs(1);
+/// A sink that has enough is asked again after this.
+const PRESSED: Duration = Duration::from_millis(1);
 /// For connections to close at the end.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -47,6 +49,8 @@ pub(super) struct VenueLoop {
     /// Connections found dead while effects were carried out; told to the core next.
     ended: Vec<ConnId>,
     figures_at: Duration,
+    /// Nothing is read before this: a sink has enough.
+    read_again_at: Option<Duration>,
     sizes: Sizes,
     /// How often spare capacity had been asked back when it was last given.
     trims: u64,
@@ -149,6 +153,7 @@ impl VenueLoop {
             effects: Vec::new(),
             ended: Vec::new(),
             figures_at: Duration::ZERO,
+            read_again_at: None,
         })
     }
 
@@ -172,8 +177,10 @@ impl VenueLoop {
                     self.time_passed();
                 } else if let Poll::Ready(Some(done)) = self.jobs.poll_next_unpin(context) {
                     self.job_done(done);
-                } else {
+                } else if self.read_again_at.is_none() {
                     return self.poll_links(context).map(|()| true);
+                } else {
+                    return Poll::Pending;
                 }
                 Poll::Ready(true)
             });
@@ -182,6 +189,18 @@ impl VenueLoop {
             }
             // What this turn has published leaves in one go.
             self.shared.publisher.borrow_mut().flush();
+            self.judge_sinks();
+        }
+    }
+
+    /// Reads nothing for a moment while a sink has enough: the venue's own sending slows down then, and memory stays small.
+    fn judge_sinks(&mut self) {
+        let is_pressed = self.shared.publisher.borrow().is_pressed();
+        if !is_pressed {
+            self.read_again_at = None;
+        } else if self.read_again_at.is_none_or(|at| at <= self.now().mono) {
+            self.metrics.reading_paused.inc();
+            self.read_again_at = Some(self.now().mono + PRESSED);
         }
     }
 
@@ -206,7 +225,7 @@ impl VenueLoop {
 
     /// When there is something to do without input.
     fn next_wake(&self) -> Instant {
-        let next = [self.venue.next_timeout(), self.outlets.offer_again_at()].into_iter().flatten().fold(self.figures_at, Duration::min);
+        let next = [self.venue.next_timeout(), self.outlets.offer_again_at(), self.read_again_at].into_iter().flatten().fold(self.figures_at, Duration::min);
         self.epoch + next
     }
 

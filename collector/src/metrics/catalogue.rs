@@ -106,6 +106,7 @@ catalogue! {
     // The data loop, as the HTTP thread sees it.
     LOOP_STALL = Gauge, "collector_loop_stall_seconds" [] "For how long the data loop is overdue now; 0 while it keeps its pace. Reported by the HTTP thread, also while the loop is stuck.";
     LOOP_STALL_DURATION = Histogram(FAST), "collector_loop_stall_duration_seconds" [] "By how much each tick of the data loop (every 100 ms) was late, in seconds.";
+    READING_PAUSED = Counter, "collector_reading_paused_total" ["exchange", "market_type"] "Milliseconds in which a venue's sockets were not read because a sink had enough: NATS answers, but more slowly than messages come.";
     GATHER_DURATION = Histogram(FAST), "collector_gather_duration_seconds" ["thread"] "Pauses of a thread in which messages gathered so that one wake-up reads many, in seconds; by thread: data, sink-nats. What came in a pause waited for as long at most; the key gather bounds it.";
     WALL_CLOCK_JUMPS = Counter, "collector_wall_clock_jumps_total" [] "Steps of the wall clock by more than a second.";
 

@@ -60,6 +60,11 @@ pub trait Sink: Send {
     fn offer(&mut self, record: &Record) -> Result<(), Refusal>;
     /// Called after the offers of one turn of the data path: what was offered should leave now, all of it together. Must return at once too.
     fn flush(&mut self) {}
+    /// Whether it would rather be offered less for a moment: what it has taken leaves, but more slowly than it comes. Never while nothing leaves:
+    /// what stands still must not hold up the reading.
+    fn is_pressed(&self) -> bool {
+        false
+    }
 }
 
 /// The other side: a thread that writes, and ends when the sink is dropped and its queue is empty.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 use super::{ByKind, Record, Refusal, Sink};
 use crate::config::QueueConfig;
@@ -107,6 +107,36 @@ impl Outlet {
         let taken = self.records.blocking_recv_many(into, most);
         self.left(into, taken);
         taken > 0
+    }
+
+    /// Appends up to `most` records that are there, without waiting; `false` when the queue is empty and closed for ever.
+    pub fn take_ready(&mut self, into: &mut Vec<Record>, most: usize) -> bool {
+        let mut taken = 0;
+        let goes_on = loop {
+            if taken == most {
+                break true;
+            }
+            match self.records.try_recv() {
+                Ok(record) => into.push(record),
+                Err(TryRecvError::Empty) => break true,
+                Err(TryRecvError::Disconnected) => break taken > 0,
+            }
+            taken += 1;
+        };
+        if taken > 0 {
+            self.left(into, taken);
+        }
+        goes_on
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of payloads that wait.
+    pub fn bytes(&self) -> usize {
+        self.level.bytes.load(Ordering::Relaxed)
     }
 
     /// Whether less than half of the queue is taken.

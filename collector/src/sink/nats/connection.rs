@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -164,10 +164,20 @@ impl Connection {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// The same, once.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = self.poll_write(cx)?;
         let read = self.poll_read(cx)?;
         if written || read { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Writes what the socket takes now. Whoever waits for the connection must poll it again if anything is left: nobody else is woken for it.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(super) fn write_now(&mut self) -> io::Result<()> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.poll_write(&mut nobody).map(|_emptied| ())
     }
 
     /// Writes what the socket takes; whether that emptied the buffer.

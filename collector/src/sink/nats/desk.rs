@@ -57,6 +57,8 @@ pub(super) struct Desk {
     pub(super) linked: bool,
     /// Errors lately, and how many there were when it was last looked.
     errors: (Fading, u64),
+    /// Publications answered, and PONGs.
+    pub(super) answered: u64,
 }
 
 // === impl Desk ===
@@ -96,6 +98,7 @@ impl Desk {
             requests: Vec::new(),
             linked: false,
             errors: (Fading::default(), 0),
+            answered: 0,
         };
         if nats.delivery == Delivery::Core {
             desk.state.conditions.raise(Condition::CoreMode);
@@ -132,7 +135,6 @@ impl Desk {
             self.store.taken(&record);
             self.outbox.take(record);
         }
-        self.store.note();
     }
 
     /// A new connection.
@@ -167,6 +169,7 @@ impl Desk {
             match heard {
                 Heard::Message(message) => self.answered(message, now),
                 Heard::Pong(number) => {
+                    self.answered += 1;
                     let Self { outbox, meters, outs, store, .. } = self;
                     outbox.ponged(number, |record| arrived((meters, outs, store), record, now));
                     self.drain_ponged(number);
@@ -207,6 +210,7 @@ impl Desk {
     fn acknowledged(&mut self, number: u64, ack: Ack, now: Duration) {
         // An answer to what is no longer awaited: it was sent again, and that answer counts.
         let Some((origin, sent)) = self.outbox.window().answer(number) else { return };
+        self.answered += 1;
         match ack {
             Ack::Stored => self.meters.stored.inc(),
             Ack::Duplicate => self.meters.duplicate.inc(),
@@ -312,6 +316,21 @@ impl Desk {
         for (subject, word, body) in self.requests.drain(..) {
             wire::request(&subject, (&self.inbox, &word), &body, connection.outbound());
         }
+        self.send_fresh(connection, now);
+        self.ask_about_lanes();
+        self.send_from_spool(connection, now);
+        self.ask_for_pong(connection);
+    }
+
+    /// A PONG confirms what nobody acknowledges; one at a time.
+    fn ask_for_pong(&self, connection: &mut Connection) {
+        if (self.outbox.has_posted() || self.drain.has_posted()) && !connection.is_asked() {
+            connection.ping();
+        }
+    }
+
+    /// The part of it that needs no disk and asks nothing: records that may be sent now.
+    pub(super) fn send_fresh(&mut self, connection: &mut Connection, now: Duration) {
         while connection.unwritten() < UNWRITTEN_MOST
             && let Some(outgoing) = self.outbox.send_next(now, connection.pings() + 1)
         {
@@ -323,12 +342,7 @@ impl Desk {
             };
             wire::publish(publication, &record.payload, connection.outbound());
         }
-        self.ask_about_lanes();
-        self.send_from_spool(connection, now);
-        // A PONG confirms what nobody acknowledges; one at a time.
-        if (self.outbox.has_posted() || self.drain.has_posted()) && !connection.is_asked() {
-            connection.ping();
-        }
+        self.ask_for_pong(connection);
     }
 
     /// What time brings.

@@ -5,10 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::NAME;
 use super::address::Address;
@@ -31,8 +32,8 @@ pub(super) struct Link {
 }
 
 enum State {
-    /// Tried again at this time.
-    Waiting(Duration),
+    /// Tried again at this time. The timer is made when it is first polled: there is a runtime then.
+    Waiting(Duration, Option<Pin<Box<Sleep>>>),
     Opening(Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>),
     Open(Box<Connection>),
 }
@@ -55,27 +56,28 @@ pub(super) enum Event {
 impl Link {
     pub(super) fn new(addresses: Vec<Address>, tls: Arc<ClientConfig>, clock: SharedClock, registry: &Arc<Registry>) -> Self {
         let connected = registry.gauge(&names::NATS_CONNECTED, &[]);
-        Self { addresses, turn: 0, attempts: 0, tls, clock, state: State::Waiting(Duration::ZERO), connected, registry: Arc::clone(registry) }
+        Self { addresses, turn: 0, attempts: 0, tls, clock, state: State::Waiting(Duration::ZERO, None), connected, registry: Arc::clone(registry) }
     }
 
     /// The connection, while there is one.
     pub(super) fn open(&mut self) -> Option<&mut Connection> {
         match &mut self.state {
             State::Open(connection) => Some(connection),
-            State::Waiting(_) | State::Opening(_) => None,
+            State::Waiting(..) | State::Opening(_) => None,
         }
     }
 
-    /// Waits for whatever is next. May be dropped at any time.
-    pub(super) async fn progress(&mut self) -> Event {
-        match &mut self.state {
-            State::Waiting(until) => {
+    /// Waits for whatever is next.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        Poll::Ready(match &mut self.state {
+            State::Waiting(until, timer) => {
                 let left = until.saturating_sub(self.clock.now().mono);
-                sleep(left).await;
+                let timer = timer.get_or_insert_with(|| Box::pin(sleep(left)));
+                ready!(timer.as_mut().poll(cx));
                 self.begin();
                 Event::Nothing
             }
-            State::Opening(opening) => match opening.await {
+            State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
                 Ok(connection) => {
                     self.opened(connection);
                     Event::Opened
@@ -90,14 +92,14 @@ impl Link {
                     Event::Nothing
                 }
             },
-            State::Open(connection) => match connection.progress().await {
+            State::Open(connection) => match ready!(connection.poll(cx)) {
                 Ok(()) => Event::Progress,
                 Err(error) => {
                     self.lose(&error);
                     Event::Lost
                 }
             },
-        }
+        })
     }
 
     /// Ends the connection.
@@ -131,7 +133,7 @@ impl Link {
     }
 
     fn wait(&mut self) {
-        self.state = State::Waiting(self.clock.now().mono + delay(self.attempts));
+        self.state = State::Waiting(self.clock.now().mono + delay(self.attempts), None);
     }
 
     fn last_tried(&self) -> String {

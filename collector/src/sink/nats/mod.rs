@@ -40,11 +40,12 @@ use self::desk::Desk;
 use self::link::Link;
 pub(crate) use self::listener::{Told, listen};
 use self::login::Login;
-use self::publisher::Publisher;
+use self::publisher::{Entrance, Post, Publisher};
 use self::store::Store;
 use super::{Started, Worker, queue};
 use crate::config::{Access, Config};
 use crate::feed::tls;
+use crate::gather::Gather;
 use crate::metrics::{Registry, catalogue as names};
 use crate::state::State;
 
@@ -76,14 +77,18 @@ pub fn start(config: &Config, state: &Arc<State>, registry: &Arc<Registry>) -> R
     let (core_out, core_in) = core_out();
     // A second sink of one state does not happen; the first one's connection would stay the one that is used.
     let _first_stays = state.core_out.set(core_out);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let gather = Arc::new(Gather::new("sink-nats", config.gather, registry));
+    let resting = Arc::clone(&gather);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(move || resting.rest()).build()?;
     state.count_tasks_of("sink-nats", runtime.handle().clone());
+    let post = Post::new(Publisher::new((link, core_in), desk, (clock, gather), outlet));
+    let entrance = Entrance::new(inlet, Arc::clone(&post));
     let worker = Worker::spawn(NAME, move || {
-        runtime.block_on(Publisher::new((link, core_in), desk, clock).run(outlet));
+        runtime.block_on(post.run());
         // Not dropped: that would wait for a look-up of a name that may hang.
         runtime.shutdown_background();
     })?;
-    Ok(Started { sink: Box::new(inlet), worker: Some(worker) })
+    Ok(Started { sink: Box::new(entrance), worker: Some(worker) })
 }
 
 /// The servers with our login, and TLS for them.

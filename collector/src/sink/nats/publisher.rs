@@ -1,18 +1,26 @@
-//! The loop of the sink's thread: takes records from the queue, gives the connection what may be sent, hears what the server says.
+//! The sink at work, by two threads: its own hears what the server says, connects, and does everything that takes time; the data thread, after each
+//! turn of its own, hands over what it has offered, straight to the socket when nothing stands in the way, so that a record waits for no other thread.
 //!
-//! Owns: the order of these steps, the end of the thread. Must not know: what is decided ([`desk`](super::desk)), how bytes travel.
+//! One lock is around all of it. The data thread only tries it: if the sink's thread is at work just then, or something is left to be done, that thread is
+//! called instead. What both take from the queue they take in its order. Owns: the order of these steps, the end of the thread. Must not know: what is
+//! decided ([`desk`](super::desk)), how bytes travel.
 
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::core_out::CoreIn;
 use super::desk::Desk;
 use super::link::{Event, Link};
-use super::wire;
+use super::{NAME, wire};
 use crate::clocks::SharedClock;
-use crate::sink::Outlet;
+use crate::gather::Gather;
+use crate::sink::{Inlet, Outlet, Record, Refusal, Sink};
 
 /// Records taken from the queue at a time.
 const TAKE: usize = 256;
@@ -22,77 +30,219 @@ const TICK: Duration = Duration::from_millis(25);
 const LAST_CHANCE: Duration = Duration::from_secs(3);
 /// and for a server that is away to come back: what is left then is spooled.
 const GRACE: Duration = Duration::from_millis(500);
+/// What the data thread has sent is noted by the sink's own within this, unless it is the only record that is not answered.
+const UNNOTED: Duration = Duration::from_millis(2);
+/// Enough is this part of the high mark: more would only wait.
+const PRESSED: usize = 4;
+/// A server that has answered nothing for this long is not waited for.
+const PROGRESS: Duration = Duration::from_millis(50);
 
-/// The thread's state.
+/// What both threads share.
+pub(super) struct Post {
+    publisher: Mutex<Publisher>,
+    /// Calls the sink's thread.
+    bell: Notify,
+    /// See [`Sink::is_pressed`].
+    pressed: AtomicBool,
+}
+
+/// The data thread's side.
+pub(super) struct Entrance {
+    /// None only while it is dropped: the queue must be closed before the bell is rung for it.
+    inlet: Option<Inlet>,
+    post: Arc<Post>,
+}
+
+/// What is behind the lock.
 pub(super) struct Publisher {
     link: Link,
     /// Messages of the program itself.
     core: CoreIn,
     desk: Desk,
     clock: SharedClock,
+    outlet: Outlet,
+    /// Reused between takings.
+    batch: Vec<Record>,
     /// When the queue was closed.
     closing: Option<Duration>,
+    /// When the marks were written last.
+    noted: Duration,
+    /// Publications answered so far, and when that last grew.
+    progress: (u64, Duration),
+    gather: Arc<Gather>,
+}
+
+// === impl Entrance ===
+
+impl Entrance {
+    pub(super) fn new(inlet: Inlet, post: Arc<Post>) -> Self {
+        Self { inlet: Some(inlet), post }
+    }
+}
+
+impl Sink for Entrance {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn offer(&mut self, record: &Record) -> Result<(), Refusal> {
+        self.inlet.as_mut().map_or(Err(Refusal::Closed), |inlet| inlet.offer(record))
+    }
+
+    fn flush(&mut self) {
+        let needed = match self.post.publisher.try_lock() {
+            Ok(mut publisher) => {
+                let needed = publisher.pass();
+                self.post.press(&publisher);
+                needed
+            }
+            Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => true,
+        };
+        if needed {
+            self.post.bell.notify_one();
+        }
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.post.pressed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        self.inlet = None;
+        self.post.bell.notify_one();
+    }
+}
+
+// === impl Post ===
+
+impl Post {
+    pub(super) fn new(publisher: Publisher) -> Arc<Self> {
+        Arc::new(Self { publisher: Mutex::new(publisher), bell: Notify::new(), pressed: AtomicBool::new(false) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Publisher> {
+        // A data thread that panicked in here has left nothing half done that the next turn does not mend.
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn press(&self, publisher: &Publisher) {
+        self.pressed.store(publisher.is_pressed(), Ordering::Relaxed);
+    }
+
+    /// The sink's thread: runs until the queue is closed and everything is secured or given up.
+    pub(super) async fn run(&self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let ticked = tokio::select! {
+                _ = ticks.tick() => true,
+                () = self.bell.notified() => false,
+                () = std::future::poll_fn(|cx| self.lock().poll(cx)) => false,
+            };
+            let mut publisher = self.lock();
+            if ticked {
+                publisher.tick();
+            }
+            publisher.turn();
+            self.press(&publisher);
+            if publisher.is_done() {
+                publisher.desk.finish();
+                return;
+            }
+        }
+    }
 }
 
 // === impl Publisher ===
 
 impl Publisher {
-    pub(super) fn new((link, core): (Link, CoreIn), desk: Desk, clock: SharedClock) -> Self {
-        Self { link, core, desk, clock, closing: None }
+    pub(super) fn new((link, core): (Link, CoreIn), desk: Desk, (clock, gather): (SharedClock, Arc<Gather>), outlet: Outlet) -> Self {
+        let batch = Vec::with_capacity(TAKE);
+        Self { link, core, desk, clock, outlet, batch, closing: None, noted: Duration::ZERO, progress: (0, Duration::ZERO), gather }
     }
 
-    /// Runs until the queue is closed and everything is secured or given up.
-    pub(super) async fn run(mut self, mut outlet: Outlet) {
-        let mut batch = Vec::with_capacity(TAKE);
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.is_done() {
-            let taking = self.closing.is_none() && self.desk.has_room();
-            let event = tokio::select! {
-                more = outlet.take(&mut batch, TAKE), if taking => {
-                    if !more {
-                        self.closing = Some(self.clock.now().mono);
-                    }
-                    Event::Nothing
-                }
-                event = self.link.progress() => event,
-                Some((subject, body)) = self.core.messages.recv() => {
-                    if let Some(connection) = self.link.open() {
-                        wire::post(&subject, &body, connection.outbound());
-                    }
-                    Event::Nothing
-                }
-                _ = ticks.tick() => {
-                    self.tick();
-                    Event::Nothing
-                }
-            };
-            self.desk.take(&mut batch);
-            if !self.desk.has_room() {
-                self.tick();
-            }
-            self.turn(event);
-        }
-        self.desk.finish();
-    }
-
-    /// One turn: hear, send, and let the socket take it at once.
-    fn turn(&mut self, event: Event) {
-        self.note(event);
+    /// The data thread's turn: what it has offered goes to the socket, as far as that takes no time. `true`: the sink's thread is needed.
+    fn pass(&mut self) -> bool {
+        let idle = self.desk.outbox.under_way() == 0;
+        let whole = self.take();
         let now = self.clock.now().mono;
-        let Some(connection) = self.link.open() else { return };
-        if let Err(error) = self.desk.hear(connection, now) {
-            return self.lose(&error);
-        }
-        self.desk.send(connection, now);
-        if connection.unwritten() > 0
-            && let Some(event) = self.link.progress().now_or_never()
+        let Some(connection) = self.link.open() else { return true };
+        self.desk.send_fresh(connection, now);
+        // An error comes again where it is dealt with.
+        let written = connection.write_now().is_ok_and(|()| connection.unwritten() == 0);
+        // The answer to a record that is alone calls the other thread soon enough.
+        let noted = idle || now.saturating_sub(self.noted) < UNNOTED;
+        !(whole && written && noted)
+    }
+
+    /// One turn of the sink's thread: hear, take, send, and let the socket take it at once.
+    fn turn(&mut self) {
+        let now = self.clock.now().mono;
+        if let Some(connection) = self.link.open()
+            && let Err(error) = self.desk.hear(connection, now)
         {
-            self.note(event);
+            self.lose(&error);
+        }
+        while !self.take() && self.desk.has_room() {}
+        if !self.desk.has_room() {
+            self.tick();
+        }
+        self.desk.store.note();
+        self.noted = now;
+        self.count_answers(now);
+        let Some(connection) = self.link.open() else { return };
+        self.desk.send(connection, now);
+        if let Err(error) = connection.write_now() {
+            self.lose(&error);
         }
     }
 
-    fn note(&mut self, event: Event) {
+    /// Takes records from the queue; whether none is left there.
+    fn take(&mut self) -> bool {
+        if self.closing.is_some() || !self.desk.has_room() {
+            return self.outlet.is_empty();
+        }
+        if !self.outlet.take_ready(&mut self.batch, TAKE) {
+            self.closing = Some(self.clock.now().mono);
+        }
+        self.desk.take(&mut self.batch);
+        self.outlet.is_empty()
+    }
+
+    fn count_answers(&mut self, now: Duration) {
+        let answered = self.desk.answered;
+        if answered != self.progress.0 {
+            self.gather.took(answered - self.progress.0);
+            self.progress = (answered, now);
+        }
+    }
+
+    /// Whether the server takes less than comes, but takes it: records wait, and answers come.
+    fn is_pressed(&self) -> bool {
+        let waits = self.desk.outbox.held().bytes + self.outlet.bytes();
+        let answers = self.clock.now().mono.saturating_sub(self.progress.1) < PROGRESS;
+        self.desk.linked && answers && waits >= self.desk.relief.bytes().high / PRESSED
+    }
+
+    /// Waits for the connection, or a message of the program itself.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut ready = false;
+        while let Poll::Ready(Some((subject, body))) = self.core.messages.poll_recv(cx) {
+            if let Some(connection) = self.link.open() {
+                wire::post(&subject, &body, connection.outbound());
+            }
+            ready = true;
+        }
+        if let Poll::Ready(event) = self.link.poll(cx) {
+            self.note(&event);
+            ready = true;
+        }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn note(&mut self, event: &Event) {
         match event {
             Event::Opened => {
                 if let Some(connection) = self.link.open() {
@@ -113,7 +263,7 @@ impl Publisher {
         }
     }
 
-    fn lose(&mut self, error: &std::io::Error) {
+    fn lose(&mut self, error: &io::Error) {
         self.link.lose(error);
         self.disconnected();
     }
