@@ -40,14 +40,8 @@ impl Feed {
         Self { state, registry, started, last, refused: 0 }
     }
 
-    /// Offers one record of a stream; it leaves at once.
-    pub(crate) fn offer(&mut self, stream: usize) -> Result<(), Refusal> {
-        let outcome = self.put(stream);
-        self.started.sink.flush();
-        outcome
-    }
-
-    fn put(&mut self, stream: usize) -> Result<(), Refusal> {
+    /// Offers one record of a stream.
+    fn offer(&mut self, stream: usize) -> Result<(), Refusal> {
         self.last[stream] += 1;
         let sequence = self.last[stream];
         // Bodies of different sizes: one that does not fit shall be followed by one that would.
@@ -70,7 +64,7 @@ impl Feed {
         while begun.elapsed() < length {
             let due = u32::try_from(begun.elapsed().as_millis() * u128::from(per_second) / 1_000).unwrap();
             while offered < due {
-                let _refusals_are_counted = self.put(offered as usize % self.last.len());
+                let _refusals_are_counted = self.offer(offered as usize % self.last.len());
                 offered += 1;
             }
             self.started.sink.flush();
