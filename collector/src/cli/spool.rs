@@ -1,6 +1,7 @@
-//! `collector spool ls|replay|purge`: what waits on disk for NATS, for the operator of a collector that does not run.
+//! `collector spool ls|replay|purge`: what waits on disk for NATS. Anybody may look, also while a collector runs; to send or remove it the collector must not
+//! run: it holds the spool's lock, and drains it by itself.
 //!
-//! Owns: what is printed. Must not know: how the spool is kept, how records travel. A running collector holds the spool's lock and drains it by itself.
+//! Owns: what is printed. Must not know: how the spool is kept, how records travel.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,10 @@ use marketdata::RecordKind;
 
 use super::{EXIT_UNAVAILABLE, File, complain, exit_config, languages, say};
 use crate::clocks::SystemClock;
-use crate::config::{Config, Environment, SpoolConfig};
+use crate::config::{Config, Environment, SpoolConfig, StreamConfig};
 use crate::metrics::{Registry, catalogue as names};
 use crate::sink;
-use crate::sink::spool::Spool;
+use crate::sink::spool::{Spool, is_there, look_at};
 use crate::state::State;
 use crate::utc;
 
@@ -35,15 +36,16 @@ pub(super) struct Arguments {
     /// Directory of the spool (default: `spool.dir` of the configuration)
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Only this kind
-    #[arg(long, global = true, value_enum)]
-    stream: Option<Kind>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List what waits, by subject
-    Ls,
+    /// List what waits, by subject; nothing is changed, and a collector may run
+    Ls {
+        /// Only this kind
+        #[arg(long, value_enum)]
+        stream: Option<Kind>,
+    },
     /// Send everything to NATS and wait until it is acknowledged
     Replay {
         /// Give up after this many seconds; what is left stays in the spool
@@ -52,6 +54,9 @@ enum Verb {
     },
     /// Remove what waits, for good
     Purge {
+        /// Only this kind
+        #[arg(long, value_enum)]
+        stream: Option<Kind>,
         /// Really
         #[arg(long)]
         yes: bool,
@@ -71,8 +76,17 @@ enum Kind {
 struct Waiting {
     records: u64,
     bytes: u64,
-    sequences: (u64, u64),
-    event_ms: (i64, i64),
+    /// Sequence and event time of the first and of the last one.
+    first: (u64, i64),
+    last: (u64, i64),
+}
+
+// === impl Verb ===
+
+impl Verb {
+    fn needs_nats(&self) -> bool {
+        matches!(self, Self::Replay { .. })
+    }
 }
 
 // === impl Kind ===
@@ -89,32 +103,28 @@ impl Kind {
 
 pub(super) fn run(arguments: Arguments, asked: Option<&str>, environment: &Environment) -> ExitCode {
     let lang = Lang::choose(asked, languages(environment));
-    let kind = arguments.stream.map(Kind::of_record);
+    // With a directory no configuration is needed, but to send.
+    let (spool, whole, lang) = match (arguments.verb.needs_nats(), arguments.dir) {
+        (false, Some(dir)) => (SpoolConfig { dir, ..SpoolConfig::default() }, None, lang),
+        (_, dir) => {
+            let (whole, lang) = read(&arguments.config, asked, environment);
+            let Some(mut whole) = whole else { return exit_config() };
+            whole.spool.dir = dir.unwrap_or(whole.spool.dir);
+            (whole.spool.clone(), Some(whole), lang)
+        }
+    };
+    if !is_there(&spool.dir) {
+        let dir = spool.dir.display();
+        say(Text::new(format!("{dir}: no spool\n"), format!("{dir}：没有 spool\n")).get(lang));
+        return ExitCode::SUCCESS;
+    }
     match arguments.verb {
-        Verb::Replay { within } => {
-            let (file, lang) = read(&arguments.config, asked, environment);
-            let Some(mut config) = file else { return exit_config() };
-            config.spool.dir = arguments.dir.unwrap_or(config.spool.dir);
-            replay(&config, Duration::from_secs(within), lang)
-        }
-        Verb::Ls | Verb::Purge { .. } => {
-            // With a directory no configuration is needed.
-            let config = match arguments.dir {
-                Some(dir) => SpoolConfig { dir, ..SpoolConfig::default() },
-                None => match read(&arguments.config, asked, environment).0 {
-                    Some(config) => config.spool,
-                    None => return exit_config(),
-                },
-            };
-            let spool = match open(&config, lang) {
-                Ok(spool) => spool,
-                Err(code) => return code,
-            };
-            match arguments.verb {
-                Verb::Purge { yes } => purge(spool, kind, yes, lang),
-                _ => list(&spool, kind, lang),
-            }
-        }
+        Verb::Ls { stream } => list(&spool.dir, stream.map(Kind::of_record), lang),
+        Verb::Purge { stream, yes } => match Spool::open(&spool) {
+            Ok(spool) => purge(spool, stream.map(Kind::of_record), yes, lang),
+            Err(error) => taken(&error, lang),
+        },
+        Verb::Replay { within } => whole.map_or_else(exit_config, |config| replay(&config, Duration::from_secs(within), lang)),
     }
 }
 
@@ -124,16 +134,6 @@ fn read(path: &Path, asked: Option<&str>, environment: &Environment) -> (Option<
         complain(&file.shown(Format::Text));
     }
     (file.loaded.config, file.lang)
-}
-
-/// The spool, if nobody else has it.
-fn open(config: &SpoolConfig, lang: Lang) -> Result<Spool, ExitCode> {
-    let dir = config.dir.display();
-    if !config.dir.is_dir() {
-        say(Text::new(format!("{dir}: no spool\n"), format!("{dir}：没有 spool\n")).get(lang));
-        return Err(ExitCode::SUCCESS);
-    }
-    Spool::open(config).map_err(|error| taken(&error, lang))
 }
 
 fn taken(error: &dyn std::fmt::Display, lang: Lang) -> ExitCode {
@@ -146,39 +146,40 @@ fn taken(error: &dyn std::fmt::Display, lang: Lang) -> ExitCode {
     ExitCode::from(EXIT_UNAVAILABLE)
 }
 
-fn list(spool: &Spool, kind: Option<RecordKind>, lang: Lang) -> ExitCode {
-    let mut waiting: BTreeMap<String, Waiting> = BTreeMap::new();
-    for shelf in spool.shelves().iter().filter(|shelf| kind.is_none_or(|kind| shelf.kind() == kind)) {
-        let damaged = shelf.look(u64::MAX, |_, entry| {
-            let row = waiting.entry(entry.subject.clone()).or_insert_with(|| Waiting {
-                sequences: (entry.sequence, entry.sequence),
-                event_ms: (entry.event_ts_ms, entry.event_ts_ms),
-                ..Waiting::default()
-            });
+fn list(dir: &Path, kind: Option<RecordKind>, lang: Lang) -> ExitCode {
+    let (mut waiting, mut torn) = (BTreeMap::<String, Waiting>::new(), false);
+    for kind in StreamConfig::KINDS.into_iter().filter(|one| kind.is_none_or(|kind| kind == *one)) {
+        let looked = look_at(dir, kind, |entry| {
+            let first = || Waiting { first: (entry.sequence, entry.event_ts_ms), ..Waiting::default() };
+            let row = waiting.entry(entry.subject.clone()).or_insert_with(first);
             row.records += 1;
             row.bytes += entry.payload().len() as u64;
-            (row.sequences.1, row.event_ms.1) = (entry.sequence, entry.event_ts_ms);
+            row.last = (entry.sequence, entry.event_ts_ms);
         });
-        if damaged > 0 {
-            let kind = shelf.kind().as_str();
-            complain(Text::new(format!("{kind}: {damaged} records are damaged\n"), format!("{kind}：{damaged} 条记录已损坏\n")).get(lang));
+        match looked {
+            Ok(0) => {}
+            Ok(damaged) => {
+                torn = true;
+                let kind = kind.as_str();
+                complain(Text::new(format!("{kind}: {damaged} pieces are damaged\n"), format!("{kind}：{damaged} 处已损坏\n")).get(lang));
+            }
+            Err(error) => return taken(&error, lang),
         }
     }
     let mut text = String::new();
-    for (subject, row) in &waiting {
-        let (from, to) = (utc::rfc3339(row.event_ms.0), utc::rfc3339(row.event_ms.1));
-        let Waiting { records, bytes, sequences, .. } = row;
-        text.extend([format!("{subject}\t{records}\t{}..{}\t{from}..{to}\t{bytes} B\n", sequences.0, sequences.1)]);
+    for (subject, Waiting { records, bytes, first, last }) in &waiting {
+        let (from, to) = (utc::rfc3339(first.1), utc::rfc3339(last.1));
+        text.extend([format!("{subject}\t{records}\t{}..{}\t{from}..{to}\t{bytes} B\n", first.0, last.0)]);
     }
-    let records: u64 = waiting.values().map(|row| row.records).sum();
-    let (bytes, dir) = (spool.bytes(), spool.dir().display());
+    let (records, bytes) = waiting.values().fold((0, 0), |(records, bytes), row| (records + row.records, bytes + row.bytes));
+    let (dir, subjects) = (dir.display(), waiting.len());
     let total = Text::new(
-        format!("{dir}: {records} records of {} subjects wait, {bytes} bytes on disk\n", waiting.len()),
-        format!("{dir}：{} 个主题共 {records} 条记录在等待，占用 {bytes} 字节\n", waiting.len()),
+        format!("{dir}: {records} records of {subjects} subjects wait, {bytes} bytes\n"),
+        format!("{dir}：{subjects} 个主题共 {records} 条记录在等待，{bytes} 字节\n"),
     );
     say(&text);
     say(total.get(lang));
-    ExitCode::SUCCESS
+    if torn { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn purge(mut spool: Spool, kind: Option<RecordKind>, really: bool, lang: Lang) -> ExitCode {
@@ -211,14 +212,15 @@ fn replay(config: &Config, within: Duration, lang: Lang) -> ExitCode {
         return exit_config();
     }
     let (registry, state) = (Arc::new(Registry::new()), State::new(config, SystemClock::shared()));
+    // What hinders it, as that the server cannot be reached, is said by the sink's own log.
+    let log = crate::logging::start(&config.log, &registry);
     let started = match sink::nats::start(config, &state, &registry) {
         Ok(started) => started,
         Err(error) => return taken(&error, lang),
     };
+    // Shown from the opening of the spool on.
     let left = || registry.values(&names::SPOOL_RECORDS).iter().map(|(_, records)| *records).sum::<f64>();
-    let (begun, mut told) = (Instant::now(), Instant::now());
-    // The figures come with the sink's first look at its spool.
-    std::thread::sleep(Duration::from_millis(200));
+    let (found, begun, mut told) = (left(), Instant::now(), Instant::now());
     while left() > 0.0 && begun.elapsed() < within {
         std::thread::sleep(Duration::from_millis(50));
         if told.elapsed() >= PROGRESS {
@@ -232,14 +234,16 @@ fn replay(config: &Config, within: Duration, lang: Lang) -> ExitCode {
         // Its end writes how far the spool is drained.
         let _ended = worker.thread.join();
     }
+    drop(log);
     if remaining > 0.0 {
         let text = Text::new(
-            format!("{remaining} records are left: NATS did not take them in time; they stay in the spool\n"),
-            format!("剩余 {remaining} 条记录：NATS 未能及时接收，仍保存在 spool 中\n"),
+            format!("{remaining} of {found} records are left: NATS did not take them in time; they stay in the spool\n"),
+            format!("{found} 条记录中剩余 {remaining} 条：NATS 未能及时接收，仍保存在 spool 中\n"),
         );
         complain(text.get(lang));
         return ExitCode::FAILURE;
     }
-    say(Text::new("everything was sent and acknowledged\n", "全部已发送并确认\n").get(lang));
+    let text = Text::new(format!("{found} records: everything was sent and acknowledged\n"), format!("{found} 条记录：全部已发送并确认\n"));
+    say(text.get(lang));
     ExitCode::SUCCESS
 }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,13 +72,12 @@ struct Row<'a> {
     data: &'a RawValue,
 }
 
-/// A dead letter, read to be sent after all.
+/// A dead letter, opened to be sent after all.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     pub(crate) subject: String,
-    /// Sequence, event time, body.
-    pub(crate) rows: Vec<(u64, i64, Bytes)>,
+    lines: Lines<BufReader<File>>,
 }
 
 // === impl Reason ===
@@ -180,7 +179,7 @@ impl DeadLetters {
         }
     }
 
-    /// The oldest file of a wanted subject whose records may be sent after all, read. What is damaged in it is passed over.
+    /// The oldest file of a wanted subject whose records may be sent after all, opened.
     pub(crate) fn oldest(&self, wanted: impl Fn(&str) -> bool) -> Option<Opened> {
         self.files.iter().find_map(|letter| read(&letter.path, &wanted).ok().flatten())
     }
@@ -215,21 +214,28 @@ fn write(path: &Path, head: &Head, records: &[Record]) -> io::Result<u64> {
     Ok(file.metadata()?.len())
 }
 
-/// Reads a dead letter; `None` for one that may not be sent.
+/// Opens a dead letter; `None` for one that may not be sent.
 fn read(path: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<Option<Opened>> {
     let mut lines = BufReader::new(File::open(path)?).lines();
     let Some(head) = lines.next().transpose()?.and_then(|line| serde_json::from_str::<Head>(&line).ok()) else { return Ok(None) };
     if head.reason == Reason::TooLarge.as_str() || !wanted(&head.subject) {
         return Ok(None);
     }
-    let mut rows = Vec::with_capacity(head.rows.min(65_536));
-    for line in lines {
-        let line = line?;
-        if let Ok(row) = serde_json::from_str::<Row<'_>>(&line) {
-            rows.push((row.sequence, row.event_ts_ms, Bytes::copy_from_slice(row.data.get().as_bytes())));
-        }
+    Ok(Some(Opened { path: path.to_owned(), subject: head.subject, lines }))
+}
+
+// === impl Opened ===
+
+/// Sequence, event time, body of each record; what is damaged is passed over.
+impl Iterator for Opened {
+    type Item = (u64, i64, Bytes);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let row: Row<'_> = serde_json::from_str(&line).ok()?;
+            Some((row.sequence, row.event_ts_ms, Bytes::copy_from_slice(row.data.get().as_bytes())))
+        })
     }
-    Ok(Some(Opened { path: path.to_owned(), subject: head.subject, rows }))
 }
 
 /// For how long everything must be calm before dead letters are sent.
@@ -276,11 +282,9 @@ mod tests {
         fs::write(dir.path().join("ofi/half.tmp"), "x").unwrap();
         let mut all = letters(dir.path(), 1 << 20);
         assert_eq!((all.len(), dir.path().join("ofi/half.tmp").exists()), (3, false));
-        let opened = all.oldest(|_| true).unwrap();
-        assert_eq!(
-            (opened.subject.as_str(), opened.rows.len(), &opened.rows[1]),
-            ("ofi.binance.spot.BTC-USDT", 2, &(2, 9, Bytes::from_static(b"{\"n\":2}")))
-        );
+        let mut opened = all.oldest(|_| true).unwrap();
+        let rows: Vec<_> = opened.by_ref().collect();
+        assert_eq!((opened.subject.as_str(), rows.len(), &rows[1]), ("ofi.binance.spot.BTC-USDT", 2, &(2, 9, Bytes::from_static(b"{\"n\":2}"))));
         all.done(&opened.path);
         all.done(&all.oldest(|_| true).unwrap().path);
         assert!(all.oldest(|_| true).is_none(), "what is too large is kept for people only");

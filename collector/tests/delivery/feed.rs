@@ -22,13 +22,22 @@ pub(crate) struct Feed {
     pub(crate) refused: u64,
 }
 
-/// Two symbols, so four streams; spool and dead letter below `dir`.
+/// Two symbols, so four streams; spool and dead letter below `dir`; more keys of `nats`, and behind them of the whole.
 pub(crate) fn config(dir: &std::path::Path, url: &str, more: &str) -> Config {
-    let text = format!(
+    read(&text(dir, url, more), &Environment::default())
+}
+
+/// The same as text.
+pub(crate) fn text(dir: &std::path::Path, url: &str, more: &str) -> String {
+    format!(
         "venues: [{{name: binance, market: spot, symbols: [A-USDT, B-USDT], previews: []}}]\nspool: {{dir: '{0}/spool'}}\ndead_letter: {{dir: '{0}/deadletter'}}\nnats:\n  url: '{url}'\n{more}\n",
         dir.display()
-    );
-    let loaded = config::load("test.yml", &text, &Environment::default());
+    )
+}
+
+/// A configuration that has nothing wrong with it.
+pub(crate) fn read(text: &str, environment: &Environment) -> Config {
+    let loaded = config::load("test.yml", text, environment);
     loaded.config.unwrap_or_else(|| panic!("{text}\n{:#?}", loaded.findings))
 }
 

@@ -141,7 +141,7 @@ async fn ended_at_many_points_it_loses_nothing_accepted_and_names_what_was_caugh
 async fn killed_while_it_drains_unheard_it_stores_nothing_twice_after_the_stream_has_forgotten() {
     let Some(mut server) = Server::start(true) else { return };
     let wire = Wire::to(server.port).await;
-    let world = World::start(&wire.url(), ", streams: {trade: {duplicate_window: 1s}, orderbook: {duplicate_window: 1s}}").await;
+    let world = World::start(&wire.url(), "  streams: {trade: {duplicate_window: 1s}, orderbook: {duplicate_window: 1s}}").await;
     let run = world.run();
     world.until("records are acknowledged", |world| world.metric("collector_nats_acks_total") > 100.0);
     server.kill();

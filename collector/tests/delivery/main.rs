@@ -5,6 +5,10 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
+mod disks;
+#[cfg(test)]
 mod doubt;
 #[cfg(test)]
 mod feed;
@@ -13,6 +17,8 @@ mod lives;
 #[cfg(test)]
 #[path = "../shared/nats_server.rs"]
 mod nats_server;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod program;
 #[cfg(test)]

@@ -37,7 +37,11 @@ async fn an_outage_costs_little_memory_and_a_stop_in_it_costs_nothing() {
     world.until("the spool grows", |world| world.metric("collector_spooled_total") > 100.0);
     assert_eq!(world.caught().len(), 0, "an orderly stop catches nothing");
     let (code, said) = world.command(&["spool", "ls"]);
-    assert!(code == Some(69) && said.contains("E515") && said.contains("in use by another process"), "{code:?} {said}");
+    assert!(code == Some(0) && said.contains("trade.binance.spot.BTC-USDT\t"), "looking is allowed meanwhile: {code:?} {said}");
+    for verb in [&["spool", "replay"][..], &["spool", "purge", "--yes"]] {
+        let (code, said) = world.command(verb);
+        assert!(code == Some(69) && said.contains("E515") && said.contains("in use by another process"), "{code:?} {said}");
+    }
     server.run();
     world.until("the spool is drained", |world| {
         world.metric("collector_spool_records") == 0.0 && world.metric("collector_sink_written_total") > waiting

@@ -1,7 +1,7 @@
 //! The program itself, as an operator runs it, beside a venue that never rests: its commands, its figures, what its log says.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ pub(crate) struct World {
     _venues: RunningVenues,
     stop: CancellationToken,
     pub(crate) dir: tempfile::TempDir,
+    health: u16,
     metrics: u16,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Caught {
 }
 
 impl World {
-    /// A venue, and the files of a collector that publishes to `url`; `more` keys of `nats`.
+    /// A venue, and the files of a collector that publishes to `url`; `more` keys of `nats`, and behind them of the whole.
     pub(crate) async fn start(url: &str, more: &str) -> Self {
         let stop = CancellationToken::new();
         let walk = WalkConfig { changes_per_second: BOOKS, ..WalkConfig::new(&SYMBOLS, 7) };
@@ -49,21 +50,33 @@ impl World {
         let (health, metrics) = (port(), port());
         let text = format!(
             "venues: [{{name: binance, market: spot, symbols: [{}], ws_url: '{}', rest_url: '{}', publish: every, depth: 5}}]\n\
-             http: {{health: '127.0.0.1:{health}', metrics: '127.0.0.1:{metrics}'}}\nnats: {{url: '{url}'{more}}}\nlog: {{format: json}}\n",
+             http: {{health: '127.0.0.1:{health}', metrics: '127.0.0.1:{metrics}'}}\nlog: {{format: json}}\nnats:\n  url: '{url}'\n{more}\n",
             SYMBOLS.join(", "),
             address.ws,
             address.rest
         );
         std::fs::write(dir.path().join("collector.yml"), text).unwrap();
-        Self { _venues: venues, stop, dir, metrics }
+        Self { _venues: venues, stop, dir, health, metrics }
     }
 
     pub(crate) fn run(&self) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+        self.start_of(command.arg("run"))
+    }
+
+    /// With a file system of its own for its data, made with these options.
+    pub(crate) fn run_with_data(&self, options: &str) -> Run {
+        std::fs::create_dir_all(self.dir.path().join("data")).unwrap();
+        let script = format!("mount -t tmpfs -o {options} tmpfs data && exec {} run", env!("CARGO_BIN_EXE_collector"));
+        self.start_of(Command::new("unshare").args(["-Urm", "sh", "-c", &script]))
+    }
+
+    fn start_of(&self, command: &mut Command) -> Run {
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_collector"))
+        let child = command
             .current_dir(self.dir.path())
-            .args(["run"])
             .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -78,14 +91,36 @@ impl World {
         (output.status.code(), [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
     }
 
+    /// A page of the program; empty while nobody answers.
+    fn page(port: u16, path: &str) -> String {
+        let mut page = String::new();
+        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return page };
+        let asked = write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        if asked.is_err() || stream.read_to_string(&mut page).is_err() {
+            page.clear();
+        }
+        page
+    }
+
+    pub(crate) fn health(&self) -> String {
+        Self::page(self.health, "/health")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// What the program says of delivery, as far as it is not 0.
+    fn figures(&self) -> String {
+        let page = Self::page(self.metrics, "/metrics");
+        let wanted = ["collector_nats_", "collector_spool", "collector_unsecured", "collector_sink_", "collector_dead", "marketprism_nats_connected"];
+        let told = |line: &&str| wanted.iter().any(|start| line.starts_with(start)) && !line.ends_with(" 0") && !line.contains("bucket");
+        page.lines().filter(told).collect::<Vec<_>>().join("\n")
+    }
+
     /// The sum of a family's series; 0 while nobody answers.
     pub(crate) fn metric(&self, family: &str) -> f64 {
-        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.metrics)) else { return 0.0 };
-        let mut page = String::new();
-        let asked = std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        if asked.is_err() || stream.read_to_string(&mut page).is_err() {
-            return 0.0;
-        }
+        let page = Self::page(self.metrics, "/metrics");
         let lines = page.lines().filter(|line| line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family} ")));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
@@ -93,15 +128,15 @@ impl World {
     pub(crate) fn until(&self, what: &str, happens: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + SOON + crate::troubles::outage();
         while !happens(self) {
-            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "{what}\n{}", log.chars().rev().take(3_000).collect::<String>().chars().rev().collect::<String>());
+            let log = self.log();
+            assert!(Instant::now() < deadline, "{what}\n{}\n{}", self.figures(), log.get(log.len().saturating_sub(3_000)..).unwrap_or(&log));
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// What this start said of the run before it.
     pub(crate) fn caught(&self) -> Vec<Caught> {
-        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        let log = self.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         lines
             .filter(|line| line["event"] == "unsecured_at_last_exit")
@@ -126,6 +161,10 @@ impl Drop for World {
 }
 
 impl Run {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }

@@ -233,14 +233,34 @@ impl SegmentLog {
     /// A file that cannot be removed, or the new one that carries the numbering on when all records go.
     pub fn remove_through(&mut self, through: u64) -> io::Result<u64> {
         let holds_records = self.active.as_ref().map_or(!self.ended.is_empty(), |active| active.segment.records > 0);
+        let mut removed = 0;
         if holds_records && self.next <= through.saturating_add(1) {
-            let fresh = self.create()?;
+            let fresh = if let Ok(fresh) = self.create() {
+                fresh
+            } else {
+                // On a full disk nothing can be made before something has gone. The name of the file that could not be made carries the numbering on.
+                removed = self.empty(through)?;
+                self.create()?
+            };
             self.end_active();
             self.active = Some(fresh);
         }
+        while let Some(records) = self.remove_oldest(through)? {
+            removed += records;
+        }
+        Ok(removed)
+    }
+
+    /// Lets all records go, numbered `through` or lower as they are, and the active file with its header stay; how many records.
+    fn empty(&mut self, through: u64) -> io::Result<u64> {
         let mut removed = 0;
         while let Some(records) = self.remove_oldest(through)? {
             removed += records;
+        }
+        if let Some(active) = &mut self.active {
+            active.file.truncate(FILE_HEADER_BYTES as u64)?;
+            removed += std::mem::take(&mut active.segment.records);
+            active.segment.bytes = FILE_HEADER_BYTES as u64;
         }
         Ok(removed)
     }

@@ -2,9 +2,10 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::examine::examine;
+use crate::recovery::{names, segment_number, segment_path};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Record {
     pub payload: Vec<u8>,
 }
 
-/// The records that were in the log when it was made, from a number on. Reads one segment file at a time; the log may go on meanwhile.
+/// The records that were in the log when this was made, from a number on. Reads one segment file at a time; the log may go on meanwhile.
 ///
 /// An error is a file that could not be read or holds damage (which opening would have repaired); what follows it can still be read.
 #[derive(Debug)]
@@ -36,6 +37,21 @@ pub(crate) struct Source {
 impl Reader {
     pub(crate) fn new(from: u64, files: VecDeque<Source>) -> Self {
         Self { from, files, records: Vec::new().into_iter() }
+    }
+
+    /// The records numbered `from` or higher that a directory holds, looked at from outside: nothing is locked or repaired, and a log that another process
+    /// writes meanwhile is no hindrance.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn of_dir(dir: &Path, from: u64) -> io::Result<Self> {
+        let mut firsts: Vec<u64> = names(dir)?.iter().filter_map(|name| segment_number(name)).collect();
+        firsts.sort_unstable();
+        // A file ends where the next one begins.
+        let ends = firsts.iter().skip(1).copied().chain([u64::MAX]);
+        let wanted = firsts.iter().zip(ends).filter(|(_, end)| *end > from);
+        let files = wanted.map(|(first, _)| Source { path: segment_path(dir, *first), first: *first, bytes: u64::MAX }).collect();
+        Ok(Self::new(from, files))
     }
 
     /// Reads a file's records; whether it held damage.

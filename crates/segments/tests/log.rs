@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use faulty::{Faults, FaultyDisk};
 use proptest::prelude::*;
-use segments::{AppendError, Fsync, OnFull, OpenError, Options, Recovery, SegmentLog};
+use segments::{AppendError, Fsync, OnFull, OpenError, Options, Reader, Recovery, SegmentLog};
 
 const SMALL: Options = Options { segment_bytes: 100, total_bytes: 400, on_full: OnFull::RemoveOldest };
 
@@ -95,6 +95,44 @@ fn a_log_that_may_lose_nothing_refuses_instead() {
     assert!(log.remove_through(4).unwrap() >= 2);
     put(&mut log, &["again"]).unwrap();
     assert!(put(&mut log, &[&"x".repeat(500)]).is_err(), "a batch over the whole bound never fits");
+}
+
+#[test]
+fn a_directory_is_looked_at_from_outside_while_it_is_written_and_when_it_is_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Reader::of_dir(&dir.path().join("none"), 1).is_err());
+    let (mut log, _) = open(dir.path(), SMALL);
+    put(&mut log, &["12345678901234567890123456789012345678901234567890", "b"]).unwrap();
+    put(&mut log, &["c"]).unwrap();
+    fs::write(dir.path().join("notes.txt"), "not ours").unwrap();
+    let look = |from| Reader::of_dir(dir.path(), from).unwrap().map(|record| record.unwrap().sequence).collect::<Vec<_>>();
+    assert_eq!((look(1), look(3), look(4)), (vec![1, 2, 3], vec![3], vec![]));
+    put(&mut log, &["d"]).unwrap();
+    let newest = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+        .max()
+        .unwrap();
+    let bytes = fs::read(&newest).unwrap();
+    fs::write(&newest, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(look(1), [1, 2, 3], "the torn one is not there");
+    assert_eq!(fs::read(&newest).unwrap().len(), bytes.len() - 1, "and stays as it is");
+}
+
+#[test]
+fn what_is_done_can_go_from_a_full_disk_and_the_numbering_stays() {
+    let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::default());
+    let (mut log, _) = SegmentLog::open_on(Box::new(disk.clone()), dir.path(), SMALL).unwrap();
+    disk.set(Faults { room: Some(60), ..Faults::default() });
+    put(&mut log, &["12345678901234567890"]).unwrap();
+    assert_eq!(put(&mut log, &["more"]).unwrap_err().as_str(), "write_failed");
+    assert_eq!(log.remove_through(1).unwrap(), 1, "not even a new file can be made before");
+    put(&mut log, &["now"]).unwrap();
+    drop(log);
+    let (log, recovery) = open(dir.path(), SMALL);
+    assert!(recovery.is_clean(), "{recovery:?}");
+    assert_eq!(read(&log, 1), numbered(&[(2, "now")]));
 }
 
 #[test]

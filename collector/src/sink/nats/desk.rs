@@ -76,9 +76,9 @@ impl Desk {
         };
         let used = configs.iter().filter(|config| streams.iter().any(|stream| stream.kind == config.kind) || left(config.kind));
         let keepers: Vec<Keeper> = used.cloned().map(Keeper::new).collect();
-        let confirm = |kind: RecordKind| if keepers.iter().any(|keeper| keeper.config().kind == kind) { Confirm::Ack } else { Confirm::Pong };
         // What is under way is in memory too: it may take what is below the high mark.
-        let outbox = Outbox::new(streams.iter().map(|stream| (stream.kind, confirm(stream.kind))), (nats.in_flight, config.buffers.bytes.high));
+        let outbox =
+            Outbox::new(streams.iter().map(|stream| (stream.kind, confirm(&keepers, stream.kind))), (nats.in_flight, config.buffers.bytes.high));
         let run = RandomState::new();
         let mut desk = Self {
             outbox,
@@ -121,7 +121,7 @@ impl Desk {
 
     /// How records of a kind are known to have arrived.
     pub(super) fn confirm_of(&self, kind: RecordKind) -> Confirm {
-        if self.keepers.iter().any(|keeper| keeper.config().kind == kind) { Confirm::Ack } else { Confirm::Pong }
+        confirm(&self.keepers, kind)
     }
 
     /// Whether memory has room for more.
@@ -155,7 +155,8 @@ impl Desk {
             meters.registry.gauge(&names::NATS_STREAM_READY, &[&keeper.config().name]).set(0.0);
         }
         self.store.rewind();
-        self.drain.disconnected();
+        let keepers = &self.keepers;
+        self.drain.disconnected(|kind| confirm(keepers, kind));
         self.doubts.disconnected();
         self.linked = false;
     }
@@ -368,7 +369,7 @@ impl Desk {
         if trims != std::mem::replace(&mut self.trims, trims) {
             self.outbox.trim();
         }
-        self.store.tell(&self.state.conditions);
+        self.store.tell(&self.state.conditions, now.mono);
         let age = self.outbox.oldest().map_or(Duration::ZERO, |offered| now.mono.saturating_sub(offered));
         self.meters.show(self.outbox.held(), self.outbox.under_way(), age);
         let errors = self.store.errors + self.meters.ack_errors();
@@ -378,6 +379,11 @@ impl Desk {
         let up = (self.linked && !self.outbox.is_blocked()) || self.store.is_usable(now.mono);
         self.meters.up.set(if up { 1.0 } else { 0.0 });
     }
+}
+
+/// A kind that has a stream is acknowledged.
+fn confirm(keepers: &[Keeper], kind: RecordKind) -> Confirm {
+    if keepers.iter().any(|keeper| keeper.config().kind == kind) { Confirm::Ack } else { Confirm::Pong }
 }
 
 pub(super) fn subject<'a>(outs: &'a [StreamOut], record: &Record) -> &'a str {

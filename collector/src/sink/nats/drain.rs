@@ -17,7 +17,7 @@ use super::wire::{self, Publication};
 use crate::config::StreamConfig;
 use crate::metrics::catalogue as names;
 use crate::sink::Record;
-use crate::sink::deadletter::{self, CALM};
+use crate::sink::deadletter::{self, CALM, Opened};
 use crate::sink::outbox::{Confirm, Origin};
 use crate::sink::spool::Next;
 use crate::sink::watermark::Rate;
@@ -44,17 +44,30 @@ pub(super) struct Drain {
     posted: VecDeque<(usize, u64, u64)>,
     /// Since when nothing waits.
     calm_since: Option<Duration>,
-    /// The dead letter that is being sent: its file, the lane, and the count of the lane's records at which it is through.
-    letter: Option<(PathBuf, usize, u64)>,
+    /// The dead letter that is being sent.
+    letter: Option<Letter>,
+}
+
+/// A dead letter on its way.
+#[derive(Debug)]
+struct Letter {
+    file: Opened,
+    /// Where its records go.
+    place: usize,
+    kind: RecordKind,
+    /// Count of the lane's records at which it is through.
+    through: u64,
+    /// All of it was taken.
+    is_read: bool,
 }
 
 // === impl Drain ===
 
 impl Drain {
-    /// Everything under way is sent again: the spool and the letter are still there.
-    pub(super) fn disconnected(&mut self) {
+    /// Everything under way is sent again: the spool is still there, and a letter whose records nobody acknowledges. Those of another are still in memory.
+    pub(super) fn disconnected(&mut self, confirm: impl Fn(RecordKind) -> Confirm) {
         self.posted.clear();
-        self.letter = None;
+        self.letter = self.letter.take().filter(|letter| confirm(letter.kind) == Confirm::Ack);
         self.calm_since = None;
     }
 
@@ -211,13 +224,8 @@ impl Desk {
     }
 
     fn letters_tick(&mut self, now: Duration) {
-        if let Some((path, lane, through)) = &self.drain.letter {
-            let out = self.outbox.lanes().get(*lane).is_none_or(|lane| lane.taken - lane.held() as u64 >= *through);
-            if out {
-                self.store.letters.done(path);
-                self.drain.letter = None;
-            }
-            return;
+        if self.drain.letter.is_some() {
+            return self.go_on_with_letter(now);
         }
         let few = self.outbox.held().bytes < self.relief.bytes().high / 10;
         let calm = self.linked && few && self.store.spool.as_ref().is_none_or(crate::sink::spool::Spool::is_empty) && !self.outbox.is_blocked();
@@ -227,24 +235,46 @@ impl Desk {
         }
         let since = *self.drain.calm_since.get_or_insert(now);
         if now.saturating_sub(since) >= CALM && self.store.letters.len() > 0 {
-            self.drain.calm_since = Some(now);
-            self.send_letter(now);
+            self.begin_letter();
         }
     }
 
-    /// Takes the oldest dead letter of a stream that is configured back into memory; its file goes when its records have arrived.
-    fn send_letter(&mut self, now: Duration) {
+    /// Takes up the oldest dead letter of a stream that is configured.
+    fn begin_letter(&mut self) {
         let store = &self.store;
-        let Some(letter) = store.letters.oldest(|subject| store.place(subject).is_some()) else { return };
-        let Some(place) = self.store.place(&letter.subject) else { return };
+        let Some(file) = store.letters.oldest(|subject| store.place(subject).is_some()) else { return };
+        let Some(place) = self.store.place(&file.subject) else { return };
         let Some(kind) = self.outbox.lanes().get(place).map(|lane| lane.kind) else { return };
-        let rows = letter.rows.len();
-        tracing::info!(event = "dead_letter_replayed", file = %letter.path.display(), rows, "everything is calm: a dead letter is sent after all");
-        self.meters.registry.counter(&names::DEAD_LETTER_REPLAYED, &[kind.as_str()]).add(rows as u64);
-        for (sequence, event_ts_ms, payload) in letter.rows {
-            self.outbox.take(Record { stream: place, kind, sequence, event_ts_ms, payload, offered: now });
+        tracing::info!(event = "dead_letter_replayed", file = %file.path.display(), "everything is calm: a dead letter is sent after all");
+        self.drain.letter = Some(Letter { file, place, kind, through: 0, is_read: false });
+    }
+
+    /// The end: what is left of a letter on its way is taken too, so that the whole of it is secured with everything else; its file.
+    pub(super) fn rest_of_letter(&mut self, now: Duration) -> Option<PathBuf> {
+        let mut letter = self.drain.letter.take()?;
+        for (sequence, event_ts_ms, payload) in letter.file.by_ref() {
+            self.outbox.take(Record { stream: letter.place, kind: letter.kind, sequence, event_ts_ms, payload, offered: now });
         }
-        let through = self.outbox.lanes().get(place).map_or(0, |lane| lane.taken);
-        self.drain.letter = Some((letter.path, place, through));
+        Some(letter.file.path)
+    }
+
+    /// Takes records of the letter back into memory, no more than leaves it calm; its file goes when they have left it.
+    fn go_on_with_letter(&mut self, now: Duration) {
+        let Some(letter) = &mut self.drain.letter else { return };
+        let replayed = self.meters.registry.counter(&names::DEAD_LETTER_REPLAYED, &[letter.kind.as_str()]);
+        while self.linked && !letter.is_read && self.outbox.held().bytes < self.relief.bytes().high / 4 {
+            let Some((sequence, event_ts_ms, payload)) = letter.file.next() else {
+                letter.is_read = true;
+                break;
+            };
+            self.outbox.take(Record { stream: letter.place, kind: letter.kind, sequence, event_ts_ms, payload, offered: now });
+            letter.through = self.outbox.lanes().get(letter.place).map_or(0, |lane| lane.taken);
+            replayed.inc();
+        }
+        let left = self.outbox.lanes().get(letter.place).is_none_or(|lane| lane.taken - lane.held() as u64 >= letter.through);
+        if letter.is_read && left {
+            self.store.letters.done(&letter.file.path);
+            self.drain.letter = None;
+        }
     }
 }

@@ -199,6 +199,7 @@ impl Desk {
                 self.outbox.not_spooled(&mut batch);
                 self.relief.batch = batch;
                 if failed {
+                    self.outbox.stay_in_memory();
                     return false;
                 }
                 if !written {
@@ -233,6 +234,7 @@ impl Desk {
     /// The end: what is not secured goes to the spool, previews to the dead letter.
     pub(super) fn finish(&mut self) {
         let now = self.clock.now();
+        let (letter, errors) = (self.rest_of_letter(now.mono), self.store.errors);
         for place in 0..self.outs.len() {
             if self.outbox.lanes().get(place).is_some_and(|lane| lane.kind.is_authoritative()) {
                 self.spill(place, "stopping");
@@ -243,6 +245,9 @@ impl Desk {
             self.write_to_spool(now);
         }
         self.last_resort(Reason::Shutdown, now);
+        if let Some(path) = letter.filter(|_| errors == self.store.errors) {
+            self.store.letters.done(&path);
+        }
         self.store.tidy(now);
         self.store.note();
         self.meters.show(self.outbox.held(), 0, Duration::ZERO);

@@ -22,6 +22,9 @@ use crate::sink::{Record, Streams};
 /// A disk that refused is tried again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What the spool's bound has taken is shown for this long at least.
+const SHOWN: Duration = Duration::from_secs(30);
+
 /// The disk's side of the sink.
 pub(super) struct Store {
     config: SpoolConfig,
@@ -36,8 +39,8 @@ pub(super) struct Store {
     again_at: Duration,
     /// Whether the last write failed.
     pub(super) refuses: bool,
-    /// Whether the spool's bound has taken records since it was last empty.
-    bound_bit: bool,
+    /// When the spool's bound took records for the last time since it was empty.
+    bound_bit: Option<Duration>,
     /// Troubles so far.
     pub(super) errors: u64,
     /// Conditions as last told.
@@ -69,7 +72,7 @@ impl Store {
             subjects,
             again_at: Duration::ZERO,
             refuses: false,
-            bound_bit: false,
+            bound_bit: None,
             errors: 0,
             told: [false; 4],
             figures: Figures::new(registry, config.spool.max_total),
@@ -79,6 +82,7 @@ impl Store {
             Err(error) => store.trouble("open", &error, Duration::ZERO),
             Ok(()) => {}
         }
+        store.figures.show(store.spool.as_ref(), &store.letters);
         Ok(store)
     }
 
@@ -157,6 +161,9 @@ impl Store {
         let mut lost = Vec::new();
         let subject = |record: &Record| subjects.get(record.stream).map_or("", String::as_str);
         let outcome = spool.append(records, subject, now, &mut lost);
+        if !lost.is_empty() {
+            self.bound_bit = Some(now.mono);
+        }
         self.lost(&lost);
         match outcome {
             Ok(()) => {
@@ -175,21 +182,34 @@ impl Store {
 
     /// Keeps the bounds and writes how far the spool is drained.
     pub(super) fn tidy(&mut self, now: Now) {
+        self.letters.keep_bounds(now);
+        self.tidy_spool(now);
+        self.figures.show(self.spool.as_ref(), &self.letters);
+    }
+
+    fn tidy_spool(&mut self, now: Now) {
+        // A disk that refused and has nothing to take is tried by itself: nobody else would find that it is well again.
+        let due = now.mono >= self.again_at;
         let Some(spool) = &mut self.spool else { return };
         let mut lost = Vec::new();
-        let outcome = spool.tidy(now, &mut lost);
-        self.lost(&lost);
-        if let Err(error) = outcome {
-            self.trouble("tidy", &error, now.mono);
+        let mut outcome = spool.tidy(now, &mut lost);
+        if outcome.is_ok() && self.refuses && due && spool.is_empty() {
+            outcome = spool.probe();
+            self.refuses = outcome.is_err();
         }
-        self.letters.keep_bounds(now);
-        if let Some(spool) = &self.spool {
-            self.figures.show(spool, &self.letters);
+        if !lost.is_empty() {
+            self.bound_bit = Some(now.mono);
+        }
+        self.lost(&lost);
+        // Also while the disk refuses: what is drained goes, and that may be the room it needs.
+        if let Err(error) = outcome
+            && (due || !self.refuses)
+        {
+            self.trouble("tidy", &error, now.mono);
         }
     }
 
     fn lost(&mut self, lost: &[Lost]) {
-        self.bound_bit |= !lost.is_empty();
         for lost in lost {
             let records: u64 = lost.subjects.values().sum();
             self.figures.registry.counter(&names::SPOOL_LOST, &[lost.kind.as_str(), lost.reason]).add(records);
@@ -229,12 +249,12 @@ impl Store {
     }
 
     /// Says what is not as it should be.
-    pub(super) fn tell(&mut self, conditions: &Conditions) {
+    pub(super) fn tell(&mut self, conditions: &Conditions, now: Duration) {
         let in_use = self.spool.as_ref().is_some_and(|spool| !spool.is_empty());
-        self.bound_bit &= in_use;
+        self.bound_bit = self.bound_bit.filter(|bit| in_use || now.saturating_sub(*bit) < SHOWN);
         let now = [
             (Condition::SpoolInUse, in_use),
-            (Condition::SpoolBound, self.bound_bit),
+            (Condition::SpoolBound, self.bound_bit.is_some()),
             (Condition::DeadLetters, self.letters.len() > 0),
             (Condition::DiskRefuses, self.refuses),
         ];
@@ -314,12 +334,12 @@ impl Figures {
         }
     }
 
-    fn show(&self, spool: &Spool, letters: &DeadLetters) {
-        for (gauge, shelf) in self.records.iter().zip(spool.shelves()) {
+    fn show(&self, spool: Option<&Spool>, letters: &DeadLetters) {
+        for (gauge, shelf) in self.records.iter().zip(spool.into_iter().flat_map(Spool::shelves)) {
             let (done, next) = shelf.span();
             gauge.set(next.saturating_sub(done) as f64);
         }
-        self.bytes.set(spool.bytes() as f64);
+        self.bytes.set(spool.map_or(0, Spool::bytes) as f64);
         self.letters.set_count(letters.len());
         self.letter_bytes.set(letters.bytes() as f64);
         self.removed.add(letters.removed().saturating_sub(self.removed.get()));

@@ -369,6 +369,16 @@ impl Outbox {
         }
     }
 
+    /// The disk refuses: lanes that have nothing in the spool need not go by way of it.
+    pub(crate) fn stay_in_memory(&mut self) {
+        for place in 0..self.lanes.len() {
+            if let Some(lane) = self.lanes.get_mut(place).filter(|lane| lane.spilled && lane.backlog == 0) {
+                lane.spilled = false;
+                self.list(place);
+            }
+        }
+    }
+
     /// A record of the lane's backlog is no longer in the spool: acknowledged, or given up.
     pub(crate) fn drained(&mut self, place: usize) {
         let Some(lane) = self.lanes.get_mut(place) else { return };

@@ -169,6 +169,23 @@ fn new_records_join_the_backlog_until_it_is_gone() {
 }
 
 #[test]
+fn a_lane_that_the_disk_did_not_take_is_sent_from_memory_and_one_with_a_backlog_behind_it() {
+    let mut outbox = outbox(8);
+    for lane in 0..2 {
+        outbox.take(record(lane, TRADE, 1));
+        outbox.spill(lane);
+    }
+    let mut batch = Vec::new();
+    outbox.for_spool(TRADE, 1, &mut batch);
+    outbox.spooled(&batch);
+    outbox.take(record(0, TRADE, 2));
+    outbox.stay_in_memory();
+    assert_eq!(send(&mut outbox).iter().map(|sent| (sent.0, sent.1)).collect::<Vec<_>>(), [(1, 1)]);
+    outbox.drained(0);
+    assert_eq!(send(&mut outbox).iter().map(|sent| (sent.0, sent.1)).collect::<Vec<_>>(), [(0, 2)]);
+}
+
+#[test]
 fn a_backlog_that_was_given_up_holds_nothing_back() {
     let mut outbox = outbox(8);
     outbox.take(record(0, TRADE, 1));

@@ -10,12 +10,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clock::Now;
+pub(crate) use entry::Entry;
 use marketdata::RecordKind;
-use segments::{AppendError, OpenError};
+use segments::{AppendError, OpenError, Reader};
 pub(crate) use shelf::{Next, Shelf};
 
 use super::Record;
@@ -95,6 +96,14 @@ impl Spool {
         self.shelves.iter().all(Shelf::is_empty)
     }
 
+    /// Whether the disk takes anything, found out by a small file.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        self.shelves.iter().try_for_each(Shelf::write_done)
+    }
+
     /// Appends records of one kind, in order, and returns when they are on the disk. What the bound takes for it goes to `lost`.
     ///
     /// # Errors
@@ -141,6 +150,32 @@ impl Spool {
         }
         Ok(())
     }
+}
+
+/// Whether there is a spool in this directory.
+pub(crate) fn is_there(dir: &Path) -> bool {
+    StreamConfig::KINDS.iter().any(|kind| dir.join(kind.as_str()).is_dir())
+}
+
+/// Calls `each` for the records of a kind that wait below `dir`, looked at from outside: nothing is locked or repaired, also while a collector uses it.
+/// How many pieces of it are damaged.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn look_at(dir: &Path, kind: RecordKind, mut each: impl FnMut(&Entry)) -> io::Result<u64> {
+    let (dir, mut damaged) = (dir.join(kind.as_str()), 0);
+    if !dir.is_dir() {
+        return Ok(0);
+    }
+    for record in Reader::of_dir(&dir, shelf::read_done(&dir))? {
+        match record.map(|record| Entry::read(record.payload)) {
+            Ok(Some(entry)) => each(&entry),
+            Ok(None) => damaged += 1,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => damaged += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(damaged)
 }
 
 /// Gives up a shelf's records below `end`; what that loses, if anything.

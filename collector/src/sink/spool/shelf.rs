@@ -95,9 +95,8 @@ impl Shelf {
         // Who keeps the bound is the whole spool: it knows what is lost by it.
         let options = Options { segment_bytes: (most / 16).clamp(64 << 10, 8 << 20), total_bytes: most.saturating_mul(2), on_full: OnFull::Refuse };
         let (log, recovery) = SegmentLog::open(&dir, options)?;
-        let done = std::fs::read_to_string(dir.join(DONE)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         // Numbers begin at 1.
-        let done = done.clamp(1, log.next_sequence());
+        let done = read_done(&dir).clamp(1, log.next_sequence());
         let mut shelf = Self {
             kind,
             log,
@@ -299,13 +298,20 @@ impl Shelf {
             return Ok(());
         }
         self.saved.1 = now;
+        // First, so that a full disk has room again. What is gone need not be told as done.
+        let removed = self.log.remove_through(self.done.saturating_sub(1));
         self.write_done()?;
         self.saved.0 = self.done;
-        self.log.remove_through(self.done.saturating_sub(1)).map(|_| ())
+        removed.map(|_| ())
     }
 
+    /// Writes how far it is drained.
+    ///
     /// Without fsync: the kernel keeps it when the process is killed, and after a loss of power what is sent once more is asked about.
-    fn write_done(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn write_done(&self) -> io::Result<()> {
         let (path, beside) = (self.log.dir().join(DONE), self.log.dir().join("done.tmp"));
         std::fs::write(&beside, format!("{}\n", self.done))?;
         std::fs::rename(beside, path)
@@ -349,4 +355,9 @@ impl Shelf {
         }
         self.log.remove_through(end.saturating_sub(1)).map(|_| ())
     }
+}
+
+/// Number of the first record that is not acknowledged, as it was last written; 0 when it never was.
+pub(super) fn read_done(dir: &Path) -> u64 {
+    std::fs::read_to_string(dir.join(DONE)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }

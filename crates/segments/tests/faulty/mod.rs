@@ -22,11 +22,19 @@ pub(crate) struct FaultyDisk(Arc<Mutex<Faults>>);
 struct FaultyFile {
     file: Box<dyn AppendFile>,
     disk: FaultyDisk,
+    length: usize,
 }
 
 impl FaultyDisk {
     pub(crate) fn set(&self, faults: Faults) {
         *self.0.lock().unwrap() = faults;
+    }
+
+    /// There is room again for what has gone.
+    fn give_back(&self, bytes: usize) {
+        if let Some(room) = &mut self.0.lock().unwrap().room {
+            *room += bytes;
+        }
     }
 
     fn writable(&self) -> io::Result<()> {
@@ -37,7 +45,8 @@ impl FaultyDisk {
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         self.writable()?;
-        Ok(Box::new(FaultyFile { file: SystemDisk.open(path)?, disk: self.clone() }))
+        let length = std::fs::metadata(path).map_or(0, |meta| usize::try_from(meta.len()).unwrap());
+        Ok(Box::new(FaultyFile { file: SystemDisk.open(path)?, disk: self.clone(), length }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -45,7 +54,10 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.writable().and_then(|()| SystemDisk.remove(path))
+        let length = std::fs::metadata(path).map_or(0, |meta| usize::try_from(meta.len()).unwrap());
+        self.writable().and_then(|()| SystemDisk.remove(path))?;
+        self.give_back(length);
+        Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -55,10 +67,12 @@ impl Disk for FaultyDisk {
 
 impl AppendFile for FaultyFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.length += bytes.len();
         let mut faults = self.disk.0.lock().unwrap();
         let Some(room) = &mut faults.room else { return self.file.append(bytes) };
         let fits = bytes.len().min(*room);
         *room -= fits;
+        self.length -= bytes.len() - fits;
         self.file.append(bytes.get(..fits).unwrap_or(bytes))?;
         if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
@@ -68,6 +82,14 @@ impl AppendFile for FaultyFile {
     }
 
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {
-        if self.disk.0.lock().unwrap().truncate { Err(io::Error::other("stuck")) } else { self.file.truncate(bytes) }
+        if self.disk.0.lock().unwrap().truncate {
+            Err(io::Error::other("stuck"))
+        } else {
+            self.file.truncate(bytes)?;
+            let bytes = usize::try_from(bytes).unwrap();
+            self.disk.give_back(self.length.saturating_sub(bytes));
+            self.length = bytes;
+            Ok(())
+        }
     }
 }
