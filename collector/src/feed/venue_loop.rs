@@ -246,6 +246,7 @@ impl VenueLoop {
                 capture.show();
             }
             self.shared.state.kept_frames.show(&self.venue);
+            self.metrics.rest_allowance(now, &self.venue);
             self.figures_at = now.mono + FIGURES;
         }
         self.handle(Input::Timeout);

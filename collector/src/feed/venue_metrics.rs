@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Now;
-use marketdata::{BookCondition, EventKind, InstrumentStatus, Pressure, RecordKind, StreamKind, SyncState};
+use marketdata::{BookCondition, EventKind, InstrumentStatus, Pressure, RecordKind, StreamKind, SyncState, Venue};
 
 use super::network::ConnectError;
 use crate::config::VenueConfig;
@@ -24,6 +24,9 @@ pub(super) struct VenueMetrics {
     snapshot_duration: Histogram,
     last_success: [Gauge; 2],
     pressure: Gauge,
+    weight_left: Gauge,
+    weight_limit: Gauge,
+    rest_paused: Gauge,
 }
 
 /// Handles of one stream.
@@ -64,12 +67,23 @@ impl VenueMetrics {
             snapshot_duration: registry.histogram(&names::SNAPSHOT_DURATION, &labels),
             last_success: StreamKind::ALL.map(|kind| registry.gauge(&names::LAST_SUCCESS, &[labels[0], kind.as_str()])),
             pressure: registry.gauge(&names::PRESSURE, &labels),
+            weight_left: registry.gauge(&names::REST_WEIGHT_LEFT, &labels),
+            weight_limit: registry.gauge(&names::REST_WEIGHT_LIMIT, &labels),
+            rest_paused: registry.gauge(&names::REST_PAUSED, &labels),
             registry: Arc::clone(registry),
         }
     }
 
     pub(super) fn pressure(&self, pressure: Pressure) {
         self.pressure.set_count(pressure.index());
+    }
+
+    /// Shows what may be asked by REST.
+    pub(super) fn rest_allowance(&self, now: Now, venue: &Venue) {
+        let stats = venue.stats();
+        self.weight_left.set(stats.weight_left as f64);
+        self.weight_limit.set(f64::from(venue.config().tuning.weight.0));
+        self.rest_paused.set(stats.rest_paused_until.saturating_sub(now.mono).as_secs_f64());
     }
 
     pub(super) fn messages(&self, count: u64, bytes: usize) {

@@ -141,6 +141,9 @@ catalogue! {
     WEBSOCKET_BYTES = Counter, "collector_websocket_received_bytes_total" ["exchange", "market_type"] "Bytes of WebSocket messages received.";
     REST_CONNECT_FAILURES = Counter, "collector_rest_connect_failures_total" ["exchange", "market_type", "hop", "reason"] "Failed attempts to open a connection for REST, by hop and reason as for WebSockets.";
     REST_CONNECTIONS = Gauge, "collector_rest_connections" ["exchange", "market_type"] "REST connections open, in use or kept for the next request (at most 4 and 2).";
+    REST_WEIGHT_LEFT = Gauge, "collector_rest_weight_left" ["exchange", "market_type"] "REST weight that may be spent now; venues of one exchange at one host share it.";
+    REST_WEIGHT_LIMIT = Gauge, "collector_rest_weight_limit" ["exchange", "market_type"] "The most it can be: below the venue's own limit.";
+    REST_PAUSED = Gauge, "collector_rest_paused_seconds" ["exchange", "market_type"] "For how long no REST request is sent any more because the exchange limits or bans this address (429, 418, 403, Retry-After); 0: requests are sent.";
     SNAPSHOT_REQUESTS = Counter, "marketprism_snapshot_requests_total" ["exchange", "market_type", "status"] "REST requests to the venue, by outcome: success, timeout, error.";
     SNAPSHOT_DURATION = Histogram(REST), "marketprism_snapshot_request_duration_seconds" ["exchange", "market_type"] "Duration of REST requests to the venue, in seconds.";
 

@@ -18,6 +18,8 @@ mod nats_server;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod paused;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod previews;

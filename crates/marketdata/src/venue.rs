@@ -217,7 +217,8 @@ impl Venue {
     pub fn stats(&self) -> VenueStats {
         let mut stats = self.stats.clone();
         stats.connections = self.slots.iter().map(|slot| usize::from(slot.active.is_some()) + usize::from(slot.standby.is_some())).sum();
-        (stats.fetches_waiting, stats.fetches_under_way, stats.weight_left) = self.fetches.gauges();
+        (stats.fetches_waiting, stats.fetches_under_way) = self.fetches.gauges();
+        (stats.weight_left, stats.rest_paused_until) = self.fetches.asking.figures();
         (stats.books_waiting, stats.trades_held) = self.outlets.gauges();
         stats
     }

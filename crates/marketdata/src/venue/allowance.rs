@@ -144,9 +144,10 @@ impl Asking {
         now >= state.paused_until && state.weight.take(now, weight)
     }
 
-    /// Weight left.
-    pub(super) fn left(&self) -> u64 {
-        self.0.borrow().weight.left()
+    /// Weight left, and until when nothing may be asked.
+    pub(super) fn figures(&self) -> (u64, Duration) {
+        let state = self.0.borrow();
+        (state.weight.left(), state.paused_until)
     }
 
     /// Reads an answer's status and headers: the trouble with it, and the pause it imposes, if any.
@@ -227,13 +228,13 @@ mod tests {
         let ((spot_ws, spot), (swap_ws, swap)) = (of(VenueKind::OkxSpot, "https://www.okx.com"), of(VenueKind::OkxSwap, "https://WWW.okx.com/"));
         assert!(spot_ws.connect(seconds(9)) && !swap_ws.connect(seconds(9)), "the spacing is of both");
         assert_eq!(swap_ws.connect_at(), spot_ws.connect_at());
-        let all = spot.left();
+        let all = spot.figures().0;
         assert!(spot.ask(seconds(9), 5));
-        assert_eq!(swap.left(), all - 5);
+        assert_eq!(swap.figures().0, all - 5);
         let elsewhere = of(VenueKind::OkxSwap, "https://my.okx.com").1;
         let (binance, futures) = (of(VenueKind::BinanceSpot, "https://gw").1, of(VenueKind::BinanceUsdm, "https://gw").1);
         assert!(binance.ask(seconds(9), 100));
-        assert_eq!((elsewhere.left(), futures.left()), (all, u64::from(Tuning::of(VenueKind::BinanceUsdm).weight.0)), "counted apart");
+        assert_eq!((elsewhere.figures().0, futures.figures().0), (all, u64::from(Tuning::of(VenueKind::BinanceUsdm).weight.0)), "counted apart");
     }
 
     #[test]

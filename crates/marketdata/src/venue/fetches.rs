@@ -83,8 +83,8 @@ impl Fetches {
         send.into_iter().chain(self.under_way.iter().map(|(_, _, deadline)| *deadline)).min()
     }
 
-    /// Waiting, under way, weight left.
-    pub(super) fn gauges(&self) -> (usize, usize, u64) {
-        (self.waiting.len(), self.under_way.len(), self.asking.left())
+    /// Waiting, under way.
+    pub(super) fn gauges(&self) -> (usize, usize) {
+        (self.waiting.len(), self.under_way.len())
     }
 }

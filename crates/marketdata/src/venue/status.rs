@@ -89,6 +89,8 @@ pub struct VenueStats {
     pub fetches_under_way: usize,
     /// REST weight left of [`Tuning::weight`](crate::Tuning::weight).
     pub weight_left: u64,
+    /// No REST request before this (monotonic): the venue has said so, to this one or to another at its host.
+    pub rest_paused_until: Duration,
     /// Books waiting for their conflation time, at most one an instrument.
     pub books_waiting: usize,
     /// Trades held of replacement connections.
