@@ -86,7 +86,7 @@ struct Running {
 enum Source {
     /// A capture with this recipe.
     Capture(String),
-    Frames(Frames),
+    Frames(Box<Frames>),
 }
 
 /// Raw frames.
@@ -230,7 +230,7 @@ impl Replay<'_> {
         let symbols = learned.instruments.iter().map(|instrument| instrument.symbol.to_string()).collect();
         let rerun = Rerun::of(learned.config.clone(), learned.instruments.clone(), symbols).map_err(not_understood)?;
         let frames = Frames { learned, start: ns, snapshot: None, numbering: Numbering::default() };
-        self.running = Some(Running { rerun, of: Source::Frames(frames), span: None });
+        self.running = Some(Running { rerun, of: Source::Frames(Box::new(frames)), span: None });
         Ok(())
     }
 

@@ -161,7 +161,7 @@ impl Machine {
 
     /// The level of a resource.
     pub fn level(&self, resource: Resource) -> Level {
-        self.meters.iter().find(|meter| meter.resource() == resource).map_or(Level::Normal, |meter| meter.level())
+        self.meters.iter().find(|meter| meter.resource() == resource).map_or(Level::Normal, Meter::level)
     }
 
     /// Whether a standing step is in force.
@@ -204,7 +204,7 @@ impl Machine {
             return;
         }
         self.judge_at = None;
-        let limits = self.meters.iter().find(|meter| meter.resource() == Resource::Memory).map(|meter| meter.limits());
+        let limits = self.meters.iter().find(|meter| meter.resource() == Resource::Memory).map(Meter::limits);
         if let (Some(limits), Some(Some(used))) = (limits, figures.used.get(Resource::Memory.index()).copied())
             && used > limits.soft
         {

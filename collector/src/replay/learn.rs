@@ -55,7 +55,7 @@ impl Learned {
             let Some(message) = [binance, okx, deribit].into_iter().find_map(|read| read(&frame)) else {
                 // A snapshot over REST does not say of what it is; in a recording of one instrument it is of that one.
                 if let (Some(digits), Some(numbers)) = (seen.values_mut().next(), rows(&frame, ["bids", "asks"], 0)) {
-                    numbers.into_iter().for_each(|pair| widen(digits, pair));
+                    widen(digits, numbers);
                 }
                 continue;
             };
@@ -66,7 +66,7 @@ impl Learned {
             });
             numbered &= message.numbered;
             let digits = seen.entry(message.raw.to_owned()).or_default();
-            message.numbers.into_iter().for_each(|pair| widen(digits, pair));
+            widen(digits, message.numbers);
         }
         Ok(kind.map(|kind| Self::of(kind, &seen, numbered)))
     }
@@ -131,11 +131,13 @@ fn rows<'a>(book: &'a Value, sides: [&str; 2], place: usize) -> Option<Vec<(&'a 
     Some(all)
 }
 
-fn widen(digits: &mut Digits, (price, quantity): (&Value, &Value)) {
-    for (known, number) in digits.iter_mut().zip([price, quantity]) {
-        let text = number.as_str().map_or_else(|| number.to_string(), str::to_owned);
-        let (whole, fraction) = parts(&text);
-        *known = (known.0.max(whole), known.1.max(fraction));
+fn widen(digits: &mut Digits, numbers: Vec<(&Value, &Value)>) {
+    for (price, quantity) in numbers {
+        for (known, number) in digits.iter_mut().zip([price, quantity]) {
+            let text = number.as_str().map_or_else(|| number.to_string(), str::to_owned);
+            let (whole, fraction) = parts(&text);
+            *known = (known.0.max(whole), known.1.max(fraction));
+        }
     }
 }
 

@@ -59,7 +59,7 @@ fn the_recordings_beside_the_project_are_replayed_whole() {
     for (name, kind, (books, trades), (instrument, instruments), numbered) in rows {
         let Some(file) = recording(name) else { continue };
         let mut out = Vec::new();
-        let summary = replay(&[file.clone()], Wishes::default(), &mut out).unwrap();
+        let summary = replay(std::slice::from_ref(&file), Wishes::default(), &mut out).unwrap();
         println!("{}", summary.to_text());
         assert!(summary.is_whole() && summary.runs == [kind], "{}", summary.to_text());
         assert!(summary.states.iter().all(|(_, state)| *state == "synced") && summary.states.len() == instruments, "{:?}", summary.states);

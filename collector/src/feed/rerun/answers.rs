@@ -10,12 +10,12 @@ pub(super) fn to(request: &str) -> Vec<String> {
         return vec!["pong".to_owned()];
     }
     let Ok(request) = serde_json::from_str::<Value>(request) else { return Vec::new() };
-    let id = &request["id"];
+    let id = request.get("id");
     // OKX names each stream, Deribit lists them, Binance answers the request as a whole.
-    if let (Some(op), Some(streams)) = (request["op"].as_str(), request["args"].as_array()) {
+    if let (Some(op), Some(streams)) = (request.get("op").and_then(Value::as_str), request.get("args").and_then(Value::as_array)) {
         return streams.iter().map(|stream| json!({"id": id, "event": op, "arg": stream}).to_string()).collect();
     }
-    let result = match (request.get("jsonrpc"), request["params"].get("channels")) {
+    let result = match (request.get("jsonrpc"), request.get("params").and_then(|params| params.get("channels"))) {
         (Some(_), Some(channels)) => channels.clone(),
         (Some(_), None) => "ok".into(),
         (None, _) => Value::Null,

@@ -7,7 +7,11 @@
 //! Funding rates, open interest, liquidations, a volatility index: a channel is one small file beside the venue's, with a function that reads its
 //! payload into a record of its own. What it takes: a variant of [`StreamKind`] (its word is the first word of the subject), its name in each
 //! dialect's [`Wire::stream`], a variant of [`Frame`] that the dialect's [`decode`](Dialect::decode) hands out, and an encoder in `message`.
-//! Subscribing, acknowledgement, silence, renewal and hand-over go by [`StreamKind`] and need nothing new; only a book needs a snapshot.
+//! Subscribing, acknowledgement, silence, renewal, pauses and hand-over go by [`StreamKind`] and need nothing new; only a book needs a snapshot.
+//! Outside of the core it takes a [`RecordKind`](crate::RecordKind): subject, metrics, freshness, buffers and recorder follow from that.
+//!
+//! Where the channels are: OKX `funding-rate` and `open-interest` and Deribit's `perpetual.X.100ms` come over the connections there are. Binance's
+//! futures send `markPrice` and `forceOrder` on the path `/market` alone: there a [`Slot`](super::slot::Slot) must know its path, today the dialect's one.
 
 use std::time::Duration;
 

@@ -84,7 +84,9 @@ impl Venue {
             if after { self.pause(now, id, effects) } else { self.with_lane_of(now, id, effects, Session::adopt) }
         }
         if after {
-            low.into_iter().for_each(|id| self.close_unused(now, (id, Reason::Pressure), effects));
+            for id in low {
+                self.close_unused(now, (id, Reason::Pressure), effects);
+            }
         }
     }
 

@@ -149,8 +149,8 @@ impl Delivery {
             match self.late.take() {
                 None => self.late = Some((connection, late, now + LATE)),
                 Some((before, earlier, _)) => {
-                    late.into_iter().for_each(|text| self.say(connection, text));
-                    earlier.into_iter().for_each(|text| self.say(before, text));
+                    self.say_all(connection, late);
+                    self.say_all(before, earlier);
                 }
             }
         }
@@ -160,7 +160,13 @@ impl Delivery {
     /// Sends the acknowledgements that have waited long enough for others.
     pub(super) fn release_late(&mut self, now: Instant) {
         if let Some((connection, texts, _)) = self.late.take_if(|(.., until)| *until <= now) {
-            texts.into_iter().for_each(|text| self.say(connection, text));
+            self.say_all(connection, texts);
+        }
+    }
+
+    fn say_all(&mut self, connection: ConnectionId, texts: Vec<String>) {
+        for text in texts {
+            self.say(connection, text);
         }
     }
 
