@@ -11,7 +11,7 @@
 //! Outside of the core it takes a [`RecordKind`](crate::RecordKind): subject, metrics, freshness, buffers and recorder follow from that.
 //!
 //! Where the channels are: OKX `funding-rate` and `open-interest` and Deribit's `perpetual.X.100ms` come over the connections there are. Binance's
-//! futures send `markPrice` and `forceOrder` on the path `/market` alone: there a [`Slot`](super::slot::Slot) must know its path, today the dialect's one.
+//! futures send `markPrice` and `forceOrder` on the path `/market` alone: there a slot must know its path, today the dialect's one.
 
 use std::time::Duration;
 
