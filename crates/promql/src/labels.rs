@@ -132,7 +132,7 @@ impl Labels {
     /// The set of a [`packed`](Self::packed) text; none when it is not one.
     pub fn from_packed(text: &str) -> Option<Self> {
         let labels = Self(text.into());
-        let sound = labels.iter().zip(labels.iter().skip(1)).all(|(a, b)| a.0 < b.0);
+        let sound = labels.iter().zip(labels.iter().skip(1)).all(|(a, b)| a.0 < b.0) && labels.iter().all(|(_, value)| !value.is_empty());
         // A text that was packed so is packed so again.
         (sound && Self::pack(labels.iter()) == labels).then_some(labels)
     }
@@ -478,6 +478,15 @@ mod tests {
             let (name, value) = ("n".repeat(bytes), "v".repeat(bytes));
             let set = Labels::from_pairs([(name.as_str(), value.as_str()), ("z", "1")]);
             assert_eq!(set.iter().collect::<Vec<_>>(), [(name.as_str(), value.as_str()), ("z", "1")]);
+        }
+    }
+
+    #[test]
+    fn a_packed_text_that_is_no_set_is_refused() {
+        let set = Labels::from_pairs([("a", "1"), ("b", "2")]);
+        assert_eq!(Labels::from_packed(set.packed()), Some(set));
+        for text in ["\u{1}", "\u{1}\u{1}a", "\u{1}\u{1}a\u{0}", "\u{2}\u{1}b\u{1}1\u{1}a\u{1}1", "\u{1}\u{1}a\u{1}1x", "\u{0}"] {
+            assert_eq!(Labels::from_packed(text), None, "{text:?}");
         }
     }
 
