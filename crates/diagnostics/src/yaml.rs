@@ -26,7 +26,14 @@ pub fn place_of<T>(value: &Spanned<T>) -> Place {
 /// One diagnostic with code `E001` to `E006`, in `file`.
 pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Box<Diagnostic>> {
     let source = if text.trim().is_empty() { "{}" } else { text };
-    serde_saphyr::from_str(source).map_err(|error| Box::new(diagnose(error.without_snippet(), file, text)))
+    serde_saphyr::from_str_with_options(source, bounds()).map_err(|error| Box::new(diagnose(error.without_snippet(), file, text)))
+}
+
+/// The deepest nesting of lists and mappings: twice what any configuration has, and little enough for a thread's stack in a debug build.
+const MAX_DEPTH: usize = 32;
+
+fn bounds() -> serde_saphyr::Options {
+    serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: MAX_DEPTH } }
 }
 
 /// After so many mistakes the rest of a file is not looked at.
@@ -41,7 +48,7 @@ pub fn read_all<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Vec<
     let mut left_out: Vec<String> = Vec::new();
     loop {
         let source = if remaining.trim().is_empty() { "{}" } else { &remaining };
-        let error = match serde_saphyr::from_str(source) {
+        let error = match serde_saphyr::from_str_with_options(source, bounds()) {
             Ok(value) => {
                 // What an entry without one of its keys would have meant is not known: others may refer to it.
                 let whole = found.iter().all(|one: &Diagnostic| one.code != "E003");
