@@ -119,7 +119,10 @@ impl Subscriptions {
             request.streams.retain(|stream| !streams.contains(stream));
         }
         self.waiting.retain(|request| !request.streams.is_empty());
-        self.queue(Op::Unsubscribe, streams);
+        // An instrument that was paused has none.
+        if !streams.is_empty() {
+            self.queue(Op::Unsubscribe, streams);
+        }
     }
 
     /// An id for a request that is not about streams; its answer is nothing to wait for.

@@ -5,7 +5,7 @@
 
 use clock::Now;
 
-use crate::effect::{Effect, Reason};
+use crate::effect::{Effect, Event, EventKind, Reason};
 use crate::instrument::{Instrument, InstrumentId};
 use crate::session::{Lane, Scene, Session};
 use crate::venue::slot::{Role, Slot};
@@ -28,6 +28,9 @@ impl Venue {
             self.outlets.put(id, instrument, &self.config);
         }
         self.with_lane_of(now, id, effects, Session::adopt);
+        if self.is_paused(id) {
+            effects.push(Event::of(id, EventKind::Paused(Reason::Pressure)));
+        }
         Ok(id)
     }
 

@@ -77,7 +77,7 @@ impl Venue {
             return;
         }
         let all = (0..self.instruments().len()).filter_map(|place| u16::try_from(place).ok()).map(InstrumentId);
-        let low: Vec<InstrumentId> = all.filter(|id| self.outlets.is_low(*id)).collect();
+        let low: Vec<InstrumentId> = all.filter(|id| self.outlets.is_low(*id) && self.catalog.is_collected(*id)).collect();
         for &id in &low {
             let kind = if after { EventKind::Paused(Reason::Pressure) } else { EventKind::Resumed(Reason::Pressure) };
             effects.push(Event::of(id, kind));

@@ -107,3 +107,25 @@ fn a_pause_that_ends_at_once_leaves_nothing_unsubscribed() {
         assert_eq!(silent.count(), 0, "{}", kind.as_str());
     }
 }
+
+#[test]
+fn what_is_delisted_or_listed_during_a_pause_is_neither_forgotten_nor_followed_too_early() {
+    let mut simulation = steady();
+    simulation.set_pressure(Pressure::PauseLow);
+    simulation.run(2);
+    simulation.retire(LOW);
+    let told = simulation.events.len();
+    simulation.set_pressure(Pressure::Normal);
+    simulation.run(5);
+    assert!(simulation.events[told..].iter().all(|(who, _)| *who != Some(LOW)), "what is no more is neither paused nor resumed");
+    simulation.set_pressure(Pressure::PauseLow);
+    let (told, requests) = (simulation.events.len(), simulation.requests.0);
+    assert_eq!(simulation.adopt(LOW.index()), LOW);
+    simulation.run(5);
+    assert_eq!(simulation.requests.0, requests, "not subscribed while the pause lasts");
+    let of_low: Vec<EventKind> = simulation.events[told..].iter().filter(|(who, _)| *who == Some(LOW)).map(|(_, kind)| *kind).collect();
+    assert_eq!(of_low, [EventKind::Paused(Reason::Pressure)]);
+    simulation.set_pressure(Pressure::Normal);
+    simulation.run(10);
+    assert!(simulation.venue.book(LOW).is_some(), "{:?}", simulation.venue.status(LOW));
+}

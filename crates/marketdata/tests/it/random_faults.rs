@@ -1,6 +1,6 @@
-//! Hundreds of random fault scripts: whatever happens, a book is the venue's at its sequence or is not published, and afterwards all is well again.
+//! Hundreds of random fault scripts, with pauses in between: whatever happens, a book is the venue's at its sequence or is not published, and afterwards all is well again.
 
-use marketdata::{EventKind, SyncState, VenueKind};
+use marketdata::{EventKind, Output, Pressure, Priority, SyncState, VenueKind};
 
 use crate::market::Dice;
 use crate::simulation::{Faults, Simulation, config};
@@ -41,10 +41,15 @@ fn run(kind: VenueKind, seed: u64) -> (u64, u64, usize) {
     let mut wanted = config(kind);
     wanted.tuning.max_age = std::time::Duration::from_secs(20 + dice.below(60));
     wanted.tuning.jitter_seed = seed;
+    wanted.overrides = vec![("SOL-USDT".into(), Output { priority: Priority::Low, ..wanted.output })];
     let faults = script(&mut dice);
     let mut simulation = Simulation::new(wanted, dice.roll());
     simulation.faults = faults;
-    simulation.run(40);
+    for _ in 0..8 {
+        simulation.run(5);
+        simulation.set_pressure(if dice.chance(250) { Pressure::PauseLow } else { Pressure::Normal });
+    }
+    simulation.set_pressure(Pressure::Normal);
     simulation.faults = Faults::default();
     simulation.run(60);
     for id in [0, 1, 2].map(marketdata::InstrumentId) {
