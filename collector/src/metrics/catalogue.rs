@@ -179,7 +179,7 @@ catalogue! {
     RECORDER_TORN = Counter, "collector_recorder_torn_tails_total" [] "Files whose end a crash had torn and the next start has cut off.";
     NATS_PUBLISH_DURATION = Histogram(FAST), "marketprism_nats_publish_duration_seconds" ["subject"] "From the offer of a record to its acknowledgement (without JetStream: to the server's answer to a PING after it), in seconds; what went by way of the spool is not in it.";
     NATS_IN_FLIGHT = Gauge, "collector_nats_in_flight" [] "Publications that wait for an answer.";
-    NATS_IN_FLIGHT_CAPACITY = Gauge, "collector_nats_in_flight_capacity" [] "Publications that may wait for an answer.";
+    NATS_IN_FLIGHT_CAPACITY = Gauge, "collector_nats_in_flight_capacity" [] "Publications that may wait for an answer: `nats.in_flight` from memory and as many from the spool.";
     NATS_ACKS = Counter, "collector_nats_acks_total" ["result"] "Acknowledgements of JetStream: stored, or duplicate (the stream had this message id already).";
     NATS_ACK_ERRORS = Counter, "collector_nats_ack_errors_total" ["reason"] "Publications that JetStream did not store, by reason: no_stream, stream_full, resources, too_large, unavailable, no_answer, refused. They are sent again.";
     NATS_ACK_DURATION = Histogram(FAST), "collector_nats_ack_duration_seconds" [] "From sending to acknowledgement, in seconds.";

@@ -43,9 +43,14 @@ async fn an_outage_costs_little_memory_and_a_stop_in_it_costs_nothing() {
         assert!(code == Some(69) && said.contains("E515") && said.contains("in use by another process"), "{code:?} {said}");
     }
     server.run();
+    world.until("the spool is being drained", |world| world.metric("collector_spool_drained_total") > 0.0);
+    let (begun, accepted, drained) = (Instant::now(), world.metric("collector_sink_accepted_total"), world.metric("collector_spool_drained_total"));
     world.until("the spool is drained", |world| {
         world.metric("collector_spool_records") == 0.0 && world.metric("collector_sink_written_total") > waiting
     });
+    let took = begun.elapsed().as_secs_f64();
+    let (accepted, drained) = (world.metric("collector_sink_accepted_total") - accepted, world.metric("collector_spool_drained_total") - drained);
+    println!("drained {:.0} records/s beside {:.0} arriving: {:.1} times, {took:.1} s", drained / took, accepted / took, drained / accepted);
     server.kill();
     let spooled = world.metric("collector_spooled_total");
     world.until("the spool fills", |world| world.metric("collector_spooled_total") > spooled + 100.0);

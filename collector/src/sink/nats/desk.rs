@@ -82,7 +82,7 @@ impl Desk {
         let run = RandomState::new();
         let mut desk = Self {
             outbox,
-            meters: Meters::new(registry, nats.in_flight, config.buffers.bytes.emergency),
+            meters: Meters::new(registry, nats.in_flight * 2, config.buffers.bytes.emergency),
             store,
             relief: Relief::new(config, nats, (streams, registry)),
             drain: Drain::default(),

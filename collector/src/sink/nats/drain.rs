@@ -18,7 +18,7 @@ use crate::config::StreamConfig;
 use crate::metrics::catalogue as names;
 use crate::sink::Record;
 use crate::sink::deadletter::{self, CALM, Opened};
-use crate::sink::outbox::{Confirm, Origin};
+use crate::sink::outbox::{Confirm, Lane, Origin};
 use crate::sink::spool::Next;
 use crate::sink::watermark::Rate;
 
@@ -101,10 +101,10 @@ impl Desk {
             if acknowledged && (!self.outbox.is_open(kind) || self.doubts.asks_for_spool(kind)) {
                 continue;
             }
-            let half = self.outbox.window().capacity().div_ceil(2);
+            let most = self.outbox.window().capacity();
             for _ in 0..TURN {
-                let has_room = connection.unwritten() < UNWRITTEN_MOST && self.outbox.window().has_room();
-                let full = self.store.shelf(kind).is_none_or(|shelf| shelf.under_way() >= half);
+                let has_room = connection.unwritten() < UNWRITTEN_MOST && self.outbox.window().has_room_for_spool();
+                let full = self.store.shelf(kind).is_none_or(|shelf| shelf.under_way() >= most);
                 if self.drain.tokens < 1.0 || !has_room || full || !self.send_one_from_spool(kind, acknowledged, connection) {
                     break;
                 }
@@ -201,6 +201,10 @@ impl Desk {
         let taken = self.outbox.lanes().iter().map(|lane| lane.taken).sum();
         self.drain.arrival.look(taken, now.mono);
         if self.store.reopen(now.mono) {
+            // A kill would catch what is in memory now.
+            for record in self.outbox.lanes().iter().flat_map(Lane::records) {
+                self.store.taken(record);
+            }
             self.join_backlog();
         }
         self.store.tidy(now);

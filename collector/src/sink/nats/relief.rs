@@ -213,7 +213,7 @@ impl Desk {
     /// Neither NATS nor the spool takes anything and memory is full: what waits becomes a dead letter, and if that fails it is lost, and counted.
     fn last_resort(&mut self, reason: Reason, now: Now) {
         for place in 0..self.outs.len() {
-            self.outbox.again(place);
+            // What is under way may be stored by now: it stays.
             let shed = self.outbox.shed(place, Duration::MAX);
             for record in &shed {
                 self.store.secured(record);

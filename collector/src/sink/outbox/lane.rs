@@ -75,6 +75,11 @@ impl Lane {
         self.sent.front().map(|sent| &sent.record).or_else(waits).map(|record| record.offered)
     }
 
+    /// Its records in memory, in their order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.sent.iter().map(|sent| &sent.record).chain(self.waiting.iter().map(|pending| &pending.record))
+    }
+
     /// What was sent waits again, in its order, before everything else.
     pub(super) fn take_back(&mut self) {
         while let Some(Sent { record, first, .. }) = self.sent.pop_back() {

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use marketdata::RecordKind;
 
-pub(crate) use lane::{Confirm, Pending};
-use lane::{Lane, Sent};
+use lane::Sent;
+pub(crate) use lane::{Confirm, Lane, Pending};
 pub(crate) use window::{Origin, Window};
 
 use super::Record;

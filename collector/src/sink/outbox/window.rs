@@ -24,6 +24,9 @@ pub(crate) struct Window {
     /// Number of the first entry.
     base: u64,
     entries: VecDeque<Entry>,
+    /// How many of them came from the spool.
+    from_spool: usize,
+    /// Entries from memory, and as many from the spool: a backlog takes no room from what has none.
     capacity: usize,
 }
 
@@ -38,11 +41,17 @@ struct Entry {
 
 impl Window {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { base: 0, entries: VecDeque::with_capacity(capacity), capacity }
+        Self { base: 0, entries: VecDeque::with_capacity(capacity), from_spool: 0, capacity }
     }
 
+    /// Whether one more may be sent from memory.
     pub(crate) fn has_room(&self) -> bool {
-        self.entries.len() < self.capacity
+        self.entries.len() - self.from_spool < self.capacity
+    }
+
+    /// Whether one more may be sent from the spool.
+    pub(crate) fn has_room_for_spool(&self) -> bool {
+        self.from_spool < self.capacity
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -56,6 +65,7 @@ impl Window {
 
     /// Number of a new publication.
     pub(crate) fn push(&mut self, origin: Origin, now: Duration) -> u64 {
+        self.from_spool += usize::from(matches!(origin, Origin::Spool { .. }));
         self.entries.push_back(Entry { origin, sent: now, answered: false });
         self.base + self.entries.len() as u64 - 1
     }
@@ -83,11 +93,13 @@ impl Window {
     pub(crate) fn clear(&mut self) {
         self.base += self.entries.len() as u64;
         self.entries.clear();
+        self.from_spool = 0;
     }
 
     fn advance(&mut self) {
-        while self.entries.pop_front_if(|entry| entry.answered).is_some() {
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.answered) {
             self.base += 1;
+            self.from_spool -= usize::from(matches!(entry.origin, Origin::Spool { .. }));
         }
     }
 }
@@ -111,6 +123,14 @@ mod tests {
         assert_eq!((window.expire(AT(2)), window.expire(AT(3)), window.expire(AT(4))), (None, Some(Origin::Lane(2)), None));
         window.clear();
         assert_eq!((window.answer(next), window.len()), (None, 0));
+        for record in 0..3 {
+            assert!(window.has_room_for_spool());
+            window.push(Origin::Spool { kind: 0, record }, AT(6));
+        }
+        assert!(!window.has_room_for_spool() && window.has_room(), "a backlog leaves room for the others");
+        window.expire(AT(7));
+        assert!(window.has_room_for_spool());
+        window.clear();
         assert!(window.push(Origin::Lane(0), AT(6)) > next, "a number is never used again");
     }
 }
