@@ -213,11 +213,11 @@ pub(super) fn write(kind: Kind, body: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
     match (u8::try_from(body.len()), u16::try_from(body.len())) {
         (Ok(length @ 0..126), _) => out.push(0x80 | length),
         (_, Ok(length)) => {
-            out.push(0x80 | 126);
+            out.push(0x80 | 0x7e);
             out.extend_from_slice(&length.to_be_bytes());
         }
         _ => {
-            out.push(0x80 | 127);
+            out.push(0x80 | 0x7f);
             out.extend_from_slice(&(body.len() as u64).to_be_bytes());
         }
     }
