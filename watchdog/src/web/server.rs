@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -108,8 +109,12 @@ impl Server {
 
 /// One connection, request after request, until its client or our end ends it.
 async fn connection(app: Router, (stream, from): (TcpStream, SocketAddr), (metrics, within): (Arc<Registry>, Duration), stop: CancellationToken) {
-    let counted = metrics.clone();
-    let service = service_fn(move |request| answer(app.clone(), (request, from), (counted.clone(), within)));
+    let (counted, asked) = (metrics.clone(), Arc::new(AtomicBool::new(false)));
+    let asking = asked.clone();
+    let service = service_fn(move |request| {
+        asking.store(true, Ordering::Relaxed);
+        answer(app.clone(), (request, from), (counted.clone(), within))
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -121,8 +126,8 @@ async fn connection(app: Router, (stream, from): (TcpStream, SocketAddr), (metri
             connection.await
         }
     };
-    // A client that breaks off is no trouble of ours; one that dawdles over its head is counted.
-    if ended.is_err_and(|error| error.is_timeout()) {
+    // A client that breaks off, or is idle behind a request, is no trouble of ours; one that dawdles over its first head is counted.
+    if ended.is_err_and(|error| error.is_timeout()) && !asked.load(Ordering::Relaxed) {
         metrics.add(&list::HTTP_REFUSED, &["slow_head"], 1.0);
     }
 }
