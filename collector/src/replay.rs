@@ -215,9 +215,8 @@ impl Replay<'_> {
     /// The first frame of a file: of the core that runs, or of another one.
     fn begin_frames(&mut self, ns: u64, path: &Path) -> Result<(), ReplayError> {
         let not_understood = |why: String| ReplayError::NotUnderstood { path: path.to_owned(), why };
-        let lines = open(path).and_then(|lines| Learned::from(lines.lines()));
-        let learned = lines.map_err(|error| ReplayError::Unreadable { path: path.to_owned(), error })?;
-        let mut learned = learned.ok_or_else(|| not_understood(no_venue()))?;
+        let lines = open(path).map_err(|error| ReplayError::Unreadable { path: path.to_owned(), error })?.lines();
+        let mut learned = Learned::from(lines).ok_or_else(|| not_understood(no_venue()))?;
         if matches!(&self.running, Some(Running { of: Source::Frames(frames), .. }) if frames.learned.is_of(&learned)) {
             return Ok(());
         }

@@ -44,12 +44,11 @@ type Digits = [(u8, u8); 2];
 // === impl Learned ===
 
 impl Learned {
-    /// Looks at the first lines; `None`: there is no book or trade of a venue that is known among them.
-    pub(super) fn from(lines: impl Iterator<Item = io::Result<String>>) -> io::Result<Option<Self>> {
+    /// Looks at the first lines, up to where the recording is torn; `None`: there is no book or trade of a venue that is known among them.
+    pub(super) fn from(lines: impl Iterator<Item = io::Result<String>>) -> Option<Self> {
         let mut seen: BTreeMap<String, Digits> = BTreeMap::new();
         let (mut kind, mut numbered) = (None, true);
-        for line in lines.take(LOOK) {
-            let line = line?;
+        for line in lines.take(LOOK).map_while(Result::ok) {
             let Some(Said::Frame(_, frame)) = read(&line) else { continue };
             let Ok(frame) = serde_json::from_str::<Value>(frame) else { continue };
             let Some(message) = [binance, okx, deribit].into_iter().find_map(|read| read(&frame)) else {
@@ -68,7 +67,7 @@ impl Learned {
             let digits = seen.entry(message.raw.to_owned()).or_default();
             widen(digits, message.numbers);
         }
-        Ok(kind.map(|kind| Self::of(kind, &seen, numbered)))
+        kind.map(|kind| Self::of(kind, &seen, numbered))
     }
 
     fn of(kind: VenueKind, seen: &BTreeMap<String, Digits>, numbered: bool) -> Self {
@@ -194,7 +193,7 @@ mod tests {
     use super::*;
 
     fn learned(lines: &[&str]) -> Option<Learned> {
-        Learned::from(lines.iter().map(|line| Ok((*line).to_owned()))).unwrap()
+        Learned::from(lines.iter().map(|line| Ok((*line).to_owned())))
     }
 
     #[test]

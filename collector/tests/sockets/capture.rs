@@ -90,3 +90,20 @@ fn what_is_no_recording_is_told_by_the_exit_code() {
         assert_eq!(code(&file), 65, "{text:?}");
     }
 }
+
+#[test]
+fn a_recording_that_ends_in_the_middle_is_replayed_up_to_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("torn.gz");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for id in 1..=1_500_u64 {
+        let price = id.wrapping_mul(0x9E37_79B9) % 90_000;
+        let frame = format!(r#"{{"e":"depthUpdate","E":{id},"s":"BTCUSDT","U":{id},"u":{id},"b":[["{price}.50","1.5"]],"a":[]}}"#);
+        std::io::Write::write_all(&mut packer, format!("{} {frame}\n", id * 1_000_000_000).as_bytes()).unwrap();
+    }
+    let whole = packer.finish().unwrap();
+    std::fs::write(&file, &whole[..whole.len() * 2 / 3]).unwrap();
+    let summary = replay(std::slice::from_ref(&file), Wishes::default(), &mut std::io::sink()).unwrap();
+    assert_eq!((summary.torn, summary.is_whole()), (1, false), "{}", summary.to_text());
+    assert!((100..1_500).contains(&summary.lines), "{}", summary.to_text());
+}
