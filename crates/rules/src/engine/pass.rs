@@ -50,12 +50,14 @@ impl RuleEngine {
         reads.check(self.state());
         let mut work = 0;
         for group in 0..self.groups.len() {
-            while let Some(spot) = self.next_spot(group) {
-                if work >= self.options.limits.work_a_turn {
+            loop {
+                // Before the next rule is taken: one that is taken is run.
+                if work >= self.options.limits.work_a_turn && self.groups.get(group).is_some_and(|group| group.pass.is_some()) {
                     reads.hold(self.state());
                     self.reads = reads;
                     return true;
                 }
+                let Some(spot) = self.next_spot(group) else { break };
                 let begun = reading();
                 work += 1 + self.run_rule(spot, &reads);
                 self.note_time(spot, reading().saturating_sub(begun));

@@ -134,11 +134,15 @@ impl Queryable for Shared<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use clock::Now;
     use promql::Sample;
     use promql::labels::MatchOp;
     use promql::series::{Ceilings, Store};
 
     use super::*;
+    use crate::{CheckOptions, EngineLimits, EngineOptions, Observation, RuleEngine, RuleSource, check};
 
     fn series(name: &str, n: &str) -> Labels {
         Labels::from_pairs([("__name__", name), ("n", n)])
@@ -205,5 +209,33 @@ mod tests {
         let everything = shared.read(&asked(&[])).unwrap();
         assert_eq!(everything.samples(), 20_000);
         assert!(!Arc::ptr_eq(&everything, &shared.read(&asked(&[])).unwrap()), "larger than half of the room");
+    }
+
+    /// One rule a turn: the second reads what the first has read, and what came in between.
+    #[test]
+    fn what_comes_between_two_turns_is_seen_by_the_rules_that_are_left() {
+        let text = "groups:\n- name: g\n  interval: 10s\n  rules:\n  - {record: first, expr: 'sum(count_over_time(a[1m]))'}\n  - {record: second, expr: 'sum(count_over_time(a[1m]))'}\n";
+        let checked = check(&[RuleSource { file: "t.yml", text }], &CheckOptions::default());
+        let options = EngineOptions { limits: EngineLimits { work_a_turn: 1, ..EngineLimits::default() }, ..EngineOptions::default() };
+        let mut now = Now::new(Duration::from_secs(100), 1_700_000_000_000);
+        let mut engine = RuleEngine::new(checked.rules, Store::new(Ceilings::default()), options, now);
+        let all: Vec<Labels> = (0..LEAST_SAMPLES).map(|n| series("a", &n.to_string())).collect();
+        let mut more = false;
+        for _ in 0..30 {
+            now = now.later(Duration::from_secs(1));
+            let samples = all.iter().map(|labels| (labels.clone(), 1.0)).collect();
+            engine.observe(now, Observation { at_ms: now.wall_ms, samples, ..Observation::default() });
+            more = engine.turn(now).more;
+            if more {
+                break;
+            }
+        }
+        assert!(more && engine.reads.kept.borrow().len() == 1, "the second rule waits, and the answer for it is kept");
+        let late = (series("a", "late"), Sample { t_ms: now.wall_ms - 5_000, v: 1.0 });
+        engine.observe(now, Observation { at_ms: now.wall_ms, stamped: vec![late], ..Observation::default() });
+        while engine.turn(now).more {}
+        let value = |name: &str| engine.store().select(&named(name), 0, i64::MAX).unwrap()[0].samples[0].v;
+        assert!((value("second") - value("first") - 1.0).abs() < 1e-9, "{} and {}", value("first"), value("second"));
+        assert_eq!(engine.reads.kept.borrow().len(), 0, "nothing is kept when nothing is left to do");
     }
 }
