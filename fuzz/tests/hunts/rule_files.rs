@@ -62,7 +62,7 @@ fn rule_files() {
         "groups:\n  - name: a\n    interval: 30s\n    rules:\n      - alert: Down\n        expr: up == 0\n        for: 5m\n        labels: {severity: critical}\n        annotations:\n          summary: \"{{ $labels.instance }} is down\"\n      - record: job:up:sum\n        expr: |\n          sum by (job) (\n            up)\n",
         "groups:\n- name: b\n  limit: 3\n  query_offset: 1m\n  labels: &l {team: x}\n  rules:\n  - {alert: B, expr: 'rate(x_total[5m]) > 1', keep_firing_for: 10m, labels: *l}\n",
     ]);
-    hunt(&Target { name: "rule files", seeds, words: WORDS, memory: Bound { base: 32 << 20, each: 16_384 }, run: &run }, 1_500);
+    hunt(&Target { name: "rule files", seeds, words: WORDS, memory: Bound { base: 32 << 20, each: 16_384 }, run: &run }, 600);
 }
 
 #[test]
@@ -77,5 +77,5 @@ fn rule_tests() {
     let seeds = seeds(&[
         "rule_files: [a.yml]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n      - {series: 'up{job=\"a\"}', values: '1 0x5 stale'}\n    alert_rule_test:\n      - eval_time: 10m\n        alertname: Down\n        exp_alerts:\n          - exp_labels: {severity: critical}\n            exp_annotations: {summary: x}\n    promql_expr_test:\n      - expr: up\n        eval_time: 1m\n        exp_samples: [{labels: 'up', value: 1}]\n",
     ]);
-    hunt(&Target { name: "rule tests", seeds, words: WORDS, memory: Bound { base: 32 << 20, each: 16_384 }, run: &run }, 1_000);
+    hunt(&Target { name: "rule tests", seeds, words: WORDS, memory: Bound { base: 32 << 20, each: 16_384 }, run: &run }, 200);
 }
