@@ -6,6 +6,13 @@ const SECRET: [&str; 9] = ["password", "secret", "token", "credentials", "api_ke
 /// What stands in place of a secret, as in Prometheus.
 pub const SHOWN: &str = "<secret>";
 
+/// Where on its line a value stands: in a flow mapping a comma or brace ends it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Block,
+    Flow,
+}
+
 /// The text with the values of secret keys, user information in URLs and access tokens in them replaced; what a secret spans over further lines is left out.
 pub fn redacted(yaml: &str) -> String {
     lines(yaml).into_iter().flatten().map(|line| line + "\n").collect()
@@ -45,7 +52,12 @@ fn line_without_secrets(line: &str) -> (String, bool) {
             continue;
         }
         let value = after.trim_start();
-        let end = value_end(value);
+        if is_variable(value) {
+            open = false;
+            continue;
+        }
+        let inside = if out.matches('{').count() > out.matches('}').count() { Inside::Flow } else { Inside::Block };
+        let end = value_end(value, inside);
         open = value.is_empty() || value.starts_with(['|', '>']) || end == value.len();
         out.push(' ');
         out.push_str(SHOWN);
@@ -55,6 +67,15 @@ fn line_without_secrets(line: &str) -> (String, bool) {
     (out, open)
 }
 
+/// Whether the value is `${NAME}` and nothing else: the name of a variable is no secret.
+fn is_variable(value: &str) -> bool {
+    let inner = value.trim_start_matches(['"', '\'']).strip_prefix("${").and_then(|rest| rest.split_once('}'));
+    inner.is_some_and(|(name, rest)| {
+        let rest = rest.trim_start_matches(['"', '\'']);
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && (rest.is_empty() || rest.starts_with([',', '}', ']', ' ', '\t']))
+    })
+}
+
 /// Whether the last word before the colon is a secret's key.
 fn is_secret(before: &str) -> bool {
     let key = before.trim_end_matches(':').trim_end_matches(['"', '\'']);
@@ -62,8 +83,8 @@ fn is_secret(before: &str) -> bool {
     SECRET.iter().any(|secret| word == *secret || word.ends_with(&format!("_{secret}")) || word.ends_with(&format!("-{secret}")))
 }
 
-/// Where a value ends on its line: at its closing quote or bracket, or before what ends an entry of a flow mapping.
-fn value_end(value: &str) -> usize {
+/// Where a value ends on its line: at its closing quote or bracket, in a flow mapping before what ends an entry, else with the line.
+fn value_end(value: &str, inside: Inside) -> usize {
     let close = match value.chars().next() {
         Some(quote @ ('"' | '\'')) => Some(quote),
         Some('[') => Some(']'),
@@ -72,7 +93,8 @@ fn value_end(value: &str) -> usize {
     };
     let found = match close {
         Some(close) => value.char_indices().skip(1).find(|(_, c)| *c == close).map(|(at, _)| at + 1),
-        None => value.find([',', '}']),
+        None if inside == Inside::Flow => value.find([',', '}']),
+        None => None,
     };
     // What goes on behind a closing quote was none: too much is left out rather than too little.
     let ends = |at: &usize| value.get(*at..).is_some_and(|rest| rest.is_empty() || rest.starts_with([',', '}', ']', ' ', '\t']));
@@ -125,6 +147,9 @@ mod tests {
             ("secret: |\n  line one\n  line two\nnext: 1\n", "secret: <secret>\nnext: 1\n"),
             ("password:\n    hunter2\nnext: 1\n", "password: <secret>\nnext: 1\n"),
             ("- credentials: abc # my own\n- job: x\n", "- credentials: <secret>\n- job: x\n"),
+            ("secret: ${NAME}\nx: {secret: '${OTHER}', password: p}\n", "secret: ${NAME}\nx: {secret: '${OTHER}', password: <secret>}\n"),
+            ("password: hunter,2}\nx: 1\n", "password: <secret>\nx: 1\n"),
+            ("secret: ${NAME}hunter2\npassword: ${hunter 2}\n", "secret: <secret>\npassword: <secret>\n"),
             ("secrets: [a, b]\n", "secrets: <secret>\n"),
             ("token_file: t\npassword_file: p\nexpr: sum by (token) (x)\n", "token_file: t\npassword_file: p\nexpr: sum by (token) (x)\n"),
             ("url: https://u:p@h:1/x?access_token=abc&b=c\n", "url: https://<secret>@h:1/x?access_token=<secret>&b=c\n"),
