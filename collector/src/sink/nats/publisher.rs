@@ -34,8 +34,8 @@ const GRACE: Duration = Duration::from_millis(500);
 const UNNOTED: Duration = Duration::from_millis(2);
 /// Enough is this part of the high mark: more would only wait.
 const PRESSED: usize = 4;
-/// A server that has answered nothing for this long is not waited for.
-const PROGRESS: Duration = Duration::from_millis(50);
+/// A server that has answered nothing for this long is not waited for: one that syncs its disk answers again before.
+const PROGRESS: Duration = Duration::from_millis(250);
 
 /// What both threads share.
 pub(super) struct Post {
