@@ -7,7 +7,6 @@ use anyhow::Result;
 use clock::Now;
 use promql::labels::Labels;
 use promql::series::{Ceilings, Store};
-
 use rules::{CheckOptions, EngineOptions, Observation, RuleEngine, RuleSource};
 use rustix::time::{ClockId, clock_gettime};
 
