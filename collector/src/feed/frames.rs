@@ -332,7 +332,7 @@ mod tests {
         ) {
             let (mut bytes, mut expected) = (Vec::new(), Vec::new());
             for (n, (form, length)) in lengths.into_iter().enumerate() {
-                let body: Vec<u8> = (0..length).map(|at| ((at * 7 + n) % 251) as u8).collect();
+                let body: Vec<u8> = (0..251).cycle().skip(n).take(length).collect();
                 match form {
                     0 => bytes.extend(frame(0x81, &body)),
                     1 => bytes.extend([frame(0x01, &body[..length / 3]), frame(0x80, &body[length / 3..])].concat()),

@@ -225,7 +225,8 @@ impl VenueLoop {
 
     /// When there is something to do without input.
     fn next_wake(&self) -> Instant {
-        let next = [self.venue.next_timeout(), self.outlets.offer_again_at(), self.read_again_at].into_iter().flatten().fold(self.figures_at, Duration::min);
+        let next =
+            [self.venue.next_timeout(), self.outlets.offer_again_at(), self.read_again_at].into_iter().flatten().fold(self.figures_at, Duration::min);
         self.epoch + next
     }
 

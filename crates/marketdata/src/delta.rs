@@ -109,7 +109,17 @@ impl DeltaChain {
             DeltaForm::Snapshot => self.snapshot_at = now.saturating_add(SNAPSHOT_EVERY),
         }
         self.sequence = Some(view.stamp.sequence);
-        Some(BookDelta { instrument: view.instrument, head, stamp: view.stamp, previous, form, depth: view.depth, complete: view.complete(), bids, asks })
+        Some(BookDelta {
+            instrument: view.instrument,
+            head,
+            stamp: view.stamp,
+            previous,
+            form,
+            depth: view.depth,
+            complete: view.complete(),
+            bids,
+            asks,
+        })
     }
 }
 
