@@ -141,6 +141,11 @@ impl Market {
         self
     }
 
+    /// Gives the book a time before its first change.
+    pub(super) fn made_at(self, event_ms: i64) -> Self {
+        Self { event_ms, ..self }
+    }
+
     /// Makes a depth stream gather changes; streams nobody ever asked for cost nothing.
     pub(super) fn want(&mut self, stream: &str, now_ms: i64) {
         if let Some(stream) = self.streams.iter_mut().find(|s| s.name == stream) {

@@ -182,7 +182,7 @@ impl Engine {
             skew_ms: config.clock_skew_ms,
         };
         for (instrument, snapshot) in starts {
-            engine.open_market(instrument, &snapshot);
+            engine.open_market(instrument, &snapshot, now.skewed(config.clock_skew_ms));
         }
         if engine.markets.is_empty() {
             return Err(anyhow!("{}: no instruments", venue.as_str()));
@@ -190,10 +190,12 @@ impl Engine {
         Ok(engine)
     }
 
-    fn open_market(&mut self, instrument: Instrument, snapshot: &Snapshot) {
+    fn open_market(&mut self, instrument: Instrument, snapshot: &Snapshot, now: Moment) {
         let symbol = instrument.symbol.clone();
         let market = Market::new(self.venue, instrument, snapshot, self.history);
         let market = if self.every_change { market.with_every_change_at(100) } else { market };
+        // A recording tells the time of its books; a walk that has not begun was made now.
+        let market = if self.feed.kind() == "walk" { market.made_at(now.wall_ms) } else { market };
         self.markets.insert(symbol, market);
     }
 
@@ -218,7 +220,7 @@ impl Engine {
             Command::Inject(spec) => self.inject(spec, now),
             Command::ClearFaults => self.faults.clear(),
             Command::Start => self.feed.start(now),
-            Command::List { name, reply } => drop(reply.send(self.list(&name))),
+            Command::List { name, reply } => drop(reply.send(self.list(&name, now))),
             Command::Delist { symbol, reply } => drop(reply.send(self.delist(&symbol))),
             Command::State { reply } => drop(reply.send(self.state(now))),
             Command::Book { symbol, at_id, limit, reply } => drop(reply.send(self.book(&symbol, at_id, limit))),
@@ -298,9 +300,9 @@ impl Engine {
         }
     }
 
-    fn list(&mut self, name: &str) -> Result<(), String> {
+    fn list(&mut self, name: &str, now: Moment) -> Result<(), String> {
         let (instrument, snapshot) = self.feed.list(name)?;
-        self.open_market(instrument, &snapshot);
+        self.open_market(instrument, &snapshot, now);
         Ok(())
     }
 
