@@ -44,13 +44,23 @@ impl View {
         held.filter(|series| series.newest(start_ms, end_ms).is_some()).map(|series| series.labels.clone()).collect()
     }
 
+    /// Time of the oldest sample held of any series that all `matchers` match.
+    pub(super) fn oldest_ms(&self, matchers: &[Matcher]) -> Option<i64> {
+        self.matching_unordered(matchers).into_iter().filter_map(|slot| self.held(slot)?.oldest_ms()).min()
+    }
+
     /// The slots whose series all `matchers` match, in order of labels: slots are used again after a removal, so that their own order means nothing.
     fn matching(&self, matchers: &[Matcher]) -> Vec<u32> {
+        let mut slots = self.matching_unordered(matchers);
+        self.order.sort(&mut slots, |slot| self.held(slot).map(|series| &series.labels));
+        slots
+    }
+
+    fn matching_unordered(&self, matchers: &[Matcher]) -> Vec<u32> {
         let Candidates { slots, unchecked } = self.index.candidates(matchers);
         let matches = |series: &HeldSeries| unchecked.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")));
         let mut slots = slots.unwrap_or_else(|| (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).collect());
         slots.retain(|slot| self.held(*slot).is_some_and(matches));
-        self.order.sort(&mut slots, |slot| self.held(slot).map(|series| &series.labels));
         slots
     }
 

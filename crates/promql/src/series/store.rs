@@ -299,8 +299,7 @@ impl Store {
 
     /// Time of the oldest sample held of any series that all `matchers` match; tells how much of a range there is.
     pub fn oldest_ms(&self, matchers: &[Matcher]) -> Option<i64> {
-        let matches = |series: &&Arc<HeldSeries>| matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")));
-        self.view.slots.iter().flatten().filter(matches).filter_map(|series| series.oldest_ms()).min()
+        self.view.oldest_ms(matchers)
     }
 
     /// Finds the place of series that are new since the last time in the order of labels. Selections are right without it, and quicker after it: call it before
