@@ -19,7 +19,9 @@ use collector::{Deps, Outcome, feed};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
+/// More than the hard limit of the test's memory.
+const BALLAST: usize = 700 << 20;
 const TOKEN: &str = "a-token-for-the-test-only";
 
 /// A collector without a venue that answers, with a small budget.
@@ -36,7 +38,7 @@ impl Small {
         let text = format!(
             "venues: [{{name: binance, market: spot, symbols: [A-B], ws_url: 'ws://127.0.0.1:1', rest_url: 'http://127.0.0.1:1'}}]\n\
              http: {{token_file: '{}'}}\n\
-             pressure: {{memory: {{soft: 1MB, hard: 4GB}}, sockets: {{soft: 30, hard: 60}}, dwell: 1s}}\n",
+             pressure: {{memory: {{soft: 1MB, hard: 500MB}}, sockets: {{soft: 30, hard: 60}}, dwell: 1s}}\n",
             token.display()
         );
         let config = config::load("test.yml", &text, &Environment::default()).config.unwrap();
@@ -113,6 +115,15 @@ fn levels_rise_and_fall_steps_take_effect_and_the_pages_tell() {
     collector.until("collector_pressure_events_total{event=\"still_too_high_after_purge\",resource=\"memory\"}", |count| count >= 1.0);
     assert_eq!(collector.metric("marketprism_memory_warnings_count"), 1.0);
     assert!(collector.metric("marketprism_forced_gc_count") >= 1.0);
+
+    // Over the hard limit every step stands, and those of the soft one remain when it is left.
+    let paused = "collector_pressure_step_active{step=\"pause_low_priority\"}";
+    let ballast = vec![1_u8; BALLAST];
+    collector.until(&level("memory"), |level| level == 2.0);
+    collector.until(paused, |active| active == 1.0);
+    drop(ballast);
+    collector.until(&level("memory"), |level| level == 1.0);
+    collector.until(paused, |active| active == 0.0);
 
     // Sockets: a connection that waits for nothing is closed, and what is held elsewhere makes it critical.
     assert_eq!(collector.metric(&level("sockets")), 0.0);

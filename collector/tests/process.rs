@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use venue_sim::venue::config::{FeedConfig, VenueConfig, VenuesConfig, WalkConfig};
 use venue_sim::{CancellationToken, RunningVenues, VenueKind, run_venues};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn command(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));

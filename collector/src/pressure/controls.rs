@@ -75,11 +75,13 @@ impl Controls {
         }
     }
 
-    pub(super) fn begin(&self, step: Step) {
+    /// A standing step is in force from now on.
+    pub fn begin(&self, step: Step) {
         self.steps.fetch_or(bit(step), Ordering::Relaxed);
     }
 
-    pub(super) fn end(&self, step: Step) {
+    /// It is no more.
+    pub fn end(&self, step: Step) {
         self.steps.fetch_and(!bit(step), Ordering::Relaxed);
     }
 

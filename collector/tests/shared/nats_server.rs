@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// For everything that shall happen soon, on a loaded machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A server whose store outlives its process; it ends with the test.
 pub(crate) struct NatsServer {

@@ -1,16 +1,20 @@
-//! Instruments of low priority under real pressure: their subscriptions are given up, and afterwards they are whole again.
+//! Instruments of low priority under pressure: their subscriptions are given up, and afterwards they are whole again.
+//!
+//! The step is set by hand: how memory leads to it is shown by `tests/pressure.rs`, which has a process to itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use collector::clocks::SystemClock;
+use collector::metrics::Registry;
+use collector::pressure::Step;
+use collector::sink::Started;
+use collector::state::State;
 use serde_json::Value;
 use venue_sim::venue::config::LimitsConfig;
 
 use crate::place::{BINANCE_SPOT, DERIBIT, OKX_SWAP};
 use crate::world::{Capture, Collector, SOON, config, get};
-
-/// Far above what the tests of this program need together, and far below the machine's memory.
-const BUDGET: &str = "pressure: {memory: {soft: 500MB, hard: 550MB}, dwell: 1s}";
-const BALLAST: usize = 700 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_instrument_is_unsubscribed_and_comes_back_whole() {
@@ -20,7 +24,10 @@ async fn a_paused_instrument_is_unsubscribed_and_comes_back_whole() {
         let low = place.symbols[1];
         let more = format!(", publish: 50ms, overrides: [{{symbols: [{low}], priority: low}}]");
         let entry = venues.entry(place.kind, &place.symbols.join(", "), &more);
-        let collector = Collector::start(config(&[entry], BUDGET), vec![Box::new(capture.clone())]);
+        let config = config(&[entry], "");
+        let (registry, state) = (Arc::new(Registry::new()), State::new(&config, SystemClock::shared()));
+        let sinks = vec![Started { sink: Box::new(capture.clone()), worker: None }];
+        let collector = Collector::start_with(config, sinks, (registry, Arc::clone(&state)));
         let of_low = |capture: &Capture| capture.books().iter().filter(|book| book.venue_symbol.starts_with("ETH")).count();
         let subscribed = async || {
             let state = venues.handle(place.kind).state().await.unwrap();
@@ -34,7 +41,7 @@ async fn a_paused_instrument_is_unsubscribed_and_comes_back_whole() {
         assert_eq!(subscribed().await, (2, 4));
 
         let paused = format!("collector_instrument_paused{}", place.labels(&format!("symbol=\"{low}\"")));
-        let ballast = vec![1_u8; BALLAST];
+        state.pressure.begin(Step::PauseLowPriority);
         collector.wait_for(&paused, 1.0).await;
         let deadline = Instant::now() + SOON;
         while subscribed().await != (0, 2) {
@@ -48,9 +55,7 @@ async fn a_paused_instrument_is_unsubscribed_and_comes_back_whole() {
         capture.clear();
         capture.more_books(5).await;
         assert_eq!(of_low(&capture), 0, "nothing of it is published");
-        drop(ballast);
-
-        collector.wait_for(&paused, 0.0).await;
+        state.pressure.end(Step::PauseLowPriority);
         let deadline = Instant::now() + SOON;
         while of_low(&capture) < 10 {
             assert!(Instant::now() < deadline, "{}", collector.troubles().await);

@@ -13,7 +13,7 @@ use venue_sim::venue::wire::{DepthUpdate, Snapshot};
 use venue_sim::{CancellationToken, RunningVenues, VenueHandle, VenueKind, run_venues};
 
 /// Patience with anything that should come soon.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A simulation that ends with the test.
 pub(crate) struct Sim {
