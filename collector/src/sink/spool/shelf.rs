@@ -54,7 +54,7 @@ pub(crate) struct Shelf {
 /// What is to be done next.
 #[derive(Debug)]
 pub(crate) enum Next<'a> {
-    /// Nothing, for now.
+    /// Nothing is due.
     Nothing,
     /// It may be stored already: the stream is to be asked for the last record it holds of the subject; [`Shelf::settle`] takes the answer.
     Doubt(u64, &'a Entry),
