@@ -25,6 +25,7 @@ pub mod duration;
 mod hex_escapes;
 pub mod inbox;
 mod net;
+pub mod port;
 pub mod proxy;
 pub mod sick;
 pub mod tls;

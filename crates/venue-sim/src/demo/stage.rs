@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use venue_sim::port::Port;
 
 /// Where everything of one run stands.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Stage {
     pub collector_health: String,
     /// The sick program.
     pub sick: String,
+    /// Kept from everybody else while their programs are restarted.
+    _reserved: Vec<Port>,
     keep: bool,
 }
 
@@ -50,9 +53,17 @@ impl Stage {
         let dir = std::env::temp_dir().join(format!("tidemark-demo-{}", std::process::id()));
         fs::create_dir_all(dir.join("rules")).with_context(|| format!("cannot create {}", dir.display()))?;
         fs::create_dir_all(dir.join("alertmanager"))?;
-        let web = if web.ends_with(":0") { free_address()? } else { web.to_owned() };
+        let mut reserved = Vec::new();
+        let mut free = || -> Result<String> {
+            let port = Port::reserve().context("no free loopback port")?;
+            let address = port.address().to_string();
+            reserved.push(port);
+            Ok(address)
+        };
+        let web = if web.ends_with(":0") { free()? } else { web.to_owned() };
         TcpListener::bind(&web).with_context(|| format!("the page needs {web}, which is taken; choose another: --web 127.0.0.1:9100"))?;
-        Ok(Self { dir, web, collector_metrics: free_address()?, collector_health: free_address()?, sick: free_address()?, keep })
+        let (collector_metrics, collector_health, sick) = (free()?, free()?, free()?);
+        Ok(Self { dir, web, collector_metrics, collector_health, sick, _reserved: reserved, keep })
     }
 
     /// Writes all configurations; `root` is the directory with the shipped `rules/` and `alertmanager/`.
@@ -159,10 +170,4 @@ fn mail_receiver(server: &str) -> String {
 
 fn legacy_receiver(web: &str) -> String {
     format!("  - name: restart-legacy\n    webhook_configs:\n      - url: http://{web}/restart/legacy\n        send_resolved: false\n")
-}
-
-/// A loopback address that nobody listens on now.
-fn free_address() -> Result<String> {
-    let socket = TcpListener::bind("127.0.0.1:0").context("no free loopback port")?;
-    Ok(socket.local_addr()?.to_string())
 }

@@ -9,7 +9,7 @@ pub(super) const TROUBLE_AFTER: Duration = Duration::from_secs(8);
 /// When, counted from the first data, the sick program hangs.
 pub(super) const HANG_AFTER: Duration = Duration::from_secs(32);
 /// All of it has to be seen this long after the start.
-pub(super) const DEADLINE: Duration = Duration::from_mins(3);
+pub(super) const DEADLINE: Duration = Duration::from_mins(5);
 
 /// The process under the watchdog that plays itself.
 pub(super) const COLLECTOR: &str = "collector";
