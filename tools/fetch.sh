@@ -40,9 +40,18 @@ for mirror in $mirrors; do echo "deb [signed-by=$keyring] $mirror $suite main"; 
 
 apt_options=(-q -o "Dir::State=$state" -o "Dir::State::lists=$state/lists" -o "Dir::State::status=$state/dpkg/status" -o "Dir::Cache=$state/cache"
   -o "Dir::Etc::sourcelist=$state/sources.list" -o "Dir::Etc::sourceparts=$state/sources.list.d" -o "Dir::Etc::preferencesparts=$state/preferences.d"
-  -o APT::Get::List-Cleanup=0 -o Acquire::Languages=none -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3)
-apt-get "${apt_options[@]}" update
-( cd "$root" && apt-get "${apt_options[@]}" download "${packages[@]}" )
+  -o APT::Get::List-Cleanup=0 -o Acquire::Languages=none -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 -o Acquire::http::Timeout=60)
+
+# A mirror may be away for a moment, or change between its list and its packages: both are fetched again, a few times.
+attempts=4
+fetch() { apt-get "${apt_options[@]}" update && ( cd "$root" && apt-get "${apt_options[@]}" download "${packages[@]}" ); }
+for attempt in $(seq "$attempts"); do
+  if fetch; then break; fi
+  [ "$attempt" -lt "$attempts" ] || { echo "tools: $attempts attempts to fetch ${packages[*]} have failed; what apt-get says is above" >&2; exit 1; }
+  echo "tools: attempt $attempt of $attempts failed, the next in $((attempt * 10)) s" >&2
+  rm -f "$root"/*.deb
+  sleep "$((attempt * 10))"
+done
 for deb in "$root"/*.deb; do dpkg-deb --extract "$deb" "$root/unpacked"; done
 for one in "${binaries[@]}"; do
   found=$(find "$root/unpacked/usr/bin" "$root/unpacked/usr/sbin" -type f -perm -u+x \( -name "$one" -o -name "prometheus-$one" \) | head -n 1)
