@@ -18,7 +18,8 @@ const SYMBOLS: [&str; 6] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOG
 const RATE: u32 = 5_000;
 /// The symbols on both markets.
 const BOOKS: u32 = 12;
-const WARM_UP: Duration = Duration::from_secs(15);
+/// Before the first look.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(15);
 
 /// Runs the collector against the fake venues and prints its figures.
 pub(crate) fn run(bin_dir: &Path, length: Duration) -> Result<()> {
@@ -26,14 +27,7 @@ pub(crate) fn run(bin_dir: &Path, length: Duration) -> Result<()> {
     let load = Load { depth_interval: Duration::from_micros(u64::from(1_000_000 * BOOKS / RATE)), trades: 2 * RATE / BOOKS };
     let sink = format!("recorder: {{dir: '{}/recorded'}}\n", dir.display());
     let seen = measure(bin_dir, &dir, (load, &sink), length)?;
-    println!("collector: {BOOKS} books, 100 published levels each 100 ms to the recorder, {}", seen.times());
-    println!(
-        "  messages/s {:.0}   RSS MB {:.1}   peak MB {:.1}   CPU s per million messages {:.2}",
-        seen.messages / length.as_secs_f64(),
-        seen.after.rss_mb,
-        seen.after.peak_mb,
-        seen.cpu_s / seen.messages * 1e6
-    );
+    seen.tell("100 published levels each 100 ms to the recorder", &format!("CPU s per million messages {:.2}", seen.cpu_s / seen.messages * 1e6));
     let _ = fs::remove_dir_all(dir);
     Ok(())
 }
@@ -45,41 +39,42 @@ pub(crate) fn at_real_pace(bin_dir: &Path, tools: &Path, length: Duration) -> Re
     let load = Load { depth_interval: Duration::from_millis(100), trades: 1 };
     let sink = format!("nats: {{url: 'nats://{}'}}\nrecorder: {{enabled: false}}\nspool: {{dir: '{}/spool'}}\n", server.address, dir.display());
     let seen = measure(bin_dir, &dir, (load, &sink), length)?;
-    println!("real pace: {BOOKS} books, 10 updates a second each, 100 published levels each 100 ms to JetStream, {}", seen.times());
-    println!(
-        "  messages/s {:.0}   RSS MB {:.1}   peak MB {:.1}   CPU s an hour {:.0} ({:.2} % of a core)",
-        seen.messages / length.as_secs_f64(),
-        seen.after.rss_mb,
-        seen.after.peak_mb,
-        seen.cpu_s / length.as_secs_f64() * 3_600.0,
-        seen.cpu_s / length.as_secs_f64() * 100.0
-    );
+    let cores = seen.cpu_s / length.as_secs_f64();
+    let cost = format!("CPU s an hour {:.0} ({:.2} % of a core)", cores * 3_600.0, cores * 100.0);
+    seen.tell("10 updates a second each, 100 published levels each 100 ms to JetStream", &cost);
     let _ = fs::remove_dir_all(dir);
     Ok(())
 }
 
 /// What the fake venues send.
-struct Load {
-    depth_interval: Duration,
+#[derive(Debug)]
+pub(crate) struct Load {
+    pub(crate) depth_interval: Duration,
     /// Trades a second of each market.
-    trades: u32,
+    pub(crate) trades: u32,
 }
 
-struct Seen {
-    messages: f64,
-    cpu_s: f64,
-    after: Look,
-    length: Duration,
+/// What came of it, after the warm-up.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) messages: f64,
+    pub(crate) cpu_s: f64,
+    pub(crate) after: Look,
+    pub(crate) length: Duration,
 }
 
 impl Seen {
-    fn times(&self) -> String {
-        format!("{} s after {} s of warm-up", self.length.as_secs(), WARM_UP.as_secs())
+    /// Prints its two lines.
+    pub(crate) fn tell(&self, load: &str, cost: &str) {
+        let Self { messages, after, length, .. } = self;
+        println!("collector: {BOOKS} books, {load}, {} s after {} s of warm-up", length.as_secs(), WARM_UP.as_secs());
+        let rate = messages / length.as_secs_f64();
+        println!("  messages/s {rate:.0}   RSS MB {:.1}   peak MB {:.1}   {cost}", after.rss_mb, after.peak_mb);
     }
 }
 
 /// Starts venues and collector and looks at it after the warm-up and at the end.
-fn measure(bin_dir: &Path, dir: &Path, (load, sink): (Load, &str), length: Duration) -> Result<Seen> {
+pub(crate) fn measure(bin_dir: &Path, dir: &Path, (load, sink): (Load, &str), length: Duration) -> Result<Seen> {
     let ports = dir.join("venues.json");
     let mut venues = Command::new(bin_dir.join("venue-sim"));
     let symbols = SYMBOLS.join(",");

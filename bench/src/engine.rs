@@ -8,9 +8,9 @@ use clock::Now;
 use promql::labels::Labels;
 use promql::series::{Ceilings, Store};
 use rules::{CheckOptions, EngineOptions, Observation, RuleEngine, RuleSource};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::page;
+use crate::process::thread_cpu_time;
 
 /// Time that passes before the measurement: ranges are full.
 const WARM_UP: Duration = Duration::from_secs(90);
@@ -51,9 +51,9 @@ fn measure(pages: usize, rules: usize, every: Duration) -> Result<Vec<(Duration,
         let samples = (0_u32..).zip(&series).map(|(place, labels)| (labels.clone(), f64::from(round * 7 + place))).collect();
         engine.observe(now, Observation { at_ms: now.wall_ms, samples, ..Observation::default() });
         now = now.later(every);
-        let (start, cpu, before) = (Instant::now(), cpu_time(), engine.figures().evaluations);
+        let (start, cpu, before) = (Instant::now(), thread_cpu_time(), engine.figures().evaluations);
         while engine.turn(now).more {}
-        let spent = (start.elapsed(), cpu_time().saturating_sub(cpu));
+        let spent = (start.elapsed(), thread_cpu_time().saturating_sub(cpu));
         let evaluated = engine.figures().evaluations - before;
         if round >= warm_up {
             anyhow::ensure!(evaluated == rules.div_ceil(GROUP) as u64, "{evaluated} groups of {} were evaluated", rules.div_ceil(GROUP));
@@ -61,12 +61,6 @@ fn measure(pages: usize, rules: usize, every: Duration) -> Result<Vec<(Duration,
         }
     }
     Ok(took)
-}
-
-/// What this thread has had of the processor: beside other programs it says more than the wall clock.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// The series of as many pages, each of its own target.

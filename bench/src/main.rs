@@ -13,6 +13,7 @@ mod page;
 mod parser;
 mod pipeline;
 mod process;
+mod recorder;
 mod soak;
 mod storage;
 mod venue;
@@ -35,6 +36,8 @@ enum Subject {
     Latency,
     /// CPU and memory at the venues' real pace.
     Pace,
+    /// Bytes of records before and after packing, by kind and level of gzip, and what recording costs.
+    Recorder,
     /// How long books are out of step after each kind of fault.
     Recovery,
     /// What an evaluation of rules costs.
@@ -66,6 +69,9 @@ struct Args {
     /// Directory with the peers that `make bench-peers` builds
     #[arg(long, default_value = "target/peers")]
     peers: PathBuf,
+    /// Directory with recorded frames, for `recorder`; without them it packs what the fake venues send
+    #[arg(long, default_value = "../shared/recordings")]
+    recordings: PathBuf,
     /// Tables of `watchdog`; all when none is named
     #[arg(long, value_enum, value_delimiter = ',')]
     table: Vec<watchdog::Table>,
@@ -103,6 +109,9 @@ fn main() -> Result<()> {
     }
     if matches!(args.subject, Subject::Pace | Subject::All) {
         collector::at_real_pace(&bin_dir, &args.tools, length)?;
+    }
+    if matches!(args.subject, Subject::Recorder | Subject::All) {
+        recorder::run(&bin_dir, &args.recordings, length)?;
     }
     if matches!(args.subject, Subject::Recovery | Subject::All) {
         soak::recovery::run(&soak::Plan { bin_dir: &bin_dir, tools: &args.tools, length, exchanges: &args.exchanges })?;

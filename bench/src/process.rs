@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Clock ticks a second of /proc/PID/stat; Linux has used 100 on every architecture that we build for.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -81,6 +82,12 @@ pub(crate) fn look(pid: u32) -> Result<Look> {
     let fields: Vec<&str> = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
     let ticks = |at: usize| fields.get(at).and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0);
     Ok(Look { rss_mb: kib("VmRSS:") * 1024.0 / 1e6, peak_mb: kib("VmHWM:") * 1024.0 / 1e6, cpu_s: (ticks(11) + ticks(12)) / TICKS_PER_SECOND })
+}
+
+/// What this thread has had of the processor: beside other programs it says more than the wall clock.
+pub(crate) fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Waits until `ready` says so.

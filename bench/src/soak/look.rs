@@ -115,7 +115,7 @@ impl Tally {
                 "collector_tasks" => tally.tasks += value,
                 "marketprism_websocket_messages_received_total" => tally.messages += value,
                 "collector_spool_records" => tally.spooled += value,
-                "collector_nats_connected" => tally.nats_connected += value,
+                "marketprism_nats_connected" => tally.nats_connected += value,
                 "collector_task_panics_total" => tally.panics += value,
                 "collector_sink_dropped_total" | "collector_sink_refused_total" => tally.lost += value,
                 "collector_structure_length" => {
