@@ -19,7 +19,7 @@ use collector::{Deps, Outcome, feed};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// More than the hard limit of the test's memory.
 const BALLAST: usize = 700 << 20;
 const TOKEN: &str = "a-token-for-the-test-only";
@@ -126,7 +126,7 @@ fn levels_rise_and_fall_steps_take_effect_and_the_pages_tell() {
     collector.until(paused, |active| active == 0.0);
 
     // Sockets: a connection that waits for nothing is closed, and what is held elsewhere makes it critical.
-    assert_eq!(collector.metric(&level("sockets")), 0.0);
+    collector.until(&level("sockets"), |level| level == 0.0);
     let mut idle = idle_connection(collector.address);
     let mut held = sockets(40);
     collector.until(&level("sockets"), |level| level == 1.0);
@@ -145,7 +145,8 @@ fn levels_rise_and_fall_steps_take_effect_and_the_pages_tell() {
     }
     assert!(collector.metric("collector_pressure_steps_total{step=\"close_idle\"}") >= 2.0);
 
-    assert_eq!(collector.metric("collector_tasks{runtime=\"loops\"}"), 2.0, "one venue, and the pulse");
+    // One venue, and the pulse.
+    collector.until("collector_tasks{runtime=\"loops\"}", |tasks| tasks == 2.0);
 
     // The pages behind the token.
     for (token, status) in [(None, 401), (Some("another-token-of-some-length"), 401), (Some(TOKEN), 200)] {
@@ -157,7 +158,7 @@ fn levels_rise_and_fall_steps_take_effect_and_the_pages_tell() {
     let second = collector.memory();
     let series = |page: &Value| page["structures"].as_array().unwrap().iter().find(|entry| entry["structure"] == "metric_series").cloned().unwrap();
     assert!(series(&second)["length"].as_u64().unwrap() > 50 && series(&second)["length_growth"] == 0, "{second:#}");
-    assert!(second["since_last_call_seconds"].as_f64().unwrap() < 5.0 && second["suspects"] == serde_json::json!([]), "{second:#}");
+    assert!(second["since_last_call_seconds"].as_f64().unwrap() < SOON.as_secs_f64() && second["suspects"] == serde_json::json!([]), "{second:#}");
     let (status, body) = collector.get("/debug/heap", Some(TOKEN));
     assert!(status == 501 && body.contains(if cfg!(feature = "jemalloc") { "_RJEM_MALLOC_CONF" } else { "--features" }), "{status} {body}");
 

@@ -23,15 +23,14 @@ async fn all_stored(server: &Server) -> BTreeMap<String, Vec<u64>> {
 }
 
 /// A spool with this bound gives up its oldest records for this reason, says so, and delivers the rest in order.
-async fn gives_up_the_oldest(bound: &str, reason: &str, outage: Duration) {
+async fn gives_up_the_oldest(bound: &str, reason: &str) {
     let Some(mut server) = Server::start(true) else { return };
     let dir = tempfile::tempdir().unwrap();
     let bounded = text(dir.path(), &server.url(), "").replace("/spool'}", &format!("/spool', {bound}}}"));
     let mut feed = Feed::start(&read(&bounded, &Environment::default()));
     feed.run(RATE, seconds(0.5)).await;
     server.kill();
-    feed.run(RATE, outage).await;
-    feed.until("the bound bites", |feed| feed.metric("collector_spool_lost_total", reason) > 0.0).await;
+    feed.run_until(RATE, "the bound bites", |feed| feed.metric("collector_spool_lost_total", reason) > 0.0).await;
     feed.until("health is told", |feed| feed.state.conditions.holds(Condition::SpoolBound)).await;
     assert!(feed.metric("collector_spool_bytes", "") <= feed.metric("collector_spool_bytes_limit", ""), "{}", feed.figures());
     server.run();
@@ -53,12 +52,12 @@ async fn gives_up_the_oldest(bound: &str, reason: &str, outage: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_spool_over_its_size_gives_up_the_oldest_and_says_how_many() {
-    gives_up_the_oldest("max_total: 4MiB", "size", seconds(7.0)).await;
+    gives_up_the_oldest("max_total: 4MiB", "size").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_is_too_old_for_the_spool_is_given_up_and_counted() {
-    gives_up_the_oldest("max_age: 1s", "age", seconds(3.0)).await;
+    gives_up_the_oldest("max_age: 1s", "age").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -73,9 +72,9 @@ async fn dead_letters_are_sent_by_themselves_when_everything_is_calm_again() {
     let subscriber = async_nats::connect(server.url()).await.unwrap();
     feed.run(RATE, seconds(0.5)).await;
     server.kill();
-    feed.run(RATE, seconds(1.5)).await;
-    feed.until("there are dead letters", |feed| feed.metric("collector_dead_letter_records_total", "spool_failed") > 0.0).await;
-    assert!(feed.metric("collector_dead_letter_records_total", "kind=\"ofi\"") > 0.0, "{}", feed.figures());
+    for reason in ["spool_failed", "kind=\"ofi\""] {
+        feed.run_until(RATE, "there are dead letters", |feed| feed.metric("collector_dead_letter_records_total", reason) > 0.0).await;
+    }
     feed.until("health is told", |feed| feed.state.conditions.holds(Condition::DeadLetters)).await;
     server.run();
     let mut previews = loop {
@@ -100,23 +99,27 @@ async fn dead_letters_are_sent_by_themselves_when_everything_is_calm_again() {
     feed.stop().await;
 }
 
-/// Whether a stream that takes nothing is spooled because of the high mark, after this many records of each stream.
-async fn spools_at(records: u32, text: &str, environment: &[(&str, &str)]) -> bool {
+/// Streams that take nothing are spooled because of the high mark, after this many records of each.
+async fn spools_at(records: u32, text: &str, environment: &[(&str, &str)]) {
+    let feed = feed_without_server(records, text, environment).await;
+    feed.until("the mark is crossed", |feed| feed.metric("collector_spills_total", "reason=\"high\"") > 0.0).await;
+    feed.stop().await;
+}
+
+/// They are not, in the time in which a sink looks at its marks a hundred times.
+async fn keeps(records: u32, text: &str, environment: &[(&str, &str)]) {
+    let feed = feed_without_server(records, text, environment).await;
+    tokio::time::sleep(seconds(2.5)).await;
+    assert_eq!(feed.metric("collector_spills_total", "reason=\"high\""), 0.0, "{}", feed.figures());
+    feed.stop().await;
+}
+
+async fn feed_without_server(records: u32, text: &str, environment: &[(&str, &str)]) -> Feed {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut feed = Feed::start(&read(text, &environment));
     // Four streams in two seconds.
-    feed.run(records * 2, seconds(2.0)).await;
-    let mut spools = false;
-    // The sink looks at its marks 40 times a second, on a machine that lets it.
-    for _ in 0..30 {
-        tokio::time::sleep(seconds(0.1)).await;
-        spools |= feed.metric("collector_spills_total", "reason=\"high\"") > 0.0;
-        if spools {
-            break;
-        }
-    }
-    feed.stop().await;
-    spools
+    feed.run_through(records * 2, records * 4).await;
+    feed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -128,9 +131,10 @@ async fn marks_come_from_the_file_or_the_environment_and_follow_the_rate_if_told
     // A directory of its own for each, or its streams would begin behind the backlog of the one before.
     let dirs = tempfile::tempdir().unwrap();
     let with = |dir: &str, more: &str| text(&dirs.path().join(dir), &server.url(), &format!("{slow}{marks}{more}}}"));
-    assert!(!spools_at(150, &with("a", ""), &[]).await, "150 records are below 400");
-    assert!(spools_at(450, &with("b", ""), &[]).await, "450 are not");
-    assert!(spools_at(150, &with("c", ""), &[("PRICES_BUFFER_HIGH", "100")]).await, "the environment wins");
-    // 75 records a second: as many as come in a second, but not below a quarter of 400.
-    assert!(spools_at(150, &with("d", ", adapt: 1s"), &[]).await, "the mark follows the rate");
+    keeps(150, &with("a", ""), &[]).await;
+    spools_at(450, &with("b", ""), &[]).await;
+    // The environment wins.
+    spools_at(150, &with("c", ""), &[("PRICES_BUFFER_HIGH", "100")]).await;
+    // The mark follows the rate of 75 records a second: as many as come in a second, but not below a quarter of 400.
+    spools_at(150, &with("d", ", adapt: 1s"), &[]).await;
 }

@@ -10,7 +10,7 @@ use collector::metrics::Registry;
 use collector::sink::{Record, Refusal, Started};
 use collector::state::State;
 
-use crate::server::SOON;
+use crate::server::{SOON, Server};
 
 /// A sink that is fed.
 pub(crate) struct Feed {
@@ -20,6 +20,36 @@ pub(crate) struct Feed {
     /// By stream: the sequence given last, and what was refused.
     pub(crate) last: Vec<u64>,
     pub(crate) refused: u64,
+}
+
+/// When the next record is due. A test that was kept from the processor does not make up for it at once: that would be another load than it says.
+struct Pace {
+    begun: Instant,
+    last: Instant,
+    per_second: u32,
+    /// What has come of the next record, in millionths.
+    millionths: u64,
+    offered: u32,
+}
+
+/// No more than what comes in this time is due at once.
+const BURST: Duration = Duration::from_millis(50);
+
+impl Pace {
+    fn of(per_second: u32) -> Self {
+        let now = Instant::now();
+        Self { begun: now, last: now, per_second, millionths: 0, offered: 0 }
+    }
+
+    fn due(&mut self) -> u32 {
+        let now = Instant::now();
+        let passed = u64::try_from((now - self.last).min(BURST).as_micros()).unwrap();
+        self.millionths += passed * u64::from(self.per_second);
+        self.last = now;
+        let due = self.millionths / 1_000_000;
+        self.millionths %= 1_000_000;
+        u32::try_from(due).unwrap()
+    }
 }
 
 /// Two symbols, so four streams; spool and dead letter below `dir`; more keys of `nats`, and behind them of the whole.
@@ -39,6 +69,22 @@ pub(crate) fn text(dir: &std::path::Path, url: &str, more: &str) -> String {
 pub(crate) fn read(text: &str, environment: &Environment) -> Config {
     let loaded = config::load("test.yml", text, environment);
     loaded.config.unwrap_or_else(|| panic!("{text}\n{:#?}", loaded.findings))
+}
+
+/// A server with JetStream and a sink that publishes to it, its files in a directory of its own; `None` when there is no server.
+pub(crate) fn beside_a_server(more: &str) -> Option<(Server, tempfile::TempDir, Feed)> {
+    let (server, dir) = (Server::start(true)?, tempfile::tempdir().unwrap());
+    let feed = Feed::start(&config(dir.path(), &server.url(), more));
+    Some((server, dir, feed))
+}
+
+/// Everything that was fed is delivered, once and in order, and nothing was refused.
+pub(crate) async fn prove(server: &Server, feed: Feed) {
+    feed.until_delivered().await;
+    assert_eq!(feed.refused, 0, "{}", feed.figures());
+    assert_all(server, &feed.state, &feed.last).await;
+    println!("{}", feed.figures());
+    feed.stop().await;
 }
 
 impl Feed {
@@ -68,17 +114,37 @@ impl Feed {
 
     /// Offers records of all streams in turn at this rate for this long.
     pub(crate) async fn run(&mut self, per_second: u32, length: Duration) {
-        let begun = Instant::now();
-        let mut offered = 0_u32;
-        while begun.elapsed() < length {
-            let due = u32::try_from(begun.elapsed().as_millis() * u128::from(per_second) / 1_000).unwrap();
-            while offered < due {
-                let _refusals_are_counted = self.offer(offered as usize % self.last.len());
-                offered += 1;
-            }
-            self.started.sink.flush();
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        let mut pace = Pace::of(per_second);
+        while pace.begun.elapsed() < length {
+            self.offer_due(&mut pace, u32::MAX).await;
         }
+    }
+
+    /// Offers this many at this rate, however long it takes.
+    pub(crate) async fn run_through(&mut self, per_second: u32, records: u32) {
+        let mut pace = Pace::of(per_second);
+        while pace.offered < records {
+            self.offer_due(&mut pace, records).await;
+        }
+    }
+
+    /// Offers records at this rate until something happens.
+    pub(crate) async fn run_until(&mut self, per_second: u32, what: &str, happens: impl Fn(&Self) -> bool) {
+        let mut pace = Pace::of(per_second);
+        while !happens(self) {
+            assert!(pace.begun.elapsed() < SOON, "{what}\n{}", self.figures());
+            self.offer_due(&mut pace, u32::MAX).await;
+        }
+    }
+
+    /// Offers what is due, but no more than `most` in all, and rests a moment.
+    async fn offer_due(&mut self, pace: &mut Pace, most: u32) {
+        for _ in 0..pace.due().min(most - pace.offered) {
+            let _refusals_are_counted = self.offer(pace.offered as usize % self.last.len());
+            pace.offered += 1;
+        }
+        self.started.sink.flush();
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 
     /// The sum of a family's series whose labels contain `label`.
@@ -144,7 +210,7 @@ pub(crate) fn assert_exactly_once(stored: &std::collections::BTreeMap<String, Ve
 }
 
 /// The same for all streams of a feed.
-pub(crate) async fn assert_all(server: &crate::server::Server, state: &State, last: &[u64]) {
+pub(crate) async fn assert_all(server: &Server, state: &State, last: &[u64]) {
     let mut stored = server.stored("ORDERBOOK").await;
     stored.extend(server.stored("TRADE").await);
     for (stream, last) in state.streams.iter().zip(last) {

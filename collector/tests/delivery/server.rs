@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::nats_server::NatsServer;
 
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// What makes a server one with JetStream.
 const JETSTREAM: [&str; 3] = ["-js", "-sd", "store"];

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use venue_sim::duration::Span;
+use venue_sim::port::Port;
 use venue_sim::venue::config::{FeedConfig, LimitsConfig, VenueConfig, VenuesConfig, WalkConfig};
 use venue_sim::{CancellationToken, RunningVenues, VenueKind, run_venues};
 
@@ -22,8 +23,8 @@ pub(crate) struct World {
     _venues: RunningVenues,
     stop: CancellationToken,
     pub(crate) dir: tempfile::TempDir,
-    health: u16,
-    metrics: u16,
+    health: Port,
+    metrics: Port,
 }
 
 /// A run of the program.
@@ -46,14 +47,15 @@ impl World {
         let venue = VenueConfig { limits, ..VenueConfig::new(VenueKind::BinanceSpot, FeedConfig::Walk(walk)) };
         let venues = run_venues(VenuesConfig { venues: vec![venue], faults: vec![] }, stop.clone()).await.unwrap();
         let (dir, address) = (tempfile::tempdir().unwrap(), venues.venue(VenueKind::BinanceSpot).unwrap().address());
-        let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (health, metrics) = (port(), port());
+        let (health, metrics) = (Port::reserve().unwrap(), Port::reserve().unwrap());
         let text = format!(
             "venues: [{{name: binance, market: spot, symbols: [{}], ws_url: '{}', rest_url: '{}', publish: every, depth: 5}}]\n\
-             http: {{health: '127.0.0.1:{health}', metrics: '127.0.0.1:{metrics}'}}\nlog: {{format: json}}\nnats:\n  url: '{url}'\n{more}\n",
+             http: {{health: '{}', metrics: '{}'}}\nlog: {{format: json}}\nnats:\n  url: '{url}'\n{more}\n",
             SYMBOLS.join(", "),
             address.ws,
-            address.rest
+            address.rest,
+            health.address(),
+            metrics.address()
         );
         std::fs::write(dir.path().join("collector.yml"), text).unwrap();
         Self { _venues: venues, stop, dir, health, metrics }
@@ -92,9 +94,9 @@ impl World {
     }
 
     /// A page of the program; empty while nobody answers.
-    fn page(port: u16, path: &str) -> String {
+    fn page(port: &Port, path: &str) -> String {
         let mut page = String::new();
-        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return page };
+        let Ok(mut stream) = std::net::TcpStream::connect(port.address()) else { return page };
         let asked = write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         if asked.is_err() || stream.read_to_string(&mut page).is_err() {
             page.clear();
@@ -103,7 +105,7 @@ impl World {
     }
 
     pub(crate) fn health(&self) -> String {
-        Self::page(self.health, "/health")
+        Self::page(&self.health, "/health")
     }
 
     pub(crate) fn log(&self) -> String {
@@ -112,7 +114,7 @@ impl World {
 
     /// What the program says of delivery, as far as it is not 0.
     fn figures(&self) -> String {
-        let page = Self::page(self.metrics, "/metrics");
+        let page = Self::page(&self.metrics, "/metrics");
         let wanted = ["collector_nats_", "collector_spool", "collector_unsecured", "collector_sink_", "collector_dead", "marketprism_nats_connected"];
         let told = |line: &&str| wanted.iter().any(|start| line.starts_with(start)) && !line.ends_with(" 0") && !line.contains("bucket");
         page.lines().filter(told).collect::<Vec<_>>().join("\n")
@@ -120,9 +122,14 @@ impl World {
 
     /// The sum of a family's series; 0 while nobody answers.
     pub(crate) fn metric(&self, family: &str) -> f64 {
-        let page = Self::page(self.metrics, "/metrics");
+        self.metric_with(family, "")
+    }
+
+    /// The same of those that have this label.
+    pub(crate) fn metric_with(&self, family: &str, label: &str) -> f64 {
+        let page = Self::page(&self.metrics, "/metrics");
         let lines = page.lines().filter(|line| line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family} ")));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        lines.filter(|line| line.contains(label)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     pub(crate) fn until(&self, what: &str, happens: impl Fn(&Self) -> bool) {
@@ -161,6 +168,11 @@ impl Drop for World {
 }
 
 impl Run {
+    /// A child that ends with the test at the latest.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }

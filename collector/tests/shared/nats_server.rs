@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use venue_sim::port::Port;
+
 /// For everything that shall happen soon, on a loaded machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A server whose store outlives its process; it ends with the test.
 pub(crate) struct NatsServer {
     program: PathBuf,
     pub(crate) child: Option<Child>,
     pub(crate) port: u16,
+    _reserved: Port,
     dir: tempfile::TempDir,
     /// Command line after address and port.
     pub(crate) arguments: Vec<String>,
@@ -33,9 +36,10 @@ fn program() -> Option<PathBuf> {
 impl NatsServer {
     /// A server that runs; `None` when there is no program.
     pub(crate) fn start(arguments: &[&str]) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = Port::reserve().unwrap();
         let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-        let mut server = Self { program: program()?, child: None, port, dir: tempfile::tempdir().unwrap(), arguments };
+        let mut server =
+            Self { program: program()?, child: None, port: reserved.number(), _reserved: reserved, dir: tempfile::tempdir().unwrap(), arguments };
         server.run();
         Some(server)
     }

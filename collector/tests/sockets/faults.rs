@@ -10,30 +10,24 @@ use crate::world::{Capture, Collector, Venues, config};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_fault_of_the_stream_has_its_name_and_its_end() {
-    for (fault, outcome) in [
+    let all = [
         (FaultKind::DropDiff, ("resync gap", 1.0)),
         (FaultKind::DuplicateDiff, ("", 0.0)),
         (FaultKind::ReorderDiff, ("resync gap", 1.0)),
         (FaultKind::MalformedFrame, ("malformed", 1.0)),
         (FaultKind::UnknownEvent, ("", 0.0)),
-    ] {
-        BINANCE_SPOT.strike(Expected::of_data(&BINANCE_SPOT, fault, outcome)).await;
-    }
+    ];
+    BINANCE_SPOT.strike_each(all.map(|(fault, outcome)| Expected::of_data(&BINANCE_SPOT, fault, outcome))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_end_of_a_connection_has_its_name_and_its_end() {
-    for (fault, outcome) in [
-        (FaultKind::TcpReset, ("disconnected closed", 1.0)),
-        (FaultKind::Close, ("disconnected closed", 1.0)),
-        (FaultKind::CutFrame, ("disconnected closed", 1.0)),
-        (FaultKind::HalfOpen, ("disconnected closed", 1.0)),
-    ] {
-        BINANCE_SPOT.strike(Expected::of_links(fault, outcome)).await;
-    }
+    let ends = [FaultKind::TcpReset, FaultKind::Close, FaultKind::CutFrame, FaultKind::HalfOpen];
+    let ends = ends.map(|fault| Expected::of_links(fault, ("disconnected closed", 1.0)));
     // Announced long enough ahead for a connection that has only just been opened.
-    let farewell = FaultSpec::once(FaultKind::ServerShutdown).lasting(Duration::from_secs(4));
-    BINANCE_SPOT.strike(Expected { fault: farewell, sign: "hand_over_done", resyncs: 0.0 }).await;
+    let farewell = FaultSpec::once(FaultKind::ServerShutdown).lasting(Duration::from_secs(20));
+    let announced = Expected { fault: farewell, sign: "hand_over_done", resyncs: 0.0 };
+    BINANCE_SPOT.strike_each(ends.into_iter().chain([announced])).await;
 }
 
 /// A fault of REST while a snapshot is fetched: told by name, and overcome; how long that took.
@@ -106,7 +100,7 @@ async fn acknowledgements_out_of_order_and_behind_the_data_are_understood() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_venue_whose_clock_is_off_is_collected_and_the_difference_is_shown() {
-    for (place, ahead_ms) in [(BINANCE_SPOT, 5_000_i32), (OKX_SPOT, -5_000), (DERIBIT, 5_000)] {
+    for (place, ahead_ms) in [(BINANCE_SPOT, 60_000_i32), (OKX_SPOT, -60_000), (DERIBIT, 60_000)] {
         let feed = FeedConfig::Walk(WalkConfig { changes_per_second: 100, ..WalkConfig::new(&place.symbols, 5) });
         let limits = LimitsConfig { history_events: Some(1_000_000), ..LimitsConfig::default() };
         let venue = VenueConfig { limits, clock_skew_ms: i64::from(ahead_ms), ..VenueConfig::new(place.kind, feed) };
@@ -118,12 +112,12 @@ async fn a_venue_whose_clock_is_off_is_collected_and_the_difference_is_shown() {
         assert!(place.all_books_are_true(&capture, &venues).await >= 60);
         let age = collector.metric(&format!("collector_event_age_seconds{}", place.labels(&format!("symbol=\"{}\"", place.symbols[0])))).await;
         let expected = -f64::from(ahead_ms) / 1_000.0;
-        assert!((age - expected).abs() < 2.0, "{} {}: {age} s, expected about {expected}", place.exchange, place.market);
+        assert!((age - expected).abs() < 30.0, "{} {}: {age} s, expected about {expected}", place.exchange, place.market);
         for record in capture.records().iter().filter(|record| record["data_type"] == "orderbook") {
             // A snapshot of Binance Spot has no time.
             let Some(event) = record["event_ts_ms"].as_i64() else { continue };
             let difference = record["collected_ts_ms"].as_i64().unwrap() - event;
-            assert!((difference + i64::from(ahead_ms)).abs() < 2_000, "both clocks are told as they are: {difference} ms");
+            assert!((difference + i64::from(ahead_ms)).abs() < 30_000, "both clocks are told as they are: {difference} ms");
         }
         assert_eq!(place.resyncs(&collector).await, 0.0, "{}", collector.troubles().await);
         assert_eq!(collector.stop().await, collector::Outcome::Clean);

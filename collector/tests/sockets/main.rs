@@ -9,6 +9,8 @@ mod chained;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod host;
+#[cfg(test)]
 mod listing;
 #[cfg(test)]
 mod nats;

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use venue_sim::venue::book::decimal_key;
 use venue_sim::venue::config::{FeedConfig, LimitsConfig, VenueConfig, WalkConfig};
 use venue_sim::venue::engine::BookAnswer;
 use venue_sim::{FaultKind, FaultSpec, VenueKind};
 
 use crate::world::{Book, Capture, Collector, Venues, config, get};
+
+/// Worlds at the same time.
+const AT_ONCE: usize = 4;
 
 /// A market.
 pub(crate) struct Place {
@@ -127,6 +131,12 @@ impl Place {
                 );
             }
         }
+    }
+
+    /// Several faults, some of them at the same time, each in a world of its own: nearly all of it is waiting.
+    pub(crate) async fn strike_each(&self, all: impl IntoIterator<Item = Expected>) {
+        let strikes = all.into_iter().map(|expected| self.strike(expected));
+        stream::iter(strikes).buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
     /// Lets a fault strike in the middle of a run: its sign comes, the books come back, and every one that was published is true.

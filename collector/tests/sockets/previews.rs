@@ -106,7 +106,7 @@ async fn a_consumer_of_deltas_has_the_venues_book_through_gaps_hand_overs_and_re
     wait(&capture, "a refusal", |records| deltas(records) > 35).await;
     venues.handle(kind).inject(FaultSpec::once(FaultKind::DropDiff).on("BTCUSDT")).await;
     wait(&capture, "the gap", |records| events(records, "resync", "gap") == 1 && events(records, "synced", "") == 2).await;
-    venues.handle(kind).inject(FaultSpec::once(FaultKind::ServerShutdown)).await;
+    venues.handle(kind).inject(FaultSpec::once(FaultKind::ServerShutdown).lasting(Duration::from_secs(20))).await;
     collector.wait_for("collector_feed_events_total{exchange=\"binance\",market_type=\"spot\",event=\"hand_over_done\",reason=\"\"}", 1.0).await;
     let before = deltas(&capture.records());
     wait(&capture, "deltas of the new connection", |records| deltas(records) > before + 20).await;

@@ -21,7 +21,7 @@ use venue_sim::venue::config::{FeedConfig, LimitsConfig, VenueConfig, VenuesConf
 use venue_sim::{FaultSpec, RunningVenues, VenueHandle, VenueKind, run_venues};
 
 /// Patience with anything that should come soon.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// Simulated venues that end with the test.
 pub(crate) struct Venues {

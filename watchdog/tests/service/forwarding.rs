@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+use venue_sim::port::Port;
 
-use crate::stage::{Stage, Target, free_address, get_with};
+use crate::stage::{Stage, Target, get_with};
 
 const CONFIG: &str = "
 global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms, external_labels: {replica: a, host: md-1}}
@@ -48,6 +49,7 @@ struct Alertmanager {
     child: Child,
     address: String,
     prefix: &'static str,
+    _reserved: Port,
 }
 
 impl Drop for Alertmanager {
@@ -66,7 +68,8 @@ impl Alertmanager {
             println!("not run: handing over to a real Alertmanager (SKIP_TOOLS)");
             return None;
         }
-        let address = free_address();
+        let reserved = Port::reserve().unwrap();
+        let address = reserved.address().to_string();
         let tool = tool.canonicalize().unwrap();
         // Debian's build reads its default templates from a fixed place; where they are not installed it is given empty ones in a mount of its own.
         let mut command = if Path::new(TEMPLATES).exists() {
@@ -83,7 +86,7 @@ impl Alertmanager {
             command.arg(format!("--web.route-prefix={prefix}")).arg("--web.config.file=web.yml");
         }
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let started = Self { child, address, prefix };
+        let started = Self { child, address, prefix, _reserved: reserved };
         stage.until("Alertmanager answers", |_| {
             get_with(&started.address, &format!("{prefix}/-/ready"), LOGIN).is_some_and(|(status, _)| status == 200)
         });
@@ -107,7 +110,8 @@ fn two_alertmanagers_hear_of_an_alert_and_of_its_end_and_a_dead_one_harms_nobody
     stage.write("password", "secret\n", &[]);
     let Some(guarded) = Alertmanager::start(&stage, "guarded", "/am") else { return };
     let Some(open) = Alertmanager::start(&stage, "open", "") else { return };
-    let dead = free_address();
+    let nobody = Port::reserve().unwrap();
+    let dead = nobody.address().to_string();
     let places = [("TARGET", target.address.as_str()), ("GUARDED", &guarded.address), ("OPEN", &open.address), ("DEAD", &dead)];
     stage.write("watchdog.yml", CONFIG, &places);
     stage.write("rules/app.yml", RULES, &[]);

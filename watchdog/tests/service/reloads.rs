@@ -92,7 +92,8 @@ fn a_reload_every_second_with_changing_and_broken_files_loses_no_for() {
     let since = alert(&stage)["activeAt"].clone();
     let begun = std::time::Instant::now();
     let (mut version, mut fired) = (0, None);
-    while begun.elapsed().as_secs() < seconds {
+    // On a loaded machine the alert comes later; a condition that had begun again would take as long as the storm.
+    while begun.elapsed().as_secs() < seconds || (fired.is_none() && begun.elapsed().as_secs() < 2 * seconds - 7) {
         version += 1;
         stage.write("rules/app.yml", &rules(version), &[]);
         if version % 2 == 0 {

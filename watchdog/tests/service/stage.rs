@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use venue_sim::port::Port;
+
 /// Longer than anything here takes, even on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -31,6 +33,7 @@ pub(crate) struct Stage {
     /// An argument that only this stage's child has.
     pub(crate) mark: String,
     watchdog: Option<Child>,
+    _reserved: Port,
 }
 
 // === impl Target ===
@@ -60,7 +63,7 @@ impl Target {
 }
 
 fn answer(mut stream: TcpStream, page: &Mutex<String>, healthy: &AtomicBool, posted: &Mutex<Vec<(String, String)>>) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(PATIENCE / 4))?;
     let (head, body) = read_message(&mut stream)?;
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let asked = path.split('?').next().unwrap_or_default();
@@ -105,9 +108,10 @@ impl Stage {
     pub(crate) fn new(config: &str, more: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("rules")).unwrap();
-        let web = free_address();
+        let reserved = Port::reserve().unwrap();
+        let web = reserved.address().to_string();
         let mark = format!("{}.{}", 50_000 + std::process::id() % 10_000, 1_000 + NUMBER.fetch_add(1, Ordering::SeqCst));
-        let stage = Self { dir, web, mark, watchdog: None };
+        let stage = Self { dir, web, mark, watchdog: None, _reserved: reserved };
         stage.write("watchdog.yml", config, more);
         stage
     }
@@ -275,17 +279,13 @@ pub(crate) fn post(address: &str, path: &str, body: &str) -> Option<(u16, String
 
 fn request(address: &str, text: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.set_read_timeout(Some(PATIENCE / 4)).ok()?;
     stream.write_all(text.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some((status, body.to_owned()))
-}
-
-pub(crate) fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 fn pids() -> Vec<u32> {

@@ -34,7 +34,7 @@ impl Program {
     /// Exit code after a signal.
     async fn end(&mut self, signal: Signal) -> Option<i32> {
         self.signal(signal);
-        tokio::time::timeout(Duration::from_secs(3), self.child.wait()).await.expect("a prompt end").unwrap().code()
+        tokio::time::timeout(SOON, self.child.wait()).await.expect("a prompt end").unwrap().code()
     }
 
     async fn order(&self, orders: Value) {

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Follower, Sim};
+use crate::support::{Follower, SOON, Sim};
 use serde_json::Value;
 use venue_sim::VenueKind;
 use venue_sim::venue::book::Side;
@@ -42,8 +42,19 @@ async fn read_whole(venue: VenueKind, file: PathBuf, path: &str, depth: &str) ->
     let mut counts = Counts { diffs: 0, tickers: 0, compared: 0, trades: 0 };
     let mut follower: Option<Follower> = None;
     let (mut best, mut last_trade) = (std::collections::BTreeMap::new(), None);
+    let deadline = Instant::now() + SOON;
     loop {
-        let Ok(frame) = tokio::time::timeout(Duration::from_secs(2), client.json()).await else { break };
+        let Ok(frame) = tokio::time::timeout(Duration::from_millis(500), client.json()).await else {
+            // Silent: at the end when everything that was delivered has come.
+            let state = sim.only().state().await.unwrap();
+            let delivered = |stream: &str| state["streams"][stream]["delivered"].as_u64();
+            let come = [counts.diffs, counts.trades, counts.tickers].map(|count| Some(count as u64));
+            if state["feed"]["ended"] == true && streams.map(delivered) == come {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{come:?} of {state}");
+            continue;
+        };
         let data = &frame["data"];
         match frame["stream"].as_str().unwrap() {
             "btcusdt@trade" => {

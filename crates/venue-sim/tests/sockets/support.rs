@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -13,7 +14,7 @@ use venue_sim::venue::wire::{DepthUpdate, Snapshot};
 use venue_sim::{CancellationToken, RunningVenues, VenueHandle, VenueKind, run_venues};
 
 /// Patience with anything that should come soon.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// A simulation that ends with the test.
 pub(crate) struct Sim {
@@ -77,6 +78,12 @@ impl Sim {
         assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
     }
 
+    /// Ends all faults.
+    pub(crate) async fn clear(&self) {
+        let url = format!("{}/control/clear", self.only().address().rest);
+        assert_eq!(self.http.post(url).send().await.unwrap().status(), 200);
+    }
+
     pub(crate) async fn snapshot(&self, symbol: &str) -> Snapshot {
         let prefix = self.only().venue().rest_prefix();
         self.get(&format!("{prefix}/depth?symbol={symbol}&limit=1000")).await.json().await.unwrap()
@@ -105,6 +112,11 @@ impl Client {
 
     pub(crate) async fn say(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// The same, to a connection that may have ended.
+    pub(crate) async fn say_if_open(&mut self, message: Value) {
+        let _sent_or_over = self.0.send(Message::text(message.to_string())).await;
     }
 
     /// Sends a text as it is.
@@ -154,6 +166,14 @@ impl Client {
     /// Whether nothing at all comes for a while.
     pub(crate) async fn is_silent(&mut self, span: Duration) -> bool {
         tokio::time::timeout(span, self.0.next()).await.is_err()
+    }
+
+    /// All bytes to the end of the connection, none of them answered.
+    pub(crate) async fn hear_unanswering(mut self) -> Vec<u8> {
+        let mut heard = Vec::new();
+        let read = tokio::time::timeout(SOON, self.0.get_mut().read_to_end(&mut heard)).await;
+        drop(read.expect("the connection ends within the deadline"));
+        heard
     }
 
     /// Reads to the end of the connection.
