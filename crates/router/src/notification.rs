@@ -108,6 +108,10 @@ pub struct Notification {
 // === impl NotifyReason ===
 
 impl NotifyReason {
+    /// All.
+    pub const ALL: [Self; 6] =
+        [Self::FirstNotification, Self::NewAlertsInGroup, Self::NewResolvedAlerts, Self::AllAlertsResolved, Self::RepeatIntervalElapsed, Self::None];
+
     /// The word in log, metric and payload.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -60,6 +60,21 @@ impl Words {
         }
     }
 
+    /// Why a message was sent, from the word that router, log and payload use.
+    pub(super) fn why<'a>(&self, reason: &'a str) -> &'a str {
+        match (self.lang, reason) {
+            (Lang::En, "none") => "told by the watchdog itself",
+            (Lang::En, _) => reason,
+            (Lang::Zh, "first notification") => "首次通知",
+            (Lang::Zh, "new alerts added") => "有新告警",
+            (Lang::Zh, "some alerts resolved") => "部分已恢复",
+            (Lang::Zh, "all alerts resolved") => "全部已恢复",
+            (Lang::Zh, "repeat interval elapsed") => "到期再次提醒",
+            (Lang::Zh, "none") => "看门狗自身消息",
+            (Lang::Zh, other) => other,
+        }
+    }
+
     /// How long ago, in the largest two units.
     pub(super) fn ago(&self, then_ms: &i64) -> String {
         if *then_ms <= 0 {
@@ -134,6 +149,14 @@ mod tests {
         assert_eq!(zh.ago(&1_000), "1 分 1 秒前");
         assert_eq!(en(62_000).ago(&0), "never");
         assert_eq!(en(90_001_000).ago(&1_000), "1 d 1 h ago");
+    }
+
+    #[test]
+    fn every_reason_of_a_message_has_words() {
+        let words = Words { lang: Lang::Zh, zone: TimeZone::UTC, now_ms: 0 };
+        for reason in router::notification::NotifyReason::ALL {
+            assert!(!words.why(reason.as_str()).is_ascii(), "{}", reason.as_str());
+        }
     }
 
     #[test]
