@@ -93,9 +93,9 @@ mod tests {
         let watched = identity.clone();
         let watcher = tokio::spawn(async move { ended(&watched).await });
         assert_eq!(signal(&identity, Signal::Term), Ok(()));
-        tokio::time::timeout(Duration::from_secs(10), watcher).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), watcher).await.unwrap().unwrap().unwrap();
         child.wait().unwrap();
         assert_eq!(signal(&identity, Signal::Term), Err(SignalError::Gone));
-        tokio::time::timeout(Duration::from_secs(10), ended(&identity)).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), ended(&identity)).await.unwrap().unwrap();
     }
 }

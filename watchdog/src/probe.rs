@@ -164,8 +164,9 @@ mod tests {
                 None => tokio::time::sleep(Duration::from_mins(1)).await,
             }
         });
-        let second = Duration::from_secs(1);
-        let probe = Probe { name: "p".into(), url, interval: second, timeout: Duration::from_millis(300), labels: Labels::default() };
+        // Only what does not answer is worth a short limit: an answer may take its time on a loaded machine.
+        let timeout = if answer.is_some() { Duration::from_mins(1) } else { Duration::from_millis(300) };
+        let probe = Probe { name: "p".into(), url, interval: Duration::from_mins(1), timeout, labels: Labels::default() };
         probe_once(&http_client::client(&http_client::tls().unwrap()).unwrap(), &probe, Duration::ZERO).await
     }
 
@@ -177,6 +178,6 @@ mod tests {
         assert_eq!((sick.success, sick.status, sick.as_str()), (false, 503, "status"));
         let hung = ask(None).await;
         assert_eq!((hung.success, hung.status, hung.as_str()), (false, 0, "no_answer"));
-        assert!(hung.took < Duration::from_secs(2));
+        assert!(hung.took < Duration::from_secs(30));
     }
 }

@@ -103,7 +103,7 @@ mod tests {
         watch.set(directories(&patterns));
         std::fs::write(dir.path().join("a.new"), "two").unwrap();
         std::fs::rename(dir.path().join("a.new"), &file).unwrap();
-        tokio::time::timeout(Duration::from_secs(10), changed.recv()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), changed.recv()).await.unwrap().unwrap();
         let after = fingerprint(&patterns);
         assert_ne!(before, after);
         assert_eq!(after, fingerprint_of(&BTreeMap::from([(file.display().to_string(), "two".to_owned())])));

@@ -316,7 +316,7 @@ async fn the_first_address_that_answers_wins_and_both_families_have_their_turn()
     let silent = SocketAddr::from(([192, 0, 2, 1], 9));
     let begun = std::time::Instant::now();
     assert_eq!(open_tcp([dead, silent, good].into()).await.unwrap().peer_addr().unwrap(), good);
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     let [v6, v4]: [Vec<SocketAddr>; 2] = ["[::1]:", "1.1.1.1:"].map(|host| (1..=6).map(|port| format!("{host}{port}").parse().unwrap()).collect());
     let ordered: Vec<SocketAddr> = interleaved(v6.iter().chain(&v4).copied()).into();
     assert_eq!(ordered, [v6[0], v4[0], v6[1], v4[1], v6[2], v4[2], v6[3], v4[3]]);

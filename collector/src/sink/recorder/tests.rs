@@ -23,6 +23,9 @@ fn small(dir: &Path) -> RecorderConfig {
     RecorderConfig { dir: dir.to_owned(), max_total: 1 << 20, rotate: 1 << 20, rotate_after, flush, buffer: 1 << 20, save_concurrency: 2, queue }
 }
 
+/// Patience with anything that should come soon.
+const SOON: Duration = Duration::from_mins(1);
+
 fn trade(stream: usize, n: usize) -> Record {
     let payload = Bytes::from(format!("{{\"n\":{n}}}"));
     Record { stream, kind: RecordKind::Trade, sequence: n as u64, event_ts_ms: 1, payload, offered: Duration::ZERO }
@@ -126,23 +129,34 @@ fn a_disk_that_refuses_is_told_and_nothing_is_kept_in_memory_and_it_is_tried_aga
     let wait_for = |line: &str| {
         let begun = Instant::now();
         while !registry.render().contains(line) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{line}\n{}", registry.render());
+            assert!(begun.elapsed() < SOON, "{line}\n{}", registry.render());
             std::thread::sleep(Duration::from_millis(10));
         }
     };
     sink.offer(&trade(1, 0)).unwrap();
     wait_for("collector_sink_dropped_total{sink=\"recorder\",kind=\"trade\",reason=\"io\"} 1\n");
     wait_for("collector_sink_up{sink=\"recorder\"} 0\n");
-    sink.offer(&trade(1, 1)).unwrap();
-    wait_for("collector_sink_dropped_total{sink=\"recorder\",kind=\"trade\",reason=\"unavailable\"} 1\n");
+    // Between two attempts nothing is taken.
+    let begun = Instant::now();
+    while registry.counter(&names::SINK_DROPPED, &[NAME, "trade", "unavailable"]).get() == 0 {
+        sink.offer(&trade(1, 1)).unwrap();
+        assert!(begun.elapsed() < SOON, "{}", registry.render());
+        std::thread::sleep(Duration::from_millis(10));
+    }
     wait_for("collector_recorder_buffered_bytes 0\n");
     fs::remove_file(dir.path().join("trade")).unwrap();
-    std::thread::sleep(Duration::from_millis(1_100));
-    sink.offer(&trade(1, 2)).unwrap();
-    wait_for("collector_sink_up{sink=\"recorder\"} 1\n");
+    let mut next = 2;
+    while !registry.render().contains("collector_sink_up{sink=\"recorder\"} 1\n") {
+        sink.offer(&trade(1, next)).unwrap();
+        next += 1;
+        assert!(begun.elapsed() < SOON * 2, "{}", registry.render());
+        std::thread::sleep(Duration::from_millis(10));
+    }
     drop(sink);
     worker.unwrap().thread.join().unwrap();
-    assert_eq!(numbers(dir.path()), [2]);
+    // From some record on all of them.
+    let written = numbers(dir.path());
+    assert!(written.first() >= Some(&2) && written == (written[0]..next as u64).collect::<Vec<_>>(), "{written:?}");
 }
 
 /// A disk that writes one symbol only when it is told to.
@@ -185,7 +199,7 @@ fn one_slow_symbol_delays_no_other() {
         sink.offer(&trade(quick, n)).unwrap();
         std::thread::sleep(Duration::from_millis(1));
         let written = registry.counter(&names::SINK_WRITTEN, &[NAME, "trade"]).get();
-        assert!(begun.elapsed() < Duration::from_secs(20), "{written} written");
+        assert!(begun.elapsed() < SOON, "{written} written");
         if written > 300 {
             break;
         }
