@@ -111,7 +111,7 @@ fn main() -> Result<()> {
         collector::at_real_pace(&bin_dir, &args.tools, length)?;
     }
     if matches!(args.subject, Subject::Recorder | Subject::All) {
-        recorder::run(&bin_dir, &args.recordings, length)?;
+        recorder::run(&bin_dir, &args.tools, (&args.recordings, length))?;
     }
     if matches!(args.subject, Subject::Recovery | Subject::All) {
         soak::recovery::run(&soak::Plan { bin_dir: &bin_dir, tools: &args.tools, length, exchanges: &args.exchanges })?;

@@ -14,6 +14,7 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 use serde_json::Value;
 
 use crate::collector::{Load, Seen, measure};
+use crate::nats;
 use crate::process::{fresh_dir, thread_cpu_time};
 
 /// The recorder's own is 3.
@@ -37,9 +38,10 @@ struct Written {
 }
 
 /// Prints both tables.
-pub(crate) fn run(bin_dir: &Path, recordings: &Path, length: Duration) -> Result<()> {
+pub(crate) fn run(bin_dir: &Path, tools: &Path, (recordings, length): (&Path, Duration)) -> Result<()> {
     let dir = fresh_dir("recorder")?;
-    let lines = live(bin_dir, &dir, length)?;
+    let server = nats::start(tools, &dir)?;
+    let lines = live(bin_dir, (&dir, &server.address), length)?;
     let files = RECORDINGS.map(|name| recordings.join(name));
     if files.iter().all(|file| file.is_file()) {
         packing("5.8 minutes of real Binance BTC-USDT, 100 levels a side every 100 ms", &replayed(bin_dir, &files)?);
@@ -47,20 +49,22 @@ pub(crate) fn run(bin_dir: &Path, recordings: &Path, length: Duration) -> Result
         println!("no recordings in {}: what was recorded above is packed again", recordings.display());
         packing("the records above", &lines);
     }
+    drop(server);
     fs::remove_dir_all(dir)?;
     Ok(())
 }
 
-/// The collector at the venues' pace with the recorder and without; what it recorded.
-fn live(bin_dir: &Path, dir: &Path, length: Duration) -> Result<Lines> {
+/// The collector at the venues' pace, publishing to NATS with the recorder and without; what it recorded.
+fn live(bin_dir: &Path, (dir, nats): (&Path, &str), length: Duration) -> Result<Lines> {
     let load = || Load { depth_interval: Duration::from_millis(100), trades: 100 };
     let recorded = dir.join("recorded");
-    let without = measure(bin_dir, dir, (load(), "recorder: {enabled: false}\n"), length)?;
-    let with = measure(bin_dir, dir, (load(), &format!("recorder: {{dir: '{}'}}\n", recorded.display())), length)?;
+    let beside = |recorder: &str| format!("nats: {{url: 'nats://{nats}', mode: core}}\nrecorder: {{{recorder}}}\n");
+    let without = measure(bin_dir, dir, (load(), &beside("enabled: false")), length)?;
+    let with = measure(bin_dir, dir, (load(), &beside(&format!("enabled: true, dir: '{}'", recorded.display()))), length)?;
     let (written, lines) = read_back(&recorded)?;
     let cores = |seen: &Seen| format!("CPU s an hour {:.0}", seen.cpu_s / length.as_secs_f64() * 3_600.0);
-    without.tell("10 updates a second each, recorder off", &cores(&without));
-    with.tell("10 updates a second each, 100 levels each 100 ms recorded", &cores(&with));
+    without.tell("10 updates a second each, to NATS", &cores(&without));
+    with.tell("10 updates a second each, to NATS and recorded", &cores(&with));
     println!("  {:<12} {:>9} {:>9} {:>10} {:>9}", "kind", "records", "raw MB", "packed MB", "smaller");
     for (kind, Written { records, raw, packed }) in &written {
         let (raw, packed) = (*raw as f64, *packed as f64);
