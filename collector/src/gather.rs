@@ -2,18 +2,29 @@
 //! messages. At 20,000 messages a second it is the wake-ups that cost, not the messages.
 //!
 //! Owns: the measured rate, the length of the moment. Must not know: what is read. What comes alone is never waited with: the pause is made after a
-//! reading, and only while at least two messages are expected in it.
+//! reading, and only while some are expected in it, or many where each of them is to leave soon ([`Haste`]).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::metrics::{Histogram, Registry, catalogue as names};
 
+/// How soon what is read is to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// It leaves in portions anyway.
+    Little,
+    /// Each message leaves by itself: it is waited with only when they come so fast that one by one they would take the processor.
+    Much,
+}
+
 /// The pause of one thread. Only that thread writes to it.
 #[derive(Debug)]
 pub(crate) struct Gather {
     /// The longest pause; zero: none.
     most: Duration,
+    /// A pause is only made when so many messages come in its longest.
+    worth: f64,
     start: Instant,
     /// Messages since the rate was measured.
     messages: AtomicU64,
@@ -27,18 +38,17 @@ pub(crate) struct Gather {
 
 /// The rate is measured over this.
 const MEASURED: Duration = Duration::from_millis(20);
-/// A pause is only made when so many messages come in its longest.
-const WORTH: f64 = 2.0;
 /// About so many messages are waited for: more would fill the socket's buffer for nothing.
-const ENOUGH: f64 = 64.0;
+const ENOUGH: f64 = 128.0;
 
 // === impl Gather ===
 
 impl Gather {
-    /// For the named thread; `most` is the longest that a message may wait.
-    pub(crate) fn new(thread: &str, most: Duration, registry: &Registry) -> Self {
+    /// For the named thread; `most` is the longest that a message may wait, half of it in haste.
+    pub(crate) fn new(thread: &str, (most, haste): (Duration, Haste), registry: &Registry) -> Self {
         Self {
-            most,
+            most: most / haste.part(),
+            worth: haste.worth(),
             start: Instant::now(),
             messages: AtomicU64::new(0),
             measured: AtomicU64::new(0),
@@ -71,11 +81,32 @@ impl Gather {
         let elapsed = now.saturating_sub(since);
         if elapsed >= MEASURED {
             let rate = self.messages.swap(0, Ordering::Relaxed) as f64 / elapsed.as_secs_f64();
-            let pause = if rate * self.most.as_secs_f64() < WORTH { Duration::ZERO } else { self.most.min(Duration::from_secs_f64(ENOUGH / rate)) };
+            let pause =
+                if rate * self.most.as_secs_f64() < self.worth { Duration::ZERO } else { self.most.min(Duration::from_secs_f64(ENOUGH / rate)) };
             self.measured.store(nanoseconds(now), Ordering::Relaxed);
             self.pause.store(nanoseconds(pause), Ordering::Relaxed);
         }
         Duration::from_nanos(self.pause.load(Ordering::Relaxed))
+    }
+}
+
+// === impl Haste ===
+
+impl Haste {
+    /// The part of the configured pause that is made.
+    const fn part(self) -> u32 {
+        match self {
+            Self::Little => 1,
+            Self::Much => 2,
+        }
+    }
+
+    /// A pause of 2 ms is made from 2,000 messages a second on, and half of one from 12,000 on.
+    const fn worth(self) -> f64 {
+        match self {
+            Self::Little => 4.0,
+            Self::Much => 12.0,
+        }
     }
 }
 
@@ -99,17 +130,25 @@ mod tests {
 
     #[test]
     fn the_pause_follows_the_rate() {
-        let gather = Gather::new("test", Duration::from_millis(1), &Registry::new());
+        let gather = Gather::new("test", (Duration::from_millis(2), Haste::Little), &Registry::new());
         assert_eq!(pause_at(1_000, &gather, 100), Duration::ZERO, "few: each is read when it comes");
-        assert_eq!(pause_at(20_000, &gather, 200), Duration::from_millis(1));
+        assert_eq!(pause_at(20_000, &gather, 200), Duration::from_millis(2));
         let fast = pause_at(640_000, &gather, 300);
-        assert!(fast > Duration::from_micros(90) && fast < Duration::from_micros(110), "about 64 messages: {fast:?}");
+        assert!(fast > Duration::from_micros(190) && fast < Duration::from_micros(210), "about 128 messages: {fast:?}");
         assert_eq!(gather.judge(Duration::from_secs(10)), Duration::ZERO, "after a silence");
     }
 
     #[test]
+    fn what_is_in_haste_waits_at_high_rates_only() {
+        let gather = Gather::new("test", (Duration::from_millis(2), Haste::Much), &Registry::new());
+        assert_eq!(pause_at(10_000, &gather, 100), Duration::ZERO);
+        assert_eq!(pause_at(20_000, &gather, 200), Duration::from_millis(1));
+        assert_eq!(pause_at(10_000, &gather, 300), Duration::ZERO);
+    }
+
+    #[test]
     fn without_a_bound_nothing_waits() {
-        let gather = Gather::new("test", Duration::ZERO, &Registry::new());
+        let gather = Gather::new("test", (Duration::ZERO, Haste::Little), &Registry::new());
         assert_eq!(pause_at(640_000, &gather, 100), Duration::ZERO);
     }
 }

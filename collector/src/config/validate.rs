@@ -35,7 +35,7 @@ pub(super) fn validate(file: &str, written: written::Root, environment: &Environ
     let shutdown_deadline = reader.duration(written.shutdown.deadline, Duration::from_secs(10), (Duration::from_secs(1), Duration::from_mins(10)));
     reader.environment_proxies();
     let pressure = reader.pressure(written.pressure);
-    let gather = reader.duration(written.gather, Duration::from_millis(1), (Duration::ZERO, Duration::from_millis(10)));
+    let gather = reader.duration(written.gather, Duration::from_millis(2), (Duration::ZERO, Duration::from_millis(10)));
     reader.findings.extend(environment.warnings());
     (Config { lang, venues, nats, buffers, spool, dead_letter, recorder, http, log, shutdown_deadline, pressure, gather }, reader.findings)
 }

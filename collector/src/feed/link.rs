@@ -1,6 +1,6 @@
 //! WebSockets over a dialed connection: the handshake is the library's, the frames are read by [`frames`](super::frames).
 //!
-//! Bounds: 16 KiB read buffer, 4 MiB message, 64 KiB unwritten. Pings are answered as long as the link is polled.
+//! Bounds: 32 KiB read buffer, 4 MiB message, 64 KiB unwritten. Pings are answered as long as the link is polled.
 
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};

@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, VenueConfig};
 use crate::feed::dial::Dialer;
 use crate::feed::publisher::Publisher;
-use crate::gather::Gather;
+use crate::gather::{Gather, Haste};
 use crate::metrics::{Registry, catalogue as names};
 use crate::sink::Sink;
 use crate::state::{State, TICK};
@@ -130,9 +130,8 @@ impl DataThread {
     /// # Errors
     /// When the system gives no thread or no runtime.
     pub fn spawn(self) -> io::Result<JoinHandle<()>> {
-        // What is published with every update is not waited with.
-        let most = if self.config.publishes_every_update() { Duration::ZERO } else { self.config.gather };
-        let gather = Arc::new(Gather::new("data", most, &self.registry));
+        let haste = if self.config.publishes_every_update() { Haste::Much } else { Haste::Little };
+        let gather = Arc::new(Gather::new("data", (self.config.gather, haste), &self.registry));
         let resting = Arc::clone(&gather);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(move || resting.rest()).build()?;
         std::thread::Builder::new().name("data".to_owned()).spawn(move || {

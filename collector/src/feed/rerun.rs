@@ -27,7 +27,7 @@ use super::recipe::{Item, Recipe};
 use super::venue_metrics::VenueMetrics;
 use crate::clocks::Clock;
 use crate::config::{self, Config, Environment, VenueConfig};
-use crate::gather::Gather;
+use crate::gather::{Gather, Haste};
 use crate::metrics::Registry;
 use crate::sink::{Record, Refusal, Sink};
 use crate::state::State;
@@ -110,7 +110,7 @@ impl Rerun {
         let network = Network { connector: Rc::new(Nowhere), rest: Rc::new(Nowhere) };
         let config = config.venues.into_iter().next().ok_or("no venue")?;
         let metrics = VenueMetrics::new(&config, &registry);
-        let gather = Arc::new(Gather::new("data", Duration::ZERO, &registry));
+        let gather = Arc::new(Gather::new("data", (Duration::ZERO, Haste::Little), &registry));
         let shared = Shared { state, registry, network, publisher, gather, allowances: Allowances::default(), stop: CancellationToken::new() };
         let outlets = Outlets::new(shared, &config, &instruments);
         let venue = Venue::new(core, instruments).map_err(|error| error.to_string())?;

@@ -127,8 +127,8 @@ impl DeltaChain {
 fn differ(side: Side, mut had: &[Level], mut new: &[Level], changed: &mut Vec<Level>) {
     let gone = |level: Level| Level { price: level.price, quantity: Quantity(0) };
     loop {
-        // Most levels are as they were: four at a time, without a branch for each.
-        while let (Some((others, same)), Some((rest, now))) = (had.split_last_chunk::<4>(), new.split_last_chunk::<4>()) {
+        // Most levels are as they were: eight at a time, without a branch for each.
+        while let (Some((others, same)), Some((rest, now))) = (had.split_last_chunk::<8>(), new.split_last_chunk::<8>()) {
             if !equal(same, now) {
                 break;
             }
@@ -165,7 +165,7 @@ fn differ(side: Side, mut had: &[Level], mut new: &[Level], changed: &mut Vec<Le
     }
 }
 
-fn equal(a: &[Level; 4], b: &[Level; 4]) -> bool {
+fn equal(a: &[Level; 8], b: &[Level; 8]) -> bool {
     let differing = a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a.price.0 ^ b.price.0) | (a.quantity.0 ^ b.quantity.0));
     differing == 0
 }

@@ -221,50 +221,37 @@ impl Connection {
         }
     }
 
-    /// Takes the next thing the server said; `None` when nothing whole is left.
+    /// Tells everything the server said, as far as it is whole.
     ///
     /// # Errors
     /// What it said is no protocol, or ends the connection.
-    pub(super) fn hear(&mut self, now: Duration) -> io::Result<Option<Heard<'_>>> {
-        loop {
-            let rest = self.inbound.get(self.taken..).unwrap_or_default();
-            let Some((op, length)) = wire::parse(rest).map_err(malformed)? else {
-                if self.taken == self.inbound.len() {
-                    self.inbound.clear();
-                    self.inbound.shrink_to(KEPT);
-                    self.taken = 0;
-                }
-                return Ok(None);
-            };
-            let start = self.taken;
+    pub(super) fn hear(&mut self, now: Duration, mut told: impl FnMut(Heard<'_>)) -> io::Result<()> {
+        while let Some((op, length)) = wire::parse(self.inbound.get(self.taken..).unwrap_or_default()).map_err(malformed)? {
             self.taken += length;
             (self.heard, self.asked) = (now, None);
             match op {
+                Op::Message(message) => told(Heard::Message(message)),
                 Op::Ok => {}
                 Op::Ping => self.outbound.extend_from_slice(b"PONG\r\n"),
                 Op::Pong => {
                     self.pongs += 1;
-                    return Ok(Some(Heard::Pong(self.pongs)));
+                    told(Heard::Pong(self.pongs));
                 }
                 Op::Info(json) => {
                     self.info = serde_json::from_slice(json).map_err(io::Error::other)?;
                     if self.info.ldm {
-                        return Ok(Some(Heard::LameDuck));
+                        told(Heard::LameDuck);
                     }
                 }
-                Op::Error(_) | Op::Message(_) => return self.again(start),
+                Op::Error(text) => told(Heard::Complaint(std::str::from_utf8(text).unwrap_or("(not UTF-8)"))),
             }
         }
-    }
-
-    /// Reads the operation at `start` once more: the borrow of the first reading ended with the bookkeeping.
-    fn again(&self, start: usize) -> io::Result<Option<Heard<'_>>> {
-        let rest = self.inbound.get(start..).unwrap_or_default();
-        Ok(match wire::parse(rest).map_err(malformed)? {
-            Some((Op::Message(message), _)) => Some(Heard::Message(message)),
-            Some((Op::Error(text), _)) => Some(Heard::Complaint(std::str::from_utf8(text).unwrap_or("(not UTF-8)"))),
-            _ => None,
-        })
+        if self.taken == self.inbound.len() {
+            self.inbound.clear();
+            self.inbound.shrink_to(KEPT);
+            self.taken = 0;
+        }
+        Ok(())
     }
 
     /// Asks a server that has been silent, and says when it has not answered.
@@ -285,11 +272,14 @@ impl Connection {
 
     async fn until(&mut self, happened: impl Fn(&Self) -> bool) -> io::Result<()> {
         loop {
-            let now = self.heard;
-            while let Some(heard) = self.hear(now)? {
+            let (now, mut complaint) = (self.heard, None);
+            self.hear(now, |heard| {
                 if let Heard::Complaint(text) = heard {
-                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, text.trim_matches('\'').to_owned()));
+                    complaint.get_or_insert_with(|| refused(text));
                 }
+            })?;
+            if let Some(refused) = complaint {
+                return Err(refused);
             }
             if happened(self) {
                 return Ok(());
@@ -321,6 +311,11 @@ async fn within<T>(step: &str, work: impl Future<Output = io::Result<T>>) -> io:
         Ok(outcome) => outcome.map_err(|error| io::Error::new(error.kind(), format!("{step}: {error}"))),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("{step}: no answer within {} s", PATIENCE.as_secs()))),
     }
+}
+
+/// The server's complaint as the end of the connection.
+pub(super) fn refused(complaint: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, complaint.trim_matches('\'').to_owned())
 }
 
 fn malformed(error: Malformed) -> io::Error {

@@ -59,6 +59,8 @@ pub(super) struct Desk {
     errors: (Fading, u64),
     /// Publications answered, and PONGs.
     pub(super) answered: u64,
+    /// Records fsynced in the spool.
+    pub(super) spooled: u64,
 }
 
 // === impl Desk ===
@@ -99,6 +101,7 @@ impl Desk {
             linked: false,
             errors: (Fading::default(), 0),
             answered: 0,
+            spooled: 0,
         };
         if nats.delivery == Delivery::Core {
             desk.state.conditions.raise(Condition::CoreMode);
@@ -166,20 +169,17 @@ impl Desk {
     /// # Errors
     /// What it said is no protocol: the connection is of no further use.
     pub(super) fn hear(&mut self, connection: &mut Connection, now: Duration) -> io::Result<()> {
-        while let Some(heard) = connection.hear(now)? {
-            match heard {
-                Heard::Message(message) => self.answered(message, now),
-                Heard::Pong(number) => {
-                    self.answered += 1;
-                    let Self { outbox, meters, outs, store, .. } = self;
-                    outbox.ponged(number, |record| arrived((meters, outs, store), record, now));
-                    self.drain_ponged(number);
-                }
-                Heard::LameDuck => self.event("lame_duck", "the server is about to go"),
-                Heard::Complaint(text) => self.event("server_error", text),
+        connection.hear(now, |heard| match heard {
+            Heard::Message(message) => self.answered(message, now),
+            Heard::Pong(number) => {
+                self.answered += 1;
+                let Self { outbox, meters, outs, store, .. } = self;
+                outbox.ponged(number, |record| arrived((meters, outs, store), record, now));
+                self.drain_ponged(number);
             }
-        }
-        Ok(())
+            Heard::LameDuck => self.event("lame_duck", "the server is about to go"),
+            Heard::Complaint(text) => self.event("server_error", text),
+        })
     }
 
     fn event(&self, word: &'static str, text: &str) {

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Heard};
+use super::connection::{Connection, Heard, refused};
 use super::wire;
 use crate::config::Access;
 
@@ -47,18 +47,27 @@ pub(crate) async fn listen(access: &Access, subject: &str, mut told: impl FnMut(
                 }
             }
         }
-        while let Some(heard) = connection.hear(begun.elapsed())? {
-            match heard {
-                Heard::Message(message) => {
-                    let subject = String::from_utf8_lossy(message.subject);
-                    if told(Told::Message(&subject, message.payload)).is_break() {
-                        return Ok(());
-                    }
-                }
-                Heard::Complaint(text) => return Err(io::Error::new(io::ErrorKind::PermissionDenied, text.trim_matches('\'').to_owned())),
-                Heard::Pong(_) | Heard::LameDuck => {}
+        let mut outcome: ControlFlow<io::Result<()>> = ControlFlow::Continue(());
+        connection.hear(begun.elapsed(), |heard| {
+            if outcome.is_continue() {
+                outcome = heard_one(&heard, &mut told);
             }
+        })?;
+        if let ControlFlow::Break(end) = outcome {
+            return end;
         }
+    }
+}
+
+/// Tells a message; breaks with the end of the listening.
+fn heard_one(heard: &Heard<'_>, told: &mut impl FnMut(Told<'_>) -> ControlFlow<()>) -> ControlFlow<io::Result<()>> {
+    match heard {
+        Heard::Message(message) => {
+            let subject = String::from_utf8_lossy(message.subject);
+            if told(Told::Message(&subject, message.payload)).is_break() { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
+        }
+        Heard::Complaint(text) => ControlFlow::Break(Err(refused(text))),
+        Heard::Pong(_) | Heard::LameDuck => ControlFlow::Continue(()),
     }
 }
 

@@ -45,7 +45,7 @@ use self::store::Store;
 use super::{Started, Worker, queue};
 use crate::config::{Access, Config};
 use crate::feed::tls;
-use crate::gather::Gather;
+use crate::gather::{Gather, Haste};
 use crate::metrics::{Registry, catalogue as names};
 use crate::state::State;
 
@@ -77,7 +77,7 @@ pub fn start(config: &Config, state: &Arc<State>, registry: &Arc<Registry>) -> R
     let (core_out, core_in) = core_out();
     // A second sink of one state does not happen; the first one's connection would stay the one that is used.
     let _first_stays = state.core_out.set(core_out);
-    let gather = Arc::new(Gather::new("sink-nats", config.gather, registry));
+    let gather = Arc::new(Gather::new("sink-nats", (config.gather, Haste::Little), registry));
     let resting = Arc::clone(&gather);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(move || resting.rest()).build()?;
     state.count_tasks_of("sink-nats", runtime.handle().clone());

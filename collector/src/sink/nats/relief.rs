@@ -189,6 +189,7 @@ impl Desk {
                 self.outbox.for_spool(kind, BATCH, &mut batch);
                 let written = !batch.is_empty() && self.store.append(&batch, now);
                 if written {
+                    self.spooled += batch.len() as u64;
                     self.outbox.spooled(&batch);
                     for pending in &batch {
                         self.store.secured(&pending.record);

@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+use memchr::{memchr, memchr2};
 use thiserror::Error;
 
 /// The longest line that is waited for; INFO with a large cluster is the longest there is.
@@ -65,7 +66,7 @@ pub(super) struct Publication<'a> {
 
 /// The first operation in `bytes` and its length; `None` when it is not whole yet.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Op<'_>, usize)>, Malformed> {
-    let Some(end) = bytes.iter().take(LINE_MOST).position(|byte| *byte == b'\n') else {
+    let Some(end) = memchr(b'\n', bytes.get(..LINE_MOST).unwrap_or(bytes)) else {
         return if bytes.len() >= LINE_MOST { Err(Malformed::Line) } else { Ok(None) };
     };
     let (line, rest) = bytes.split_at_checked(end).ok_or(Malformed::Line)?;
@@ -90,8 +91,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Op<'_>, usize)>, Malformed> 
 
 /// `<subject> <sid> [reply] [header size] <total size>`, then headers, payload and CRLF.
 fn message<'a>(with_headers: bool, arguments: &'a [u8], rest: &'a [u8]) -> Result<Option<(Message<'a>, usize)>, Malformed> {
-    let mut words = arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let subject = words.next().ok_or(Malformed::Sizes)?;
+    // The subject is nearly all of the line.
+    let arguments = arguments.trim_ascii_start();
+    let end = memchr2(b' ', b'\t', arguments).ok_or(Malformed::Sizes)?;
+    let (subject, sizes) = arguments.split_at_checked(end).ok_or(Malformed::Sizes)?;
+    let mut words = sizes.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let mut last = words.next_back().ok_or(Malformed::Sizes)?;
     let total = number(last)?;
     let headers = if with_headers {
