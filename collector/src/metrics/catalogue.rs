@@ -96,6 +96,7 @@ catalogue! {
     FORCED_GC = Counter, "marketprism_forced_gc_count" [] "Purges of the allocator that pressure asked for (old name).";
     ALLOCATOR_INFO = Gauge, "collector_allocator_info" ["allocator"] "1, with the allocator of this build as a label: jemalloc, system.";
     ALLOCATOR_BYTES = Gauge, "collector_allocator_bytes" ["kind"] "What jemalloc holds: allocated, active, metadata, resident, mapped, retained; absent with the system's allocator, which does not tell.";
+    ALLOCATIONS = Counter, "collector_allocations_total" [] "Allocations so far as jemalloc counts them, those from a thread's own cache with a delay; absent with the system's allocator, which does not tell.";
     ALLOCATOR_OPTION = Gauge, "collector_allocator_option_info" ["option", "value", "as_built"] "1, with an option of jemalloc as it is in force, and whether it is as built (yes, no).";
     ALLOCATOR_PURGES = Counter, "collector_allocator_purges_total" ["reason"] "Purges of the allocator's free pages, by reason: over_soft, over_hard, interval; unsupported with the system's allocator.";
     STRUCTURE_LENGTH = Gauge, "collector_structure_length" ["structure"] "Entries of one of the collector's own structures.";
@@ -106,7 +107,7 @@ catalogue! {
     // The data loop, as the HTTP thread sees it.
     LOOP_STALL = Gauge, "collector_loop_stall_seconds" [] "For how long the data loop is overdue now; 0 while it keeps its pace. Reported by the HTTP thread, also while the loop is stuck.";
     LOOP_STALL_DURATION = Histogram(FAST), "collector_loop_stall_duration_seconds" [] "By how much each tick of the data loop (every 100 ms) was late, in seconds.";
-    READING_PAUSED = Counter, "collector_reading_paused_total" ["exchange", "market_type"] "Milliseconds in which a venue's sockets were not read because a sink had enough: NATS answers, but more slowly than messages come.";
+    READING_PAUSED = Counter, "collector_reading_paused_total" ["exchange", "market_type"] "Milliseconds in which a venue's sockets were not read because a sink had enough: NATS, or the spool, takes records, but more slowly than messages come.";
     GATHER_DURATION = Histogram(FAST), "collector_gather_duration_seconds" ["thread"] "Pauses of a thread in which messages gathered so that one wake-up reads many, in seconds; by thread: data, sink-nats. What came in a pause waited for as long at most; the key gather bounds it.";
     WALL_CLOCK_JUMPS = Counter, "collector_wall_clock_jumps_total" [] "Steps of the wall clock by more than a second.";
 

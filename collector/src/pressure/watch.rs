@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::allocator;
 use super::budget::{Allowance, Budget, Surroundings};
 use super::level::{Level, Reason, Resource, Step};
 use super::look::Looker;
@@ -14,12 +13,15 @@ use super::machine::{Decision, Figures, Holds, Machine, NamedEvent, Pace};
 use super::mirrors;
 use super::suspects::Ledger;
 use super::trend::Trend;
+use super::{allocator, own_pages};
 use crate::config::PressureConfig;
 use crate::metrics::{Bound, Counter, Gauge, Histogram, Registry, Structure, catalogue as names};
 use crate::state::{State, TICK};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// What the start needs is done by then.
+const STARTED: Duration = Duration::from_secs(2);
 /// Between two points of the memory's trend, and how many are kept: ten minutes.
 const TREND: (Duration, usize) = (Duration::from_secs(10), 60);
 /// Between two looks at the structures.
@@ -53,6 +55,8 @@ pub struct Watch {
     structures_at: Duration,
     /// When the look before was, and the CPU time used by then.
     before: (Duration, Option<f64>),
+    /// The pages that only the start needs were given back.
+    started: bool,
     series: Structure,
     shown: Shown,
 }
@@ -67,6 +71,8 @@ struct Shown {
     suspects: Gauge,
     stall: Histogram,
     allocator: Vec<Gauge>,
+    /// Only with an allocator that tells.
+    allocations: Option<Counter>,
     warnings: Counter,
     criticals: Counter,
     cleanups: Counter,
@@ -91,6 +97,7 @@ impl Watch {
             memory: Trend::new(TREND.0, TREND.1),
             structures_at: now,
             before: (now, None),
+            started: false,
             series: Structure::register(registry, "metric_series", Bound::Entries(registry.bound())),
             shown: Shown::new(registry),
             state: Arc::clone(state),
@@ -117,6 +124,10 @@ impl Watch {
 
     fn look(&mut self) {
         let now = self.state.clock.now().mono;
+        if now >= STARTED && !std::mem::replace(&mut self.started, true) {
+            let bytes = own_pages::give_back();
+            tracing::debug!(event = "start_given_back", bytes, "pages of the program that only its start has needed are given back");
+        }
         let since = now.saturating_sub(self.before.0);
         for late in missed(self.state.stall(), since) {
             self.shown.stall.observe_duration(late);
@@ -150,6 +161,9 @@ impl Watch {
             for (gauge, (_, bytes)) in self.shown.allocator.iter().zip(statistics.kinds()) {
                 gauge.set(bytes as f64);
             }
+        }
+        if let Some((shown, count)) = self.shown.allocations.as_ref().zip(allocator::allocations()) {
+            shown.add(count.saturating_sub(shown.get()));
         }
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         findings.growth = growth;
@@ -220,6 +234,7 @@ impl Watch {
                 let outcome = if purged { reason.as_str() } else { "unsupported" };
                 self.registry.counter(&names::ALLOCATOR_PURGES, &[outcome]).inc();
                 if reason != Reason::Interval {
+                    own_pages::give_back();
                     self.state.pressure.ask_to_trim();
                     self.shown.cleanups.inc();
                     self.shown.forced.inc();
@@ -283,6 +298,7 @@ impl Shown {
             suspects: registry.gauge(&names::LEAK_SUSPECTS, &[]),
             stall: registry.histogram(&names::LOOP_STALL_DURATION, &[]),
             allocator: kinds.into_iter().flatten().map(|(kind, _)| registry.gauge(&names::ALLOCATOR_BYTES, &[kind])).collect(),
+            allocations: allocator::allocations().map(|_| counter(&names::ALLOCATIONS)),
             warnings: counter(&names::MEMORY_WARNINGS),
             criticals: counter(&names::MEMORY_CRITICALS),
             cleanups: counter(&names::CLEANUPS),

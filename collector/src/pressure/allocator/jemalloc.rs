@@ -42,6 +42,14 @@ pub fn statistics() -> Option<Statistics> {
     })
 }
 
+/// Allocations so far; `None` when it does not tell. What a thread takes from its own cache is counted when that is next filled or emptied.
+pub fn allocations() -> Option<u64> {
+    epoch::advance().ok()?;
+    // 4096 stands for all arenas.
+    let requests = |key: &'static str| -> Option<u64> { key.name().read().ok() };
+    Some(requests("stats.arenas.4096.small.nrequests\0")? + requests("stats.arenas.4096.large.nrequests\0")?)
+}
+
 /// Gives all free pages back to the system; `false` when an arena refused.
 ///
 /// A decay time of 0 purges an arena at once; then its time is set back. (`arena.<i>.purge` takes no value, and no safe call goes without one.)

@@ -8,9 +8,9 @@ mod jemalloc;
 mod system;
 
 #[cfg(feature = "jemalloc")]
-pub use jemalloc::{NAME, heap_profile, options, purge, statistics};
+pub use jemalloc::{NAME, allocations, heap_profile, options, purge, statistics};
 #[cfg(not(feature = "jemalloc"))]
-pub use system::{NAME, heap_profile, options, purge, statistics};
+pub use system::{NAME, allocations, heap_profile, options, purge, statistics};
 use thiserror::Error;
 
 /// What the allocator holds, in bytes.

@@ -10,6 +10,11 @@ pub const fn statistics() -> Option<Statistics> {
     None
 }
 
+/// Not told either.
+pub const fn allocations() -> Option<u64> {
+    None
+}
+
 /// Not possible without an unsafe call.
 pub const fn purge() -> bool {
     false
