@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
+mod calls;
 mod collector;
 mod engine;
 mod nats;
@@ -32,6 +33,8 @@ enum Subject {
     Collector,
     /// CPU and memory per message beside cryptofeed and barter-data, published to a real JetStream.
     Pipeline,
+    /// System calls by stage and allocations of the collector per message; needs `perf`, and so no part of all.
+    Calls,
     /// Venue's write to subscriber of NATS.
     Latency,
     /// CPU and memory at the venues' real pace.
@@ -50,7 +53,7 @@ enum Subject {
     Storage,
     /// Minutes or hours of storms, faults and restarts around the collector; fails when it does not come back to its base.
     Soak,
-    /// All measurements; not the soak.
+    /// All measurements; not the soak, not the calls.
     All,
 }
 
@@ -75,6 +78,12 @@ struct Args {
     /// Tables of `watchdog`; all when none is named
     #[arg(long, value_enum, value_delimiter = ',')]
     table: Vec<watchdog::Table>,
+    /// Clients of `pipeline`; all when none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    client: Vec<pipeline::Client>,
+    /// Shapes of `pipeline`; all when none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    shape: Vec<pipeline::Shape>,
     /// Messages of the pipeline at full speed
     #[arg(long, default_value_t = 2_000_000)]
     messages: u64,
@@ -102,7 +111,10 @@ fn main() -> Result<()> {
     }
     let places = pipeline::Places { bin_dir: &bin_dir, tools: &args.tools, peers: &args.peers };
     if matches!(args.subject, Subject::Pipeline | Subject::All) {
-        pipeline::run(places, args.messages);
+        pipeline::run(places, args.messages, (&args.client, &args.shape));
+    }
+    if args.subject == Subject::Calls {
+        calls::run(places, args.messages)?;
     }
     if matches!(args.subject, Subject::Latency | Subject::All) {
         pipeline::latency(places, length)?;

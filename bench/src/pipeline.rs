@@ -11,6 +11,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use crate::nats;
 use crate::process::{Look, Program, free_address, fresh_dir, get, wait_until};
@@ -37,12 +38,37 @@ pub(crate) struct Places<'a> {
 }
 
 /// What reads the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Client {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Client {
+    /// (i): the first 100 levels of each book each 100 ms.
     Conflated,
+    /// (ii): every update as a delta, acknowledged.
     Delta,
+    /// The peer in Rust.
     Barter,
+    /// The peer in Python.
     Cryptofeed,
+}
+
+/// How fast the stream comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// As fast as the client reads.
+    Full,
+    /// 20,000 messages a second.
+    Paced,
+}
+
+/// A collector between the venue and a real NATS server, its books exact.
+pub(crate) struct Rig {
+    pub(crate) venue: Venue,
+    pub(crate) collector: Program,
+    /// `HOST:PORT` of its page of metrics.
+    pub(crate) metrics: String,
+    /// Gone at the end.
+    pub(crate) dir: PathBuf,
+    /// Held until the end of the measurement.
+    _server: nats::Server,
 }
 
 struct Measured {
@@ -52,13 +78,14 @@ struct Measured {
     first: Look,
 }
 
-/// Prints the table of costs.
-pub(crate) fn run(places: Places<'_>, messages: u64) {
+/// Prints the table of costs: of these clients and shapes, all when none is named.
+pub(crate) fn run(places: Places<'_>, messages: u64, (clients, shapes): (&[Client], &[Shape])) {
     println!("pipeline: {} symbols, {LEVELS} levels a message, Binance Spot diffs over loopback, {messages} messages", SYMBOLS.len());
     println!("  {:<34} {:>12} {:>22} {:>9} {:>12}", "", "shape", "CPU s/million messages", "peak MB", "growth MB");
-    for (shape, pace, messages) in [("full speed", Pace::Full, messages), ("20,000/s", Pace::Rate(PACED), (messages / 5).max(u64::from(PACED) * 5))] {
-        for client in [Client::Conflated, Client::Delta, Client::Barter, Client::Cryptofeed] {
-            let messages = if client == Client::Cryptofeed { messages / SLOW_PART } else { messages };
+    for shape in Shape::value_variants().iter().filter(|shape| shapes.is_empty() || shapes.contains(shape)) {
+        for client in Client::value_variants().iter().copied().filter(|client| clients.is_empty() || clients.contains(client)) {
+            let messages = if client == Client::Cryptofeed { shape.of(messages) / SLOW_PART } else { shape.of(messages) };
+            let (shape, pace) = (shape.title(), shape.pace());
             match measure(places, client, (pace, messages)) {
                 Ok(Some(seen)) => println!(
                     "  {:<34} {shape:>12} {:>22.2} {:>9.1} {:>12.2}",
@@ -119,36 +146,36 @@ fn tell(what: &str, stamps: &[(u64, u64)], arrivals: &nats::Arrivals) {
 
 /// One client under one shape; `None`: it is not there.
 fn measure(places: Places<'_>, client: Client, (pace, messages): (Pace, u64)) -> Result<Option<Measured>> {
-    let dir = fresh_dir(&format!("pipeline-{client:?}"))?;
-    let (venue, metrics) = (Venue::start()?, free_address()?);
-    // Held until the end of the measurement.
-    let server = if client.is_ours() { Some(nats::start(places.tools, &dir)?) } else { None };
-    let program = match &server {
-        Some(server) => Some(start_collector(places, &dir, (client, &venue.address, &server.address, &metrics))?),
-        None => start_peer(places, &dir, (client, &venue.address))?,
-    };
-    let Some(program) = program else { return Ok(None) };
     if client.is_ours() {
-        wait_until("books are synchronised", Duration::from_secs(20), || synced(&metrics))?;
-    } else {
-        wait_until("the peer reads", Duration::from_secs(20), || venue.sent() > 200)?;
-        sleep(Duration::from_secs(3));
+        let rig = Rig::start(places, client)?;
+        return load((&rig.venue, &rig.collector), (pace, messages)).map(Some);
     }
-    venue.send(WARM_UP.min(messages), pace);
-    let before = settled(&program)?;
-    let first = messages.min(1_000_000);
-    venue.send(first, pace);
-    let first_million = settled(&program)?;
-    venue.send(messages - first, pace);
-    let after = settled(&program)?;
-    let cpu_s_per_million = (after.cpu_s - before.cpu_s) * 1e6 / messages as f64;
+    let dir = fresh_dir(&format!("pipeline-{client:?}"))?;
+    let venue = Venue::start()?;
+    let Some(program) = start_peer(places, &dir, (client, &venue.address))? else { return Ok(None) };
+    wait_until("the peer reads", Duration::from_secs(20), || venue.sent() > 200)?;
+    sleep(Duration::from_secs(3));
+    let measured = load((&venue, &program), (pace, messages));
     drop(program);
     let _ = fs::remove_dir_all(dir);
-    Ok(Some(Measured { cpu_s_per_million, after, first: first_million }))
+    measured.map(Some)
+}
+
+/// The figures of a program that reads, or will read, what the venue sends.
+fn load((venue, program): (&Venue, &Program), (pace, messages): (Pace, u64)) -> Result<Measured> {
+    venue.send(WARM_UP.min(messages), pace);
+    let before = settled(program)?;
+    let first = messages.min(1_000_000);
+    venue.send(first, pace);
+    let first_million = settled(program)?;
+    venue.send(messages - first, pace);
+    let after = settled(program)?;
+    let cpu_s_per_million = (after.cpu_s - before.cpu_s) * 1e6 / messages as f64;
+    Ok(Measured { cpu_s_per_million, after, first: first_million })
 }
 
 /// The figures once what was sent has been worked off: CPU stands nearly still.
-fn settled(program: &Program) -> Result<Look> {
+pub(crate) fn settled(program: &Program) -> Result<Look> {
     let mut before = program.look()?;
     for _ in 0..240 {
         sleep(Duration::from_millis(500));
@@ -198,6 +225,52 @@ fn synced(metrics: &str) -> bool {
     let page = get(metrics, "/metrics");
     let books = page.lines().filter(|line| line.starts_with("marketprism_orderbook_sync_status{") && line.ends_with(" 1"));
     books.count() == SYMBOLS.len()
+}
+
+// === impl Rig ===
+
+impl Rig {
+    /// Starts all three, and waits for the books.
+    pub(crate) fn start(places: Places<'_>, client: Client) -> Result<Self> {
+        let dir = fresh_dir(&format!("pipeline-{client:?}"))?;
+        let (venue, metrics) = (Venue::start()?, free_address()?);
+        let server = nats::start(places.tools, &dir)?;
+        let collector = start_collector(places, &dir, (client, &venue.address, &server.address, &metrics))?;
+        wait_until("books are synchronised", Duration::from_secs(20), || synced(&metrics))?;
+        Ok(Self { venue, collector, metrics, dir, _server: server })
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+// === impl Shape ===
+
+impl Shape {
+    pub(crate) const fn pace(self) -> Pace {
+        match self {
+            Self::Full => Pace::Full,
+            Self::Paced => Pace::Rate(PACED),
+        }
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Full => "full speed",
+            Self::Paced => "20,000/s",
+        }
+    }
+
+    /// How many messages are sent when so many are sent at full speed: a fifth, but for five seconds at least.
+    pub(crate) fn of(self, messages: u64) -> u64 {
+        match self {
+            Self::Full => messages,
+            Self::Paced => (messages / 5).max(u64::from(PACED) * 5),
+        }
+    }
 }
 
 // === impl Client ===
