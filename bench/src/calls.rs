@@ -51,7 +51,8 @@ pub(crate) fn run(places: Places<'_>, messages: u64) -> Result<()> {
         let cells: Vec<String> = columns.iter().map(|(_, counted)| format!("{:>16}", cell(counted))).collect();
         println!("  {what:<54}{}", cells.concat());
     };
-    println!("  {:<54}{}", "", columns.iter().map(|(title, _)| format!("{title:>16}")).collect::<String>());
+    let titles: Vec<String> = columns.iter().map(|(title, _)| format!("{title:>16}")).collect();
+    println!("  {:<54}{}", "", titles.concat());
     for stage in Stage::ALL {
         row(stage.title(), &|counted| format!("{:.1}", counted.calls.get(&stage).copied().unwrap_or(0.0)));
     }
