@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use promql::eval::Value;
-use promql::parse::print_duration;
 use promql::series::Ceilings;
 use router::alert::PostedAlert;
 use rules::{Alert, Effects, EngineOptions, Event, Needs, Observation, Record, RuleEngine, RuleSet};
@@ -25,8 +24,7 @@ use crate::restarts::{self, Message};
 use crate::routing;
 use crate::storage::{self, History, Recalled, Storage};
 use crate::web::Board;
-use crate::web::api::Facts;
-use crate::web::view::{AlertView, RuleView, StorageView};
+use crate::web::view::StorageView;
 
 /// Observations that may wait; above, one is dropped and counted, as a missed scrape is.
 pub const OBSERVATIONS: usize = 256;
@@ -65,8 +63,6 @@ pub struct Surroundings {
     pub restarts: mpsc::Sender<Message>,
     /// The page.
     pub board: Arc<Board>,
-    /// What the API shows of rules.
-    pub facts: Arc<Facts>,
     /// Series on disk, for readers.
     pub history: Arc<History>,
 }
@@ -297,11 +293,9 @@ impl Task {
         }
         self.shown = Some(Instant::now());
         let groups = self.engine.view(self.around.clock.now());
-        let views = groups.iter().flat_map(|group| group.rules.iter().map(|rule| rule_view(&group.name, rule)));
-        self.around.board.rules.store(Arc::new(views.collect()));
         let short = groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.short_history.is_some()).count();
         self.around.metrics.set(&list::HISTORY_SHORT, &[], short as f64);
-        self.around.facts.groups.store(Arc::new(groups));
+        self.around.board.groups.store(Arc::new(groups));
         self.around.board.storage.store(Arc::new(self.storage_view()));
     }
 }
@@ -339,41 +333,5 @@ fn tell(event: &Event) {
         Event::IterationsMissed { group, missed } => tracing::warn!(event = word, group, missed, "rules"),
         Event::SamplesRefused { rule, error } => tracing::error!(event = word, rule, error, "rules"),
         Event::AlertChanged { labels, state, reason } => tracing::info!(event = word, %labels, state, reason, "rules"),
-    }
-}
-
-fn rule_view(group: &str, rule: &rules::RuleView) -> RuleView {
-    let label = |name: &str| rule.labels.iter().find(|(have, _)| have == name).map(|(_, value)| value.clone()).unwrap_or_default();
-    let state = match rule.kind {
-        rules::RuleKind::Recording => rule.kind.as_str(),
-        rules::RuleKind::Alerting => rule.state.as_str(),
-    };
-    RuleView {
-        group: group.to_owned(),
-        name: rule.name.clone(),
-        severity: label("severity"),
-        expr: rule.query.clone(),
-        for_seconds: rule.for_ms as f64 / 1000.0,
-        state: state.to_owned(),
-        error: rule.last_error.clone().unwrap_or_default(),
-        missing: rule.missing.iter().map(|missing| missing.selector.clone()).collect(),
-        history: rule.short_history.map(|(have, need)| format!("{} / {}", short(have), short(need))).unwrap_or_default(),
-        alerts: rule.alerts.iter().map(alert_view).collect(),
-    }
-}
-
-/// A duration in whole minutes, or seconds when it is shorter.
-pub fn short(ms: i64) -> String {
-    let unit = if ms < 60_000 { 1_000 } else { 60_000 };
-    print_duration(ms / unit * unit)
-}
-
-fn alert_view(alert: &rules::AlertView) -> AlertView {
-    AlertView {
-        state: alert.state.as_str().to_owned(),
-        labels: alert.labels.filtered(|name| name != router::labels::ALERTNAME).to_string(),
-        value: alert.value,
-        active_ms: alert.active_at_ms,
-        summary: alert.annotations.iter().find(|(name, _)| name == "summary").map(|(_, text)| text.clone()).unwrap_or_default(),
     }
 }

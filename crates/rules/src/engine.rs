@@ -238,6 +238,7 @@ impl RuleEngine {
     fn follow_wall_clock(&mut self, now: Now) {
         if let Some(by_ms) = self.timeline.follow(now) {
             self.events.push(Event::WallClockStepped { by_ms });
+            self.forget_views();
             // Records hold the wall clock's times: those of before the step would be misread after a restart.
             self.persist.extend(self.snapshot(now));
         }
@@ -317,6 +318,7 @@ impl RuleEngine {
         self.outbox.set_limit(options.limits.alerts);
         self.options = options;
         self.set_retention();
+        self.forget_views();
     }
 
     fn note_alive(&mut self, now: i64) {

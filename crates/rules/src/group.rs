@@ -11,6 +11,7 @@ use crate::alert::Alerts;
 use crate::model::{Group, Rule};
 use crate::record::RuleKey;
 use crate::schedule::Schedule;
+use crate::view::GroupView;
 
 /// A group and where it is.
 #[derive(Debug)]
@@ -29,6 +30,15 @@ pub(crate) struct GroupRun {
     pub(crate) last_urgent_at: Option<i64>,
     /// Metric names that it names exactly and that no rule writes.
     pub(crate) reads: BTreeSet<Box<str>>,
+    /// How it was shown last; none when it has changed since.
+    pub(crate) drawn: Option<Drawn>,
+}
+
+/// A view of a group, and the steady time it was drawn at.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    pub(crate) view: Arc<GroupView>,
+    pub(crate) at: i64,
 }
 
 /// An evaluation of a group that is under way: rules are evaluated in order, over several turns when they take long.
@@ -91,6 +101,7 @@ impl GroupRun {
             urgent: false,
             last_urgent_at: None,
             reads: BTreeSet::new(),
+            drawn: None,
         }
     }
 

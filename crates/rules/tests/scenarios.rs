@@ -110,8 +110,9 @@ impl World {
         self.engine.observe(now, Observation { at_ms: now.wall_ms, samples, ..Observation::default() });
     }
 
-    fn state(&self, name: &str) -> String {
-        let views = self.engine.view(self.now());
+    fn state(&mut self, name: &str) -> String {
+        let now = self.now();
+        let views = self.engine.view(now);
         let alerts = views.iter().flat_map(|group| &group.rules).filter(|rule| rule.name == name).flat_map(|rule| &rule.alerts);
         let states: Vec<AlertState> = alerts.map(|alert| alert.state).filter(|state| *state != AlertState::Inactive).collect();
         states.iter().max().map_or("none", |state| state.as_str()).to_owned()
@@ -188,9 +189,10 @@ impl World {
         assert_eq!(got, want, "{expr}");
     }
 
-    fn expect_health(&self, rest: &str) {
+    fn expect_health(&mut self, rest: &str) {
         let (name, want) = rest.split_once(' ').unwrap();
-        let views = self.engine.view(self.now());
+        let now = self.now();
+        let views = self.engine.view(now);
         let rule = views.iter().flat_map(|group| &group.rules).find(|rule| rule.name == name).unwrap();
         match want {
             "ok" => assert_eq!((rule.health.as_str(), rule.last_error.as_deref()), ("ok", None)),

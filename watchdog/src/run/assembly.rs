@@ -193,7 +193,6 @@ fn start_engines(
         forward: ways.forward.clone(),
         restarts: ways.restarts.clone(),
         board: board.clone(),
-        facts: base.facts.clone(),
         history: base.history.clone(),
     };
     let bounds = alerting::Bounds { retention: base.config.storage.retention, size: base.config.storage.size };

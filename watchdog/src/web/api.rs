@@ -29,11 +29,9 @@ use super::view::Board;
 use crate::config::Config;
 use crate::queries::{Queries, Refused};
 
-/// What the API shows besides series; each part is replaced whole by the task that owns it.
+/// What the API shows besides series and the [`Board`].
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// Groups with their rules and alerts.
-    pub groups: ArcSwap<Vec<::rules::GroupView>>,
     /// The configuration in force, and its text without secrets.
     pub config: ArcSwap<Option<(Arc<Config>, String)>>,
 }
@@ -43,9 +41,9 @@ pub struct Facts {
 pub struct Api {
     /// Where questions about series go.
     pub queries: Queries,
-    /// Rules and configuration.
+    /// Configuration.
     pub facts: Arc<Facts>,
-    /// Targets and reloads.
+    /// Rules, targets and reloads.
     pub board: Arc<Board>,
     /// The wall clock, unix milliseconds.
     pub now_ms: fn() -> i64,

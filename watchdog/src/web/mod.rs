@@ -203,7 +203,7 @@ async fn status(State(shared): State<Shared>) -> impl IntoResponse {
         "probes": &**board.probes.load(),
         "processes": &**board.processes.load(),
         "streams": &**board.streams.load(),
-        "rules": &**board.rules.load(),
+        "rules": board.rules(),
         "deliveries": &**board.deliveries.load(),
         "restarts": &**board.restarts.load(),
         "held": &**board.held.load(),

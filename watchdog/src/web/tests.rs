@@ -1,6 +1,9 @@
 //! The page and the guard of what changes something, over real sockets.
 
-use super::view::{AlertView, RuleView, StreamView, TargetView};
+use promql::labels::Labels;
+use rules::{AlertState, AlertView, GroupView, Health, MissingSeries, RuleKind, RuleState, RuleView};
+
+use super::view::{StreamView, TargetView};
 use super::*;
 
 struct Nothing;
@@ -37,12 +40,53 @@ fn sick_board() -> Board {
         ..TargetView::default()
     }]));
     board.streams.store(Arc::new(vec![StreamView { symbol: "BTC-USDT".into(), kind: "trade".into(), ..StreamView::default() }]));
-    let firing = AlertView { state: "firing".into(), value: 0.0, active_ms: 1_699_999_990_000, summary: "hangs".into(), ..AlertView::default() };
-    board.rules.store(Arc::new(vec![
-        RuleView { name: "NeverAlarms".into(), state: "inactive".into(), missing: vec!["no_such_metric".into()], ..RuleView::default() },
-        RuleView { name: "CollectorHung".into(), severity: "critical".into(), state: "firing".into(), alerts: vec![firing], ..RuleView::default() },
-    ]));
+    let missing = MissingSeries { metric: None, selector: "no_such_metric".into(), name_exists: false };
+    let firing = AlertView {
+        labels: Labels::from_pairs([("alertname", "CollectorHung")]),
+        annotations: vec![("summary".into(), "hangs".into())],
+        state: AlertState::Firing,
+        active_at_ms: 1_699_999_990_000,
+        fired_at_ms: Some(1_699_999_990_000),
+        resolved_at_ms: None,
+        keep_firing_since_ms: None,
+        value: 0.0,
+    };
+    board.groups.store(Arc::new(vec![Arc::new(GroupView {
+        file: "r.yml".into(),
+        name: "health".into(),
+        interval_ms: 1_000,
+        limit: 0,
+        last_evaluation_ms: None,
+        took: Duration::ZERO,
+        missed: 0,
+        rules: vec![
+            RuleView { missing: vec![missing], ..rule("NeverAlarms", AlertState::Inactive) },
+            RuleView { alerts: vec![firing], labels: vec![("severity".into(), "critical".into())], ..rule("CollectorHung", AlertState::Firing) },
+        ],
+    })]));
     board
+}
+
+fn rule(name: &str, state: AlertState) -> RuleView {
+    RuleView {
+        kind: RuleKind::Alerting,
+        name: name.into(),
+        query: "up == 0".into(),
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        for_ms: 0,
+        keep_firing_for_ms: 0,
+        health: Health::Ok,
+        last_error: None,
+        last_evaluation_ms: None,
+        took: Duration::ZERO,
+        state: RuleState::Known(state),
+        value: None,
+        alerts: Vec::new(),
+        missing: Vec::new(),
+        short_history: None,
+        line: 1,
+    }
 }
 
 async fn start(options: WebOptions) -> (String, CancellationToken) {

@@ -2,11 +2,16 @@
 //!
 //! Owns: the shape of what a person sees at a glance. Must not know: engines, sockets, HTML.
 
-use std::collections::BTreeMap;
+mod rules;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::rules::GroupView;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
+pub(super) use self::rules::short;
 use crate::targets::Found;
 
 /// A scrape target.
@@ -208,8 +213,8 @@ pub struct Board {
     pub processes: ArcSwap<Vec<ProcessView>>,
     /// Market data streams.
     pub streams: ArcSwap<Vec<StreamView>>,
-    /// Rules.
-    pub rules: ArcSwap<Vec<RuleView>>,
+    /// Groups with their rules and alerts; one that did not change is the same as before.
+    pub groups: ArcSwap<Vec<Arc<GroupView>>>,
     /// Series on disk.
     pub storage: ArcSwap<StorageView>,
     /// Latest messages, newest first.
@@ -220,4 +225,13 @@ pub struct Board {
     pub held: ArcSwap<Vec<String>>,
     /// Configuration.
     pub reload: ArcSwap<ReloadView>,
+}
+
+// === impl Board ===
+
+impl Board {
+    /// The rules of all groups.
+    pub fn rules(&self) -> Vec<RuleView> {
+        self.groups.load().iter().flat_map(|group| rules::of_group(group)).collect()
+    }
 }

@@ -1,4 +1,5 @@
 //! Which slots hold a label value: the way from matchers to series. Must not know: samples.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::labels::{Labels, MatchOp, Matcher};
@@ -17,7 +18,7 @@ pub(super) struct Index {
 #[derive(Debug)]
 pub(super) struct Candidates<'m> {
     /// Only these, ascending; none when no matcher narrows them down.
-    pub(super) slots: Option<Vec<u32>>,
+    pub(super) slots: Option<Cow<'m, [u32]>>,
     /// The matchers that have still to be asked.
     pub(super) unchecked: Vec<&'m Matcher>,
 }
@@ -63,11 +64,14 @@ impl Index {
     }
 
     /// The slots to look at: those that all equalities name, or else those of the values that a pattern matches, or else all.
-    pub(super) fn candidates<'m>(&self, matchers: &'m [Matcher]) -> Candidates<'m> {
+    pub(super) fn candidates<'m>(&'m self, matchers: &'m [Matcher]) -> Candidates<'m> {
         let is_named = |matcher: &&Matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty();
         let (named, mut unchecked): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(is_named);
         let mut lists: Vec<&[u32]> = named.into_iter().map(|matcher| self.list(matcher)).collect();
         lists.sort_unstable_by_key(|list| list.len());
+        if let [only] = *lists.as_slice() {
+            return Candidates { slots: Some(Cow::Borrowed(only)), unchecked };
+        }
         if let [shortest, others @ ..] = lists.as_slice() {
             let in_all = |slot: &&u32| others.iter().all(|list| list.binary_search(slot).is_ok());
             return Candidates { slots: Some(shortest.iter().filter(in_all).copied().collect()), unchecked };
@@ -78,7 +82,7 @@ impl Index {
         let values = self.slots.get(&*matcher.name).into_iter().flatten();
         let mut slots: Vec<u32> = values.filter(|(value, _)| matcher.matches(value)).flat_map(|(_, list)| list).copied().collect();
         slots.sort_unstable();
-        Candidates { slots: Some(slots), unchecked }
+        Candidates { slots: Some(Cow::Owned(slots)), unchecked }
     }
 
     fn list(&self, matcher: &Matcher) -> &[u32] {

@@ -46,22 +46,28 @@ impl View {
 
     /// Time of the oldest sample held of any series that all `matchers` match.
     pub(super) fn oldest_ms(&self, matchers: &[Matcher]) -> Option<i64> {
-        self.matching_unordered(matchers).into_iter().filter_map(|slot| self.held(slot)?.oldest_ms()).min()
+        self.matching_unordered(matchers).filter_map(|(_, series)| series.oldest_ms()).min()
+    }
+
+    /// Whether any series that all `matchers` match has a sample in `(start_ms, end_ms]`.
+    pub(super) fn has_sample(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> bool {
+        self.matching_unordered(matchers).any(|(_, series)| series.newest(start_ms, end_ms).is_some())
     }
 
     /// The slots whose series all `matchers` match, in order of labels: slots are used again after a removal, so that their own order means nothing.
     fn matching(&self, matchers: &[Matcher]) -> Vec<u32> {
-        let mut slots = self.matching_unordered(matchers);
+        let mut slots: Vec<u32> = self.matching_unordered(matchers).map(|(slot, _)| slot).collect();
         self.order.sort(&mut slots, |slot| self.held(slot).map(|series| &series.labels));
         slots
     }
 
-    fn matching_unordered(&self, matchers: &[Matcher]) -> Vec<u32> {
+    /// The series that all `matchers` match and their slots, found one after another: who needs only the first looks no further.
+    fn matching_unordered<'v>(&'v self, matchers: &'v [Matcher]) -> impl Iterator<Item = (u32, &'v HeldSeries)> {
         let Candidates { slots, unchecked } = self.index.candidates(matchers);
-        let matches = |series: &HeldSeries| unchecked.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")));
-        let mut slots = slots.unwrap_or_else(|| (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).collect());
-        slots.retain(|slot| self.held(*slot).is_some_and(matches));
-        slots
+        let matches = move |series: &HeldSeries| unchecked.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name).unwrap_or("")));
+        let count = slots.as_ref().map_or(self.slots.len(), |slots| slots.len());
+        let slot_at = move |at: usize| slots.as_ref().map_or_else(|| u32::try_from(at).ok(), |slots| slots.get(at).copied());
+        (0..count).filter_map(slot_at).filter_map(|slot| Some((slot, self.held(slot)?))).filter(move |(_, series)| matches(series))
     }
 
     pub(super) fn held(&self, slot: u32) -> Option<&HeldSeries> {

@@ -302,6 +302,11 @@ impl Store {
         self.view.oldest_ms(matchers)
     }
 
+    /// Whether any series that all `matchers` match has a sample, be it a stale marker, in `(start_ms, end_ms]`; looks no further than the first that has.
+    pub fn has_sample(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> bool {
+        self.view.has_sample(matchers, start_ms, end_ms)
+    }
+
     /// Finds the place of series that are new since the last time in the order of labels. Selections are right without it, and quicker after it: call it before
     /// many of them.
     pub fn settle_order(&mut self) {

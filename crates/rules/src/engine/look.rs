@@ -1,27 +1,46 @@
 //! What the engine shows of itself: groups, rules, alerts, and why a rule cannot alarm.
 
+use std::sync::Arc;
+
 use clock::Now;
-use promql::Queryable;
 use promql::labels::{METRIC_NAME, MatchOp, Matcher};
 use promql::parse::inspect::{Read, reads};
 
 use super::RuleEngine;
 use crate::alert::AlertState;
-use crate::group::{GroupRun, RuleRun};
+use crate::group::{Drawn, GroupRun, RuleRun};
 use crate::model::Rule;
 use crate::render::Subject;
 use crate::view::{AlertView, GroupView, Health, MissingSeries, RuleKind, RuleState, RuleView};
 
+/// A group that is seldom evaluated is drawn again after this time: the series that its view tells of change without it.
+const REDRAW_EVERY_MS: i64 = 15_000;
+
 // === impl RuleEngine ===
 
 impl RuleEngine {
-    /// All groups as they are now. Looks up every selector of every rule: for a page, once a second at most.
-    pub fn view(&self, now: Now) -> Vec<GroupView> {
-        let shown_now = self.timeline.shown_ms(self.timeline.steady_ms(now));
-        self.groups.iter().map(|group| self.group_view(group, shown_now)).collect()
+    /// All groups as they are now: for a page, once a second at most. A group that did not change since it was drawn gives the same view again; drawing one looks up
+    /// every selector of every rule, and is done again after 15 s in any case.
+    pub fn view(&mut self, now: Now) -> Vec<Arc<GroupView>> {
+        let at = self.timeline.steady_ms(now);
+        let is_current = |drawn: &&Drawn| at - drawn.at < REDRAW_EVERY_MS;
+        let draw = |run| Drawn { view: Arc::new(self.group_view(run, at)), at };
+        let drawn: Vec<Drawn> = self.groups.iter().map(|run| run.drawn.as_ref().filter(is_current).cloned().unwrap_or_else(|| draw(run))).collect();
+        let views = drawn.iter().map(|drawn| Arc::clone(&drawn.view)).collect();
+        for (run, drawn) in self.groups.iter_mut().zip(drawn) {
+            run.drawn = Some(drawn);
+        }
+        views
     }
 
-    fn group_view(&self, run: &GroupRun, now_ms: i64) -> GroupView {
+    /// Lets every group be drawn anew: something that all views tell of has changed.
+    pub(super) fn forget_views(&mut self) {
+        for run in &mut self.groups {
+            run.drawn = None;
+        }
+    }
+
+    fn group_view(&self, run: &GroupRun, now: i64) -> GroupView {
         GroupView {
             file: run.group.file.to_string(),
             name: run.group.name.clone(),
@@ -30,11 +49,11 @@ impl RuleEngine {
             last_evaluation_ms: run.last_at.map(|at| self.timeline.shown_ms(at)),
             took: run.took,
             missed: run.missed,
-            rules: run.rules.iter().map(|rule| self.rule_view(rule, now_ms)).collect(),
+            rules: run.rules.iter().map(|rule| self.rule_view(rule, now)).collect(),
         }
     }
 
-    fn rule_view(&self, run: &RuleRun, now_ms: i64) -> RuleView {
+    fn rule_view(&self, run: &RuleRun, now: i64) -> RuleView {
         let text = |pairs: Vec<(&str, &str)>| pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let (kind, for_ms, keep_firing_for_ms, annotations) = match &*run.rule {
             Rule::Alert(rule) => {
@@ -65,8 +84,8 @@ impl RuleEngine {
             state: if evaluated { RuleState::Known(run.alerts.state()) } else { RuleState::Unknown },
             value: run.value,
             alerts: self.alert_views(run),
-            missing: self.missing(run, now_ms),
-            short_history: self.short_history(run, now_ms),
+            missing: self.missing(run, now),
+            short_history: self.short_history(run, now),
             line: run.rule.place().line,
         }
     }
@@ -87,11 +106,10 @@ impl RuleEngine {
         run.alerts.active.iter().map(view).collect()
     }
 
-    /// Selectors that match no series within their reach. One below `absent` is meant to match none.
-    fn missing(&self, run: &RuleRun, now_ms: i64) -> Vec<MissingSeries> {
-        let source = self.source();
+    /// Selectors that match no series within their reach at steady time `now`. One below `absent` is meant to match none.
+    fn missing(&self, run: &RuleRun, now: i64) -> Vec<MissingSeries> {
         let lookback = self.options.eval.lookback_ms;
-        let exists = |matchers: &[Matcher], reach: i64| source.latest(matchers, now_ms - reach, now_ms).is_ok_and(|found| !found.is_empty());
+        let exists = |matchers: &[Matcher], reach: i64| self.store.has_sample(matchers, now - reach, now);
         let mut missing = Vec::new();
         for read in reads(run.rule.expr(), lookback) {
             let reach = read.look_back_ms.unwrap_or(lookback).max(lookback);
@@ -110,12 +128,12 @@ impl RuleEngine {
     }
 
     /// Have and need, when the rule looks further back than any series it reads reaches.
-    fn short_history(&self, run: &RuleRun, now_ms: i64) -> Option<(i64, i64)> {
+    fn short_history(&self, run: &RuleRun, now: i64) -> Option<(i64, i64)> {
         let ranges = reads(run.rule.expr(), self.options.eval.lookback_ms);
         let needs = ranges.iter().filter(|read| read.range_ms.is_some()).filter_map(|read| Some((read, read.look_back_ms?)));
         let short = needs.filter_map(|(read, need)| {
             let oldest = self.store.oldest_ms(&read.selector.matchers)?;
-            let have = now_ms - self.timeline.shown_ms(oldest);
+            let have = now - oldest;
             // One sample interval is always missing at the edge.
             (have + self.options.evaluation_interval_ms < need).then_some((have.max(0), need))
         });

@@ -95,6 +95,7 @@ impl RuleEngine {
     fn next_spot(&mut self, group: usize) -> Option<Spot> {
         let run = self.groups.get_mut(group)?;
         let pass = run.pass.as_mut()?;
+        run.drawn = None;
         if pass.next_rule == 0 {
             run.last_at = Some(pass.at);
             self.figures.evaluations += 1;

@@ -70,6 +70,7 @@ impl RuleEngine {
         }
         self.listen();
         self.set_retention();
+        self.forget_views();
     }
 
     fn is_unchanged(&self, old: &GroupRun, new: &Group) -> bool {
@@ -130,6 +131,7 @@ impl RuleEngine {
                 self.restored = true;
             }
         }
+        self.forget_views();
     }
 
     /// The state of every alert, in place of all records so far: what a journal is compacted to.
