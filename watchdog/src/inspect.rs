@@ -10,7 +10,7 @@ mod look;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use process::restart::Running;
 use process::{Host, Identity, Look};
@@ -118,8 +118,11 @@ impl Thread {
         loop {
             let now = Instant::now();
             let next = self.watched.values().map(|watched| watched.next).min();
-            let wait = next.map_or(Duration::from_secs(1), |next| next.saturating_duration_since(now));
-            match requests.recv_timeout(wait) {
+            let request = match next {
+                Some(next) => requests.recv_timeout(next.saturating_duration_since(now)),
+                None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match request {
                 Ok(request) => self.take(request),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,

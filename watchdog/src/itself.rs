@@ -22,12 +22,15 @@ use crate::targets::Target;
 
 /// Our number among the sources that number their series.
 pub const SOURCE: u64 = 0;
+/// Least time between two looks at ourselves, however often targets are scraped: /proc and a page of our own cost more than evaluating a rule.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two readings of both clocks.
 const CLOCKS_EVERY: Duration = Duration::from_secs(1);
 
-/// Observes every `interval` until `stop`; `instance` is our listen address.
+/// Observes every `interval`, or every 5 s when that is longer, until `stop`; `instance` is our listen address.
 pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, Arc<Registry>, Sink), stop: CancellationToken) {
     let (clock, metrics, sink) = around;
+    let interval = interval.max(LOOK_EVERY);
     let mut reader = Reader::new(Arc::new(target(&instance, interval)), SOURCE);
     let mut look = tokio::time::interval(interval);
     let mut clocks = tokio::time::interval(CLOCKS_EVERY);

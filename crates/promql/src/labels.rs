@@ -103,14 +103,8 @@ impl Labels {
 
     /// The value of `name`, if present.
     pub fn get(&self, name: &str) -> Option<&str> {
-        for (have, value) in self {
-            match have.cmp(name) {
-                Ordering::Less => {}
-                Ordering::Equal => return Some(value),
-                Ordering::Greater => break,
-            }
-        }
-        None
+        // Texts of other lengths are unequal without a look at them, which finding the place in the order of names would take.
+        self.iter().find_map(|(have, value)| (have == name).then_some(value))
     }
 
     /// The metric name, `""` if there is none.

@@ -1,6 +1,7 @@
 //! This host: constants and small reads of /proc.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use process::Host;
@@ -33,7 +34,9 @@ pub fn since_boot() -> Duration {
 
 /// A file of a process as text; `None` when it may not be read or the process is gone.
 pub fn read_proc(pid: u32, file: &str) -> Option<String> {
-    let bytes = std::fs::read(format!("/proc/{pid}/{file}")).ok()?;
+    // The kernel tells no size, and most of these files are smaller than a page: read at once.
+    let mut bytes = Vec::with_capacity(4096);
+    File::open(format!("/proc/{pid}/{file}")).ok()?.read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 

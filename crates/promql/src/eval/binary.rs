@@ -150,12 +150,13 @@ fn matched(binary: &Binary, lhs: Vec<Point>, rhs: Vec<Point>) -> Result<Vec<Poin
     let mut seen = Seen { matched: vec![false; one.len()], grouped: HashSet::new() };
     let mut packer = Packer::default();
     let mut result = Vec::new();
+    let agreed = results_have_what_agrees(binary);
     for point in &many {
         let Some(at) = ones.find(point, |name| matching.compares(name)) else { continue };
         let Some(other) = one.get(at) else { continue };
         let (a, b) = if swapped { (other.v, point.v) } else { (point.v, other.v) };
         let Some(v) = settled(binary, apply(binary.op, a, b)) else { continue };
-        let labels = result_labels(binary, (point, other), &mut packer);
+        let labels = if agreed { ones.labels() } else { result_labels(binary, (point, other), &mut packer) };
         if seen.before(matching, at, &labels) {
             return Err(match matching.group {
                 Group::OneToOne => EvalError::ImplicitManyToOne { group: ones.labels().to_string() },
@@ -203,6 +204,16 @@ fn one_side(matching: &Matching, points: &[Point]) -> Result<Places, EvalError> 
         }
     }
     Ok(ones)
+}
+
+/// Whether the labels of a result are those that both sides agree on, which were packed to find the match.
+fn results_have_what_agrees(binary: &Binary) -> bool {
+    binary.matching.group == Group::OneToOne
+        && match &binary.matching.labels {
+            MatchLabels::On(names) => names.iter().all(|on| on != METRIC_NAME),
+            // A comparison keeps the name, which need not agree.
+            MatchLabels::Ignoring(_) => !binary.op.is_comparison(),
+        }
 }
 
 /// The labels of the result: those of the "many" side, narrowed by a one-to-one match, with what `group_…` copies from the "one" side.

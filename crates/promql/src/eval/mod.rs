@@ -11,7 +11,9 @@
 //! * dates of NaN and of times beyond any calendar are NaN;
 //! * an error of a subquery's inner expression counts only where its step lies in a window; series that become alike by losing their names are an error only at
 //!   a step where both have a sample;
-//! * of equal elements `topk` and `bottomk` keep the first by labels.
+//! * of equal elements `topk` and `bottomk` keep the first by labels;
+//! * trigonometric functions, logarithms and powers come from another library than Go's and may differ in the last digit. `%` is exact on both sides, and makes a
+//!   large difference of such a small one where the quotient is large: `1e9 % (1 atan2 10)`.
 mod aggregate;
 mod binary;
 mod call;

@@ -29,8 +29,10 @@ enum Name {
 pub(super) struct Places {
     // unordered: looked up, never iterated
     by_set: HashMap<Packed, usize>,
-    /// The set found last: elements come in order, so that the next one is often alike.
-    last: Option<(Labels, usize)>,
+    /// The sets by their numbers.
+    sets: Vec<Labels>,
+    /// The number found last: elements come in order, so that the next one is often alike, or has the next number.
+    last: usize,
     packer: Packer,
 }
 
@@ -95,7 +97,8 @@ impl Point {
 /// Every element without its metric name; an error when two become alike by that.
 pub(super) fn nameless(mut points: Vec<Point>) -> Result<Vec<Point>, EvalError> {
     // Of one metric they differ in other labels.
-    let one_metric = points.iter().zip(points.iter().skip(1)).all(|(a, b)| a.get(METRIC_NAME) == b.get(METRIC_NAME));
+    let first = points.first().map_or("", |point| point.get(METRIC_NAME));
+    let one_metric = points.iter().skip(1).all(|point| point.get(METRIC_NAME) == first);
     for point in &mut points {
         point.name = Name::Dropped;
     }
@@ -124,7 +127,7 @@ pub(super) fn distinct(points: &[Point]) -> Result<(), EvalError> {
 impl Places {
     /// None yet, with room for about so many.
     pub(super) fn with_room(sets: usize) -> Self {
-        Self { by_set: HashMap::with_capacity(sets), ..Self::default() }
+        Self { by_set: HashMap::with_capacity(sets), sets: Vec::with_capacity(sets), ..Self::default() }
     }
 
     /// The number of the set of those labels of a point that `keep` names true, and whether it is a new one.
@@ -132,25 +135,26 @@ impl Places {
         if let Some(at) = self.find(point, keep) {
             return (at, false);
         }
-        let (labels, at) = (self.packer.to_labels(), self.by_set.len());
-        self.last = Some((labels.clone(), at));
+        let (labels, at) = (self.packer.to_labels(), self.sets.len());
+        self.sets.push(labels.clone());
         self.by_set.insert(Packed(labels), at);
+        self.last = at;
         (at, true)
     }
 
     /// The number of the set of those labels of a point that `keep` names true, if it has one.
     pub(super) fn find(&mut self, point: &Point, keep: impl Fn(&str) -> bool) -> Option<usize> {
         let text = point.pack(&mut self.packer, keep);
-        match &self.last {
-            Some((labels, at)) if labels.packed() == text => Some(*at),
-            _ => self.by_set.get(text).copied(),
-        }
+        let is_at = |at: &usize| self.sets.get(*at).is_some_and(|set| set.packed() == text);
+        let found = [self.last, self.last + 1].into_iter().find(is_at).or_else(|| self.by_set.get(text).copied());
+        self.last = found.unwrap_or(self.last);
+        found
     }
 
     /// The set that was looked up last.
     pub(super) fn labels(&self) -> Labels {
-        match &self.last {
-            Some((labels, _)) if self.packer.is(labels) => labels.clone(),
+        match self.sets.get(self.last) {
+            Some(labels) if self.packer.is(labels) => labels.clone(),
             _ => self.packer.to_labels(),
         }
     }
@@ -202,5 +206,9 @@ mod tests {
         assert_eq!(numbers, [(0, true), (1, true), (0, false), (2, true), (2, false)]);
         assert_eq!(places.find(&point(&[("a", "w")]), |_| true), None);
         assert_eq!(places.find(&point(&[("a", "y")]), |_| true), Some(1));
+        assert_eq!(places.labels().to_string(), r#"{a="y"}"#);
+        for (a, at) in [("y", 1), ("z", 2), ("x", 0)] {
+            assert_eq!(places.find(&point(&[("a", a)]), |_| true), Some(at), "whatever was found before");
+        }
     }
 }

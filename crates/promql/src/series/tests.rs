@@ -70,6 +70,8 @@ fn the_newest_sample_of_a_range_is_the_last_that_a_selection_gives() {
         let want: Vec<i64> = times(&selected).into_iter().last().into_iter().collect();
         assert_eq!(times(&store.latest(&[], start * 1000, end * 1000).unwrap()), want, "({start}, {end}]");
         assert_eq!(times(&store.snapshot().latest(&[], start * 1000, end * 1000).unwrap()), want, "({start}, {end}] of a snapshot");
+        assert_eq!(store.has_sample(&[], start * 1000, end * 1000), !want.is_empty(), "({start}, {end}]");
+        assert!(!store.has_sample(&[equal("__name__", "other")], start * 1000, end * 1000));
     }
 }
 
