@@ -76,6 +76,10 @@ impl Seen {
 /// Starts venues and collector and looks at it after the warm-up and at the end.
 pub(crate) fn measure(bin_dir: &Path, dir: &Path, (load, sink): (Load, &str), length: Duration) -> Result<Seen> {
     let ports = dir.join("venues.json");
+    // An earlier measurement may have left its own here.
+    if ports.exists() {
+        fs::remove_file(&ports)?;
+    }
     let mut venues = Command::new(bin_dir.join("venue-sim"));
     let symbols = SYMBOLS.join(",");
     venues.args(["run", "--spot-walk", &symbols, "--usdm-walk", &symbols, "--rate", &load.trades.to_string()]);

@@ -21,6 +21,8 @@ use crate::process::{fresh_dir, thread_cpu_time};
 const LEVELS: [u32; 3] = [1, 3, 6];
 /// Records in a gzip member; 50 is what ten books a second come to with the default `flush: 5s`.
 const MEMBERS: [usize; 3] = [10, 50, 200];
+/// Of a kind with fewer records nothing is told.
+const FEWEST: usize = 1_000;
 /// Head and tail of a member as the recorder writes it.
 const MEMBER_BYTES: usize = 28;
 /// Real frames, which are replayed to records when they are there.
@@ -134,17 +136,19 @@ fn replayed(bin_dir: &Path, files: &[PathBuf]) -> Result<Lines> {
     Ok(lines)
 }
 
-fn packing(what: &str, lines: &Lines) {
+fn packing(what: &str, all: &Lines) {
+    // A handful says nothing.
+    let lines: Vec<_> = all.iter().filter(|(_, lines)| lines.len() >= FEWEST).collect();
     println!("packing: {what}; how many times smaller, and CPU s per million records");
     print!("  {:>5} {:>8}", "level", "a member");
-    for ((kind, market), lines) in lines {
+    for ((kind, market), lines) in &lines {
         print!("  {:>26}", format!("{} {kind} {market}", lines.len()));
     }
     println!();
     for level in LEVELS {
         for member in MEMBERS {
             print!("  {level:>5} {member:>8}");
-            for lines in lines.values() {
+            for (_, lines) in &lines {
                 let (smaller, seconds) = pack(lines, (level, member));
                 print!("  {:>26}", format!("{smaller:.1}×  {seconds:.1} s"));
             }
