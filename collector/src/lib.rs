@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Entry points: [`run`] for the whole, [`feed::venue_loop`] for the way of a frame, [`config::load`] for the configuration.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod clocks;

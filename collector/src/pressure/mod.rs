@@ -14,7 +14,6 @@ mod look;
 mod machine;
 mod meter;
 mod mirrors;
-mod own_pages;
 mod suspects;
 mod trend;
 pub mod watch;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::allocator;
 use super::budget::{Allowance, Budget, Surroundings};
 use super::level::{Level, Reason, Resource, Step};
 use super::look::Looker;
@@ -13,15 +14,12 @@ use super::machine::{Decision, Figures, Holds, Machine, NamedEvent, Pace};
 use super::mirrors;
 use super::suspects::Ledger;
 use super::trend::Trend;
-use super::{allocator, own_pages};
 use crate::config::PressureConfig;
 use crate::metrics::{Bound, Counter, Gauge, Histogram, Registry, Structure, catalogue as names};
 use crate::state::{State, TICK};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// What the start needs is done by then.
-const STARTED: Duration = Duration::from_secs(2);
 /// Between two points of the memory's trend, and how many are kept: ten minutes.
 const TREND: (Duration, usize) = (Duration::from_secs(10), 60);
 /// Between two looks at the structures.
@@ -55,8 +53,6 @@ pub struct Watch {
     structures_at: Duration,
     /// When the look before was, and the CPU time used by then.
     before: (Duration, Option<f64>),
-    /// The pages that only the start needs were given back.
-    started: bool,
     series: Structure,
     shown: Shown,
 }
@@ -97,7 +93,6 @@ impl Watch {
             memory: Trend::new(TREND.0, TREND.1),
             structures_at: now,
             before: (now, None),
-            started: false,
             series: Structure::register(registry, "metric_series", Bound::Entries(registry.bound())),
             shown: Shown::new(registry),
             state: Arc::clone(state),
@@ -124,10 +119,6 @@ impl Watch {
 
     fn look(&mut self) {
         let now = self.state.clock.now().mono;
-        if now >= STARTED && !std::mem::replace(&mut self.started, true) {
-            let bytes = own_pages::give_back();
-            tracing::debug!(event = "start_given_back", bytes, "pages of the program that only its start has needed are given back");
-        }
         let since = now.saturating_sub(self.before.0);
         for late in missed(self.state.stall(), since) {
             self.shown.stall.observe_duration(late);
@@ -234,7 +225,6 @@ impl Watch {
                 let outcome = if purged { reason.as_str() } else { "unsupported" };
                 self.registry.counter(&names::ALLOCATOR_PURGES, &[outcome]).inc();
                 if reason != Reason::Interval {
-                    own_pages::give_back();
                     self.state.pressure.ask_to_trim();
                     self.shown.cleanups.inc();
                     self.shown.forced.inc();
