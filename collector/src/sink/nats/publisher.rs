@@ -228,8 +228,8 @@ impl Publisher {
         }
     }
 
-    /// Whether the server, or the spool, takes less than comes, but takes it: records wait, and leave. Without the spool's part a server that stopped for a
-    /// second at 100,000 records a second filled all marks and took 8 MB.
+    /// Whether the server, or the spool, takes less than comes, but takes it: records wait, and leave. The spool counts because it takes what a server that has
+    /// stopped leaves: without it reading would go on until all marks are reached.
     fn is_pressed(&self) -> bool {
         let waits = self.desk.outbox.held().bytes + self.outlet.bytes();
         let leave = self.clock.now().mono.saturating_sub(self.progress.at) < PROGRESS;
