@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,6 +26,8 @@ const CONNECTIONS: usize = 64;
 const CONNECTION_BYTES: usize = 10 << 10;
 /// For a request head, and for an idle connection; longer than the usual scrape interval, so that connections are reused.
 const HEAD: Duration = Duration::from_secs(20);
+/// A connection is answered within this; one that is older and still open waits for another request.
+const JUST_COME: Duration = Duration::from_secs(1);
 /// At the end, for answers on their way.
 const LAST: Duration = Duration::from_millis(500);
 
@@ -36,8 +38,8 @@ struct Server {
     /// Cancelled, and replaced, when connections without a request under way are to go.
     idle: CancellationToken,
     tasks: JoinSet<()>,
-    /// Oldest first.
-    order: VecDeque<AbortHandle>,
+    /// When each began, the oldest first.
+    order: VecDeque<(Instant, AbortHandle)>,
     open: Structure,
     shown: Gauge,
     evicted: Counter,
@@ -88,7 +90,10 @@ impl Server {
             Err(error) if is_exhausted(&error) => {
                 self.exhausted.inc();
                 if !lock(&self.reserve).lend() {
-                    self.evict_oldest();
+                    // Without a descriptor `accept` fails also when nobody waits: the one that has just come must not pay for that.
+                    if self.order.front().is_some_and(|(since, _)| since.elapsed() >= JUST_COME) {
+                        self.evict_oldest();
+                    }
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
@@ -101,7 +106,7 @@ impl Server {
     }
 
     fn start(&mut self, stream: TcpStream) {
-        self.order.retain(|handle| !handle.is_finished());
+        self.order.retain(|(_, handle)| !handle.is_finished());
         if self.order.len() >= CONNECTIONS {
             self.evict_oldest();
         }
@@ -128,7 +133,7 @@ impl Server {
                 }
             };
         });
-        self.order.push_back(handle);
+        self.order.push_back((Instant::now(), handle));
         self.show();
     }
 
@@ -143,13 +148,13 @@ impl Server {
     }
 
     fn ended(&mut self) {
-        self.order.retain(|handle| !handle.is_finished());
+        self.order.retain(|(_, handle)| !handle.is_finished());
         self.show();
         lock(&self.reserve).restore();
     }
 
     fn evict_oldest(&mut self) {
-        if let Some(oldest) = self.order.pop_front() {
+        if let Some((_, oldest)) = self.order.pop_front() {
             oldest.abort();
             self.evicted.inc();
         }
