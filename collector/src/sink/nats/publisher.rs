@@ -32,7 +32,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_millis(500);
 /// What the data thread has sent is noted by the sink's own within this, unless it is the only record that is not answered.
 const UNNOTED: Duration = Duration::from_millis(2);
-/// Enough is this part of the high mark: more would only wait, and take more of the processor's cache. It is what a server stores in two milliseconds.
+/// Enough is this part of the high mark: more would only wait.
 const PRESSED: usize = 8;
 /// A server that has answered nothing for this long is not waited for: one that syncs its disk answers again before. Nor is a disk.
 const PROGRESS: Duration = Duration::from_millis(500);
