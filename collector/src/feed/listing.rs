@@ -123,7 +123,7 @@ pub(super) async fn fetch(shared: &Shared, (kind, rest_url): (VenueKind, &str), 
 impl Unknown {
     /// Says it in the log, with the nearest name, and counts it.
     pub(super) fn tell(&self, kind: VenueKind, shared: &Shared) {
-        let near = self.near.as_deref().map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let near = self.near.as_deref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         let (what, code) = if self.halted { ("is listed but not traded now", "symbol_halted") } else { ("is not listed", "symbol_unknown") };
         tracing::error!(venue = kind.as_str(), symbol = self.symbol, "symbol {} {what}{near}", self.symbol);
         shared.registry.counter(&names::ERRORS, &[kind.exchange().as_str(), "instruments", code]).inc();

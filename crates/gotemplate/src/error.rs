@@ -1,5 +1,7 @@
 //! What can go wrong with a template, in Go's words, with the place.
 
+mod chinese;
+
 use std::fmt;
 
 /// When a template failed.
@@ -9,6 +11,15 @@ pub enum Stage {
     Parse,
     /// The template could not be carried out on this data.
     Execute,
+}
+
+/// A name that a template uses and nobody has defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Of a function.
+    Function(String),
+    /// Of a variable, with its `$`.
+    Variable(String),
 }
 
 /// A template's failure; `Display` is the text Go prints for it.
@@ -30,6 +41,8 @@ pub struct Error {
     pub context: Option<(String, String)>,
     /// What is wrong.
     pub message: String,
+    /// The name that was not known, if that is what is wrong.
+    pub unknown: Option<Unknown>,
 }
 
 // === impl Error ===
@@ -38,12 +51,43 @@ impl Error {
     /// A parse error at byte `offset` of `text`.
     pub(crate) fn parse(template: &str, text: &str, offset: usize, message: impl Into<String>) -> Self {
         let (line, column, byte_column) = position(text, offset);
-        Self { stage: Stage::Parse, template: template.to_owned(), offset, line, column, byte_column, context: None, message: message.into() }
+        Self {
+            stage: Stage::Parse,
+            template: template.to_owned(),
+            offset,
+            line,
+            column,
+            byte_column,
+            context: None,
+            message: message.into(),
+            unknown: None,
+        }
     }
 
     /// An error that belongs to no place in a text: an unknown template name, a limit.
     pub(crate) fn whole(stage: Stage, template: &str, message: impl Into<String>) -> Self {
-        Self { stage, template: template.to_owned(), offset: 0, line: 1, column: 1, byte_column: 0, context: None, message: message.into() }
+        Self {
+            stage,
+            template: template.to_owned(),
+            offset: 0,
+            line: 1,
+            column: 1,
+            byte_column: 0,
+            context: None,
+            message: message.into(),
+            unknown: None,
+        }
+    }
+
+    /// The same, about a name that is not known.
+    pub(crate) fn about(mut self: Box<Self>, unknown: Unknown) -> Box<Self> {
+        self.unknown = Some(unknown);
+        self
+    }
+
+    /// What is wrong in Chinese; Go's own words where there is no better.
+    pub fn zh(&self) -> String {
+        chinese::of(&self.message).unwrap_or_else(|| self.message.clone())
     }
 
     /// An execution error at byte `offset` of `text`, in the piece `at`, while `executing` ran.

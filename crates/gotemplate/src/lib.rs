@@ -32,7 +32,7 @@ pub mod time;
 mod value;
 
 pub use env::{Env, Escape, Host, Limits, NoHost};
-pub use error::{Error, Stage};
+pub use error::{Error, Stage, Unknown};
 pub use functions::{Arity, Functions};
 pub use kv::{Kv, pairs};
 pub use set::TemplateSet;

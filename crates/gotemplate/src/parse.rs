@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ast::{Branch, Command, Node, Operand, Pipe, Span, Term};
-use crate::error::Error;
+use crate::error::{Error, Unknown};
 use crate::format::quote;
 use crate::functions::Functions;
 use crate::lex::{Kind, Token, tokens};
@@ -92,6 +92,10 @@ impl<'a> Parser<'a> {
     /// An error at the token that was read last.
     fn fail(&self, message: impl AsRef<str>) -> Box<Error> {
         self.fail_at(self.at.saturating_sub(1), message.as_ref())
+    }
+
+    fn undefined(&self, variable: &str) -> Box<Error> {
+        self.fail(format!("undefined variable {}", quote(variable))).about(Unknown::Variable(variable.to_owned()))
     }
 
     fn unexpected(&self, found: &Kind<'_>, context: &str) -> Box<Error> {
@@ -321,7 +325,7 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     let unknown = names.iter().find(|name| !self.variables.iter().any(|have| **have == ***name));
                     return match unknown {
-                        Some(name) => Err(self.fail(format!("undefined variable {}", quote(name)))),
+                        Some(name) => Err(self.undefined(name)),
                         None => Ok((names, true)),
                     };
                 }
@@ -386,7 +390,7 @@ impl<'a> Parser<'a> {
             Kind::Field(name) => (Term::Dot, vec![Box::from(name)]),
             Kind::Dot => (Term::Dot, Vec::new()),
             Kind::Variable(name) if self.variables.iter().any(|have| have == name) => (Term::Variable(name.into()), Vec::new()),
-            Kind::Variable(name) => return Err(self.fail(format!("undefined variable {}", quote(name)))),
+            Kind::Variable(name) => return Err(self.undefined(name)),
             Kind::Number(text) => (number(text).ok_or_else(|| self.fail(format!("bad number syntax: {}", quote(text))))?, Vec::new()),
             Kind::Char(text) => (character(text).ok_or_else(|| self.fail(format!("malformed character constant: {text}")))?, Vec::new()),
             Kind::Quoted(text) => (Term::Str(unquote(text).ok_or_else(|| self.fail("invalid syntax"))?.into()), Vec::new()),
@@ -416,7 +420,7 @@ impl<'a> Parser<'a> {
             "nil" => Ok(Term::Nil),
             _ if is_keyword(word) => Err(self.fail(format!("unexpected <{word}> in operand"))),
             _ if self.functions.knows(word) => Ok(Term::Function(word.into())),
-            _ => Err(self.fail(format!("function {} not defined", quote(word)))),
+            _ => Err(self.fail(format!("function {} not defined", quote(word))).about(Unknown::Function(word.to_owned()))),
         }
     }
 

@@ -169,6 +169,26 @@ fn how_templates_fail() {
 }
 
 #[test]
+fn what_is_wrong_is_also_told_in_chinese() {
+    let cases: &[(&str, &str)] = &[
+        ("{{ nope }}", "没有函数 \"nope\""),
+        ("{{ $x }}", "未定义的变量 \"$x\""),
+        ("{{ if 1 }}", "模板意外结束，缺少 {{end}}"),
+        ("{{ template }}", "template clause 中不应出现 \"}}\""),
+        ("{{ break }}", "{{break}} 只能用在 {{range}} 之中"),
+        ("{{ 1 | 2 }}", "管道的第 2 段不能执行"),
+        ("{{ \"a\".x }}", "\"\\\"a\\\"\" 之后不应有 ."),
+        ("{{ 1", "缺少 }}"),
+        ("{{ 'a }}", "字符常量没有结束"),
+    ];
+    for (text, want) in cases {
+        let mut set = TemplateSet::new(table());
+        let error = set.parse("t", text).expect_err(text);
+        assert_eq!(error.zh(), *want, "{text}");
+    }
+}
+
+#[test]
 fn every_rendering_is_bounded() {
     let endless = "{{ range 1000000000 }}{{ range 1000000000 }}x{{ end }}{{ end }}";
     assert!(render(endless).unwrap_err().contains("exceeded 100000 steps"));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use diagnostics::{Diagnostic, Lang, Place, Text};
-use gotemplate::{TemplateSet, functions};
+use gotemplate::{Functions, TemplateSet, Unknown, functions};
 use jiff::tz::TimeZone;
 
 use crate::config::findings::{Findings, suggest};
@@ -168,10 +168,19 @@ fn template_sets(files: &[(String, String)], findings: &mut Findings) -> (Templa
         let for_mail = alertmanager.parse(path, text);
         if let (Err(_), Err(error)) = (for_mail, dingtalk.parse(path, text)) {
             let place = Place { line: error.line, column: error.column, len: 1 };
-            findings.error("E233", place, Text::new(error.message.clone(), format!("模板有误：{}", error.message))).file.clone_from(path);
+            let found = findings.error("E233", place, Text::new(error.message.clone(), format!("模板有误：{}", error.zh())));
+            found.file.clone_from(path);
+            suggest_function(found, &error, &functions::dingtalk());
         }
     }
     (alertmanager, dingtalk)
+}
+
+/// Adds which function may have been meant when a template calls one that nobody has.
+fn suggest_function(found: &mut Diagnostic, error: &gotemplate::Error, known: &Functions) {
+    if let Some(Unknown::Function(name)) = &error.unknown {
+        suggest(found, name, known.names());
+    }
 }
 
 /// Templates that stand in alertmanager.yml itself.
@@ -184,9 +193,9 @@ fn check_own_templates(config: &Config, set: &TemplateSet, findings: &mut Findin
                     let name = &receiver.name;
                     let message = Text::new(
                         format!("receiver `{name}`: {} in template `{text}`", error.message),
-                        format!("receiver `{name}`：模板 `{text}` 有误：{}", error.message),
+                        format!("receiver `{name}`：模板 `{text}` 有误：{}", error.zh()),
                     );
-                    findings.error("E233", email.place, message);
+                    suggest_function(findings.error("E233", email.place, message), &error, &functions::alertmanager());
                 }
             }
         }
@@ -199,7 +208,8 @@ fn check_targets(config: &dingtalk::Config, set: &TemplateSet) -> Vec<Diagnostic
     for target in config.targets.values() {
         for (text, place) in target.title.iter().chain(&target.text) {
             if let Err(error) = set.clone().parse("dingtalk.yml", text) {
-                findings.error("E233", *place, Text::new(error.message.clone(), format!("模板有误：{}", error.message)));
+                let found = findings.error("E233", *place, Text::new(error.message.clone(), format!("模板有误：{}", error.zh())));
+                suggest_function(found, &error, &functions::dingtalk());
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod rule;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

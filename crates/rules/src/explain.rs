@@ -112,6 +112,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "A name with other characters than letters, digits and `_` is taken since Prometheus 3.0, but must be written in quotes wherever it is used; older tools refuse it.",
         "含有字母、数字和 `_` 之外字符的名称自 Prometheus 3.0 起可用，但在使用处必须加引号；旧工具会拒绝它。",
     ),
+    (
+        "W122",
+        "The template can be parsed but will fail whenever the alert fires: a field that does not exist, a query that cannot be parsed, a wrong number or type of arguments. The message would hold `<error expanding template: …>` instead of the text.",
+        "模板可以解析，但告警触发时必定失败：字段不存在、查询无法解析、参数个数或类型不对。消息中会出现 `<error expanding template: …>` 而不是应有的文本。",
+    ),
     ("W130", "A pattern under `rule_files` matches no file.", "`rule_files` 中的某个模式没有匹配到文件。"),
 ];
 

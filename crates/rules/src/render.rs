@@ -31,6 +31,21 @@ struct QueryHost<'a> {
     at_ms: i64,
 }
 
+/// Stands in for the store where a template is only tried: a query that can be parsed has one element.
+struct TrialHost;
+
+/// The variables that every text of a rule has, without `$`.
+pub(crate) const VARIABLES: [&str; 4] = ["labels", "externalLabels", "externalURL", "value"];
+
+/// What `.` holds in every text of a rule.
+pub(crate) const FIELDS: [&str; 4] = ["Labels", "ExternalLabels", "ExternalURL", "Value"];
+
+/// How the error about a field begins that is not there.
+pub(crate) const NO_FIELD: &str = "can't evaluate field ";
+
+/// How an error begins that does not depend on what the alert is about.
+const CERTAIN: [&str; 5] = [NO_FIELD, "wrong number of args", "wrong type for value", "can't give argument to non-function", "error calling query: "];
+
 /// The functions a rule's texts may call; patterns are read as RE2.
 pub(crate) fn table() -> Functions {
     let mut table = functions::prometheus();
@@ -73,7 +88,7 @@ impl Field {
     pub(crate) fn new(rule: &str, text: &str, functions: &Functions) -> Result<Self, Box<Error>> {
         let mut field = Self { text: text.to_owned(), template: None };
         if text.contains("{{") {
-            let mut set = TemplateSet::new(functions.clone()).with_variables(&["labels", "externalLabels", "externalURL", "value"]);
+            let mut set = TemplateSet::new(functions.clone()).with_variables(&VARIABLES);
             set.parse(&template_name(rule), text)?;
             field.template = Some(set);
         }
@@ -85,23 +100,49 @@ impl Field {
         let Some(set) = &self.template else { return self.text.clone() };
         let name = template_name(rule);
         let host = QueryHost { around, at_ms: subject.at_ms };
-        let data = Value::record(
-            // What Go calls the type, as users see it in messages.
-            "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface {} }",
-            [
-                ("Labels", Value::strings(subject.labels.iter())),
-                ("ExternalLabels", Value::strings(around.external_labels.iter())),
-                ("ExternalURL", Value::str(around.external_url)),
-                ("Value", Value::Float(subject.value)),
-            ],
-        );
+        let data = data(subject, around.external_labels, around.external_url);
         let env = Env::at_ms(subject.at_ms).with_host(&host);
         set.render(&name, &data, &env).unwrap_or_else(|error| format!("<error expanding template: error executing template {name}: {error}>"))
     }
+
+    /// Why the template will fail whatever the alert is about, if it will: found by carrying it out once.
+    pub(crate) fn trial(&self, rule: &str) -> Option<Box<Error>> {
+        let set = self.template.as_ref()?;
+        let labels = Labels::default();
+        let data = data(Subject { labels: &labels, value: 0.0, at_ms: 0 }, &labels, "http://localhost");
+        let error = set.render(&template_name(rule), &data, &Env::at_ms(0).with_host(&TrialHost)).err()?;
+        CERTAIN.iter().any(|begin| error.message.starts_with(begin)).then_some(error)
+    }
+}
+
+/// What a text is carried out on.
+fn data(subject: Subject<'_>, external_labels: &Labels, external_url: &str) -> Value {
+    Value::record(
+        // What Go calls the type, as users see it in messages.
+        "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface {} }",
+        FIELDS.into_iter().zip([
+            Value::strings(subject.labels.iter()),
+            Value::strings(external_labels.iter()),
+            Value::str(external_url),
+            Value::Float(subject.value),
+        ]),
+    )
 }
 
 fn template_name(rule: &str) -> String {
     format!("__alert_{rule}")
+}
+
+// === impl TrialHost ===
+
+impl Host for TrialHost {
+    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
+        match name {
+            "query" => Some(parsed(args.first().and_then(Value::as_str).unwrap_or_default()).map(|_| Value::list([sample(&Labels::default(), 0.0)]))),
+            "externalURL" | "pathPrefix" => Some(Ok(Value::str(""))),
+            _ => None,
+        }
+    }
 }
 
 // === impl QueryHost ===
@@ -120,7 +161,7 @@ impl Host for QueryHost<'_> {
 impl QueryHost<'_> {
     /// The samples of an instant query at the time of the evaluation.
     fn query(&self, text: &str) -> Result<Value, String> {
-        let expr = parse::parse(text).map_err(|errors| errors.first().map(ToString::to_string).unwrap_or_default())?;
+        let expr = parsed(text)?;
         let answer = eval::eval_instant(self.around.source, &expr, self.at_ms, self.around.options).map_err(|error| error.to_string())?;
         match answer.value {
             eval::Value::Vector(elements) => Ok(Value::list(elements.iter().map(|element| sample(&element.labels, element.sample.v)))),
@@ -129,6 +170,10 @@ impl QueryHost<'_> {
             eval::Value::Matrix(_) => Err("query result is not a vector or scalar".to_owned()),
         }
     }
+}
+
+fn parsed(text: &str) -> Result<parse::Expr, String> {
+    parse::parse(text).map_err(|errors| errors.first().map(ToString::to_string).unwrap_or_default())
 }
 
 fn sample(labels: &Labels, value: f64) -> Value {

@@ -42,6 +42,16 @@ fn each_file_is_said_to_have_what_it_has() {
 }
 
 #[test]
+fn templates_are_told_what_may_have_been_meant() {
+    let text = include_str!("check/texts.yml");
+    let checked = check(&[RuleSource { file: "r.yml", text }], &CheckOptions::default());
+    let hints: Vec<_> =
+        checked.diagnostics.iter().filter(|found| matches!(found.code, "E116" | "W122")).filter_map(|found| found.hint.as_ref()).collect();
+    let hints: Vec<_> = hints.iter().map(|hint| hint.get(Lang::En)).collect();
+    assert_eq!(hints, ["did you mean `$labels`?", "did you mean `humanize`?", "did you mean `.Labels`?"]);
+}
+
+#[test]
 fn a_metric_that_no_target_exposes_is_named_with_the_nearest_that_is_there() {
     let text = "groups:\n  - name: a\n    rules:\n      - {alert: A, expr: 'proc_opn_fds > 9 and on (process) proc_up == 1'}\n      - {alert: B, expr: 'absent(ALERTS)'}\n";
     let known = ["proc_up", "proc_open_fds"].map(str::to_owned).into();

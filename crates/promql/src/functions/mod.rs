@@ -44,17 +44,29 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     table::FUNCTIONS.iter().map(|function| function.name)
 }
 
-/// The function or aggregation whose name differs least from `name`, if by no more than a third of its letters.
+/// The function or aggregation whose name differs least from `name`, if by no more than a third of its letters; of several the one that begins most alike.
 fn nearest(name: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
     let allowed = (lower.len() / 3).clamp(1, 3);
     let aggregations = crate::parse::AggregateOp::ALL.into_iter().map(crate::parse::AggregateOp::as_str);
     let candidates = names().chain(aggregations).map(|candidate| (edits(&lower, candidate), candidate));
-    candidates.filter(|(edits, _)| *edits <= allowed).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
+    let alike = |candidate: &str| lower.bytes().zip(candidate.bytes()).take_while(|(a, b)| a == b).count();
+    candidates
+        .filter(|(edits, _)| *edits <= allowed)
+        .min_by_key(|(edits, candidate)| (*edits, std::cmp::Reverse(alike(candidate))))
+        .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein's distance.
+/// How many slips of the hand lead from `a` to `b`: one for two neighbours that changed places, else Levenshtein's distance.
 fn edits(a: &str, b: &str) -> usize {
+    let wrong: Vec<(usize, (u8, u8))> = a.bytes().zip(b.bytes()).enumerate().filter(|(_, (x, y))| x != y).take(3).collect();
+    if let [(i, (x, y)), (j, (v, w))] = *wrong
+        && a.len() == b.len()
+        && j == i + 1
+        && (x, y) == (w, v)
+    {
+        return 1;
+    }
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = i;
@@ -70,4 +82,25 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_the_hand_are_understood_and_strangers_are_not() {
+        for (written, meant) in [
+            ("raet", "rate"),
+            ("rat", "rate"),
+            ("Rate", "rate"),
+            ("sumx", "sum"),
+            ("increse", "increase"),
+            ("dleta", "delta"),
+            ("clampmin", "clamp_min"),
+        ] {
+            assert_eq!(nearest(written), Some(meant), "{written}");
+        }
+        assert_eq!(nearest("severity"), None);
+    }
 }

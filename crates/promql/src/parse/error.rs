@@ -268,7 +268,7 @@ impl ParseErrorKind {
     pub fn hint(&self) -> Option<(String, String)> {
         let pair = |en: &str, zh: &str| Some((en.to_owned(), zh.to_owned()));
         match self {
-            Self::UnknownFunction { near: Some(near), .. } => Some((format!("did you mean {near}?"), format!("是否想写 {near}？"))),
+            Self::UnknownFunction { near: Some(near), .. } => Some((format!("did you mean `{near}`?"), format!("是否想写 `{near}`？"))),
             Self::ScalarComparisonNeedsBool => pair("write for example 1 > bool 0", "例如写成 1 > bool 0"),
             Self::SelectsEverything => pair("add the metric name", "请加上指标名"),
             Self::Unexpected { found, expected: Expected::Operator } if found == "=" => pair("equality of values is ==", "比较相等请用 =="),

@@ -9,7 +9,7 @@ use promql::parse::{Expr, parse};
 use super::{Lints, Reader, say_lints};
 use crate::document::{Fields, Node, Written};
 use crate::lint;
-use crate::model::{AlertRule, Field, RecordRule, Rule};
+use crate::model::{AlertRule, RecordRule, Rule};
 
 const RULE_KEYS: &[&str] = &["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
 
@@ -34,8 +34,8 @@ impl Reader<'_> {
         let mut labels: BTreeMap<String, Written> = group_labels.iter().map(|(name, text)| (name.text.clone(), text.clone())).collect();
         labels.extend(own.into_iter().map(|(name, text)| (name.text, text)));
         let rule = match kind? {
-            Kind::Record(name) => Some(self.recording(fields, name, (expr?, labels), (for_ms, keep_firing_for_ms))),
-            Kind::Alert(name) => self.alerting(fields, name, (expr?, labels), (for_ms, keep_firing_for_ms)),
+            Kind::Record(name) => self.recording(fields, name, (expr, labels), (for_ms, keep_firing_for_ms)),
+            Kind::Alert(name) => self.alerting(fields, name, (expr, labels), (for_ms, keep_firing_for_ms)),
         };
         let faultless = self.document.found.get(begin..).unwrap_or_default().iter().all(|found| found.severity != diagnostics::Severity::Error);
         rule.filter(|_| faultless)
@@ -104,27 +104,27 @@ impl Reader<'_> {
         &mut self,
         fields: Fields<'_>,
         name: Written,
-        (expr, labels): ((Written, Expr), BTreeMap<String, Written>),
+        (expr, labels): (Option<(Written, Expr)>, BTreeMap<String, Written>),
         (for_ms, keep_firing_for_ms): (i64, i64),
-    ) -> Rule {
+    ) -> Option<Rule> {
         let annotated = !self.document.texts(fields.get("annotations")).is_empty();
         for (key, is_set) in [("for", for_ms > 0), ("keep_firing_for", keep_firing_for_ms > 0), ("annotations", annotated)] {
             if let Some(place) = fields.key_place(key).filter(|_| is_set) {
                 self.error("E113", Text::new(format!("a recording rule has no `{key}`"), format!("记录规则没有 `{key}`")), place);
             }
         }
-        let (query, expr) = expr;
+        let (query, expr) = expr?;
         let place = name.place;
         self.lint(&query, &expr, &lint::Texts::default());
         let labels = labels.into_iter().map(|(name, value)| (name, value.text)).collect();
-        Rule::Record(RecordRule { name: name.text, query: query.text, expr, labels, place })
+        Some(Rule::Record(RecordRule { name: name.text, query: query.text, expr, labels, place }))
     }
 
     fn alerting(
         &mut self,
         fields: Fields<'_>,
         name: Written,
-        (expr, labels): ((Written, Expr), BTreeMap<String, Written>),
+        (expr, labels): (Option<(Written, Expr)>, BTreeMap<String, Written>),
         (for_ms, keep_firing_for_ms): (i64, i64),
     ) -> Option<Rule> {
         let annotations = self.document.texts(fields.get("annotations"));
@@ -136,11 +136,15 @@ impl Reader<'_> {
             }
         }
         let annotations: BTreeMap<String, Written> = annotations.into_iter().map(|(name, text)| (name.text, text)).collect();
-        let (query, expr) = expr;
-        self.lint(&query, &expr, &lint::Texts { labels: &labels, annotations: &annotations });
+        if let Some((query, expr)) = &expr {
+            self.lint(query, expr, &lint::Texts { labels: &labels, annotations: &annotations });
+        }
+        // Whatever else is wrong: all errors come in one run.
+        let (labels, annotations) = (self.templates(&name.text, labels), self.templates(&name.text, annotations));
+        let (query, expr) = expr?;
         Some(Rule::Alert(AlertRule {
-            labels: self.templates(&name.text, labels)?,
-            annotations: self.templates(&name.text, annotations)?,
+            labels: labels?,
+            annotations: annotations?,
             place: name.place,
             name: name.text,
             query: query.text,
@@ -148,23 +152,6 @@ impl Reader<'_> {
             for_ms,
             keep_firing_for_ms,
         }))
-    }
-
-    /// The texts as templates; `None` after saying which are none.
-    fn templates(&mut self, rule: &str, texts: BTreeMap<String, Written>) -> Option<BTreeMap<String, Field>> {
-        let mut fields = BTreeMap::new();
-        let count = texts.len();
-        for (name, text) in texts {
-            match Field::new(rule, &text.text, self.functions) {
-                Ok(field) => _ = fields.insert(name, field),
-                Err(error) => {
-                    let place = text.inside(self.document.source, error.offset, 1);
-                    let message = Text::new(format!("the template of `{name}`: {}", error.message), format!("`{name}` 的模板：{}", error.message));
-                    self.error("E116", message, place);
-                }
-            }
-        }
-        (fields.len() == count).then_some(fields)
     }
 
     fn lint(&mut self, query: &Written, expr: &Expr, texts: &lint::Texts<'_>) {
