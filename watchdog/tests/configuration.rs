@@ -1,5 +1,5 @@
 //! Configurations as data: `*.good.yml` load without an error, `*.bad.yml` yield exactly the findings of their first lines, all in one run.
-//! A bad file begins with a comment for each finding: `# E302 at 9:20`.
+//! A bad file begins with a comment for each finding: `# E302 at 9:20`, with ` ~ word` when its hint is that word.
 // Always true here; it tells clippy that helper functions are test code too.
 #![cfg(test)]
 
@@ -44,7 +44,13 @@ fn bad_files_yield_every_finding_at_once() {
         let found: Vec<String> = findings
             .list
             .iter()
-            .map(|one| one.place.map_or_else(|| one.code.to_owned(), |at| format!("{} at {}:{}", one.code, at.line, at.column)))
+            .zip(expected.iter().map(Some).chain(std::iter::repeat(None)))
+            .map(|(one, wanted)| {
+                let said = one.place.map_or_else(|| one.code.to_owned(), |at| format!("{} at {}:{}", one.code, at.line, at.column));
+                let word = wanted.and_then(|wanted| wanted.split_once(" ~ ")).map(|(_, word)| word);
+                let hint = one.hint.as_ref().map(|hint| hint.get(Lang::En)).unwrap_or_default();
+                word.filter(|word| hint.contains(&format!("did you mean `{word}`?"))).map_or_else(|| said.clone(), |word| format!("{said} ~ {word}"))
+            })
             .collect();
         assert_eq!(found, expected, "{}:\n{}", path.display(), findings.render(Lang::En, Format::Text));
         let chinese = findings.render(Lang::Zh, Format::Text);

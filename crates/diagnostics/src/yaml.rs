@@ -121,11 +121,20 @@ fn diagnose(error: &Error, file: &str, text: &str) -> Diagnostic {
     }
 }
 
+/// Of more known keys than this only the nearest is told, when there is one.
+const LISTED_MAX: usize = 20;
+
 fn unknown_key(field: &str, expected: &[&str]) -> Diagnostic {
     let found = Diagnostic::error("E002", Text::new(format!("unknown key `{field}`"), format!("未知的键 `{field}`")));
-    let list = expected.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-    let found = if expected.is_empty() { found } else { found.expected(Text::new(format!("one of {list}"), format!("以下之一：{list}"))) };
-    match closest(field, expected.iter().copied()) {
+    let near = closest(field, expected.iter().copied());
+    // A scrape configuration has ninety keys: a list of them hides the one that was meant.
+    let found = if expected.is_empty() || (near.is_some() && expected.len() > LISTED_MAX) {
+        found
+    } else {
+        let list = expected.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        found.expected(Text::new(format!("one of {list}"), format!("以下之一：{list}")))
+    };
+    match near {
         Some(near) => found.hint(Text::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？"))),
         None => found,
     }

@@ -75,7 +75,14 @@ impl Findings {
 
     pub(super) fn unknown_value(&mut self, code: &'static str, written: &Text, (en, zh): (&str, &str)) {
         let message = Bilingual::new(format!("`{}` cannot be used here", written.value), format!("此处不能使用 `{}`", written.value));
-        self.add(place_of(written), Diagnostic::error(code, message).expected(Bilingual::new(en, zh)));
+        let mut found = Diagnostic::error(code, message).expected(Bilingual::new(en, zh));
+        // A list of words, not a description.
+        let words: Vec<&str> = en.split(", ").flat_map(|part| part.split(" or ")).map(|word| word.trim_matches('`')).collect();
+        let near = closest(&written.value, words.iter().copied()).filter(|_| words.iter().all(|word| !word.contains(' ')));
+        if let Some(near) = near {
+            found = found.hint(Bilingual::new(format!("did you mean `{near}`?"), format!("是否想写 `{near}`？")));
+        }
+        self.add(place_of(written), found);
     }
 
     pub(super) fn contradiction(&mut self, written: &Text, en: &str, zh: &str) {
