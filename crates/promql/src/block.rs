@@ -16,6 +16,9 @@ const ROOM: usize = 1 << 16;
 // === impl Block ===
 
 impl Block {
+    /// Bytes of memory that a series takes beside its samples.
+    pub(crate) const SERIES_BYTES: usize = size_of::<(Labels, usize)>();
+
     /// An empty one for about so many series.
     pub fn with_room(series: usize) -> Self {
         Self { series: Vec::with_capacity(series), samples: Vec::new() }
@@ -34,6 +37,20 @@ impl Block {
             self.samples.reserve(self.series.capacity().saturating_mul(read).min(ROOM));
         }
         self.series.push((labels.clone(), self.samples.len()));
+    }
+
+    /// Puts in the place of each series' samples what `renew` makes of them, by appending it; `spare` is the memory for it, and afterwards what was there before.
+    pub(crate) fn renew(&mut self, spare: &mut Vec<Sample>, mut renew: impl FnMut(&[Sample], &mut Vec<Sample>)) {
+        spare.clear();
+        // One more for each series is what mostly comes.
+        spare.reserve_exact(self.samples.len() + self.series.len());
+        let mut start = 0;
+        for (_, end) in &mut self.series {
+            renew(self.samples.get(start..*end).unwrap_or_default(), spare);
+            start = *end;
+            *end = spare.len();
+        }
+        std::mem::swap(&mut self.samples, spare);
     }
 
     /// How many series.

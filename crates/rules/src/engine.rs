@@ -71,7 +71,7 @@ pub struct RuleEngine {
     /// What the numbers of sources stand for.
     tables: Tables,
     groups: Vec<GroupRun>,
-    /// What a pass that is not finished has read.
+    /// What rules have read.
     reads: Reads,
     outbox: Outbox,
     /// When each metric name that a rule reads was last heard, by steady time.
@@ -186,9 +186,8 @@ impl RuleEngine {
         observed
     }
 
-    /// The store, for a scrape path that appends by series id. Samples carry steady time: [`stamp_ms`](Self::stamp_ms); then say [`heard`](Self::heard).
+    /// The store, for a scrape path that appends by series id, and for who keeps it on a disk; no other may be put in its place. Samples carry steady time: [`stamp_ms`](Self::stamp_ms); then say [`heard`](Self::heard).
     pub fn store_mut(&mut self) -> &mut Store {
-        self.reads = Reads::default();
         &mut self.store
     }
 

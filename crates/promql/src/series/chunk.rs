@@ -152,6 +152,11 @@ impl Head {
         (self.start_ms, self.state.t_ms)
     }
 
+    /// Time of the sample before the newest.
+    pub(super) fn second_newest_ms(&self) -> Option<i64> {
+        (self.count > 1).then(|| self.state.t_ms.wrapping_sub(self.state.delta))
+    }
+
     pub(super) fn samples(&self) -> Samples<'_> {
         Samples::new(self.bits.bytes(), self.count)
     }

@@ -19,6 +19,16 @@ pub(super) struct HeldSeries {
     last: Option<Sample>,
 }
 
+/// What a series has taken since some time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Since {
+    Nothing,
+    /// Only its newest sample.
+    One(Sample),
+    /// More than one, or it cannot be told without reading it.
+    Unknown,
+}
+
 impl HeldSeries {
     pub(super) fn new(id: SeriesId, labels: Labels, keep_ms: i64) -> Self {
         Self { id, labels, keep_ms, sealed: Vec::new(), head: Head::default(), last: None }
@@ -27,6 +37,17 @@ impl HeldSeries {
     /// The newest sample ever taken.
     pub(super) fn last(&self) -> Option<Sample> {
         self.last
+    }
+
+    /// What came after `t_ms`, the time of a sample that was its newest, or before all.
+    pub(super) fn since(&self, t_ms: i64) -> Since {
+        let Some(last) = self.last.filter(|last| last.t_ms > t_ms) else { return Since::Nothing };
+        let before_ms = match self.head.second_newest_ms() {
+            None if self.head.is_empty() => return Since::Unknown,
+            None => self.sealed.last().map_or(i64::MIN, |chunk| chunk.end_ms()),
+            Some(before_ms) => before_ms,
+        };
+        if before_ms <= t_ms { Since::One(last) } else { Since::Unknown }
     }
 
     /// Time of the oldest sample held.

@@ -25,6 +25,7 @@ mod record;
 mod scrape_cache;
 mod selection;
 mod store;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -35,3 +36,4 @@ pub use record::{RestoreError, decode_chunks, encode_chunks};
 pub use scrape_cache::{Kept, Known, ScrapeCache, StampedBy, Vanished};
 pub use selection::{Held, Snapshot};
 pub use store::{SeriesId, Store};
+pub use window::Window;

@@ -98,6 +98,8 @@ pub struct Counters {
     pub evicted_chunks: u64,
     /// Chunks let go before they were on the disk, because it does not take them and memory fills up.
     pub lost_chunks: u64,
+    /// Chunks taken back from a disk.
+    pub restored_chunks: u64,
 }
 
 /// The state of a store.

@@ -26,10 +26,17 @@ pub struct Snapshot(pub(super) View);
 impl View {
     /// What is asked for, in order of labels.
     pub(super) fn read(&self, asked: &Asked<'_>) -> Result<Block, String> {
+        self.read_each(asked, |_, _, _| {})
+    }
+
+    /// The same; `note` is told of every series that matches, with its slot and how many of its samples were read.
+    pub(super) fn read_each(&self, asked: &Asked<'_>, mut note: impl FnMut(u32, &HeldSeries, usize)) -> Result<Block, String> {
         let slots = self.matching(asked.matchers);
         let mut block = Block::with_room(slots.len());
-        for series in slots.iter().filter_map(|slot| self.held(*slot)) {
+        for (slot, series) in slots.iter().filter_map(|slot| Some((*slot, self.held(*slot)?))) {
+            let before = block.samples();
             block.read(&series.labels, |samples| series.read(asked, samples));
+            note(slot, series, block.samples() - before);
             if block.samples() > self.select_samples {
                 return Err(format!("the selection has more than {} samples", self.select_samples));
             }

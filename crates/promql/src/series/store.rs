@@ -7,6 +7,7 @@ use super::held::HeldSeries;
 use super::outcome::{AppendError, Appended, Ceilings, Counters, Reach, SeriesRefused, Stats, Swept};
 use super::record::RestoreError;
 use super::selection::{Snapshot, View};
+use super::window::{Shape, Window};
 use crate::labels::{Labels, Matcher};
 use crate::{Asked, Block, Queryable, Sample, SeriesData, Wanted};
 
@@ -317,6 +318,25 @@ impl Store {
         }
     }
 
+    /// Reads what is asked for as [`Queryable::read`] does, in order to go on from there later.
+    ///
+    /// # Errors
+    /// As for [`Queryable::select`].
+    pub fn open(&self, asked: &Asked<'_>) -> Result<Window, String> {
+        Window::open(&self.view, self.shape(), asked)
+    }
+
+    /// Brings a window of this store to what is asked for, which it must [lead to](Window::leads_to), in the memory of `spare`; whether that could be done: a window
+    /// that could not be followed is of no use any more.
+    pub fn follow(&self, window: &mut Window, asked: &Asked<'_>, spare: &mut Vec<Sample>) -> bool {
+        window.follow(&self.view, self.shape(), asked, spare)
+    }
+
+    fn shape(&self) -> Shape {
+        let Counters { created, removed, expired_chunks, evicted_chunks, restored_chunks, .. } = self.counters;
+        [created, removed, expired_chunks, evicted_chunks, restored_chunks]
+    }
+
     /// The store as it is now, for readers on other threads; costs a pointer a series.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.view.clone())
@@ -363,6 +383,7 @@ impl Store {
             return Err(RestoreError::Overlap);
         }
         let samples = chunks.iter().map(Chunk::len).sum();
+        self.counters.restored_chunks += chunks.len() as u64;
         self.series_bytes += Arc::make_mut(place).restore(chunks);
         self.newest_ms = self.newest_ms.max(Some(newest_ms));
         Ok(samples)

@@ -8,7 +8,7 @@ use promql::eval::Options;
 use promql::labels::Labels;
 
 use super::outbox::Outgoing;
-use super::reads::{Reads, Shared, State};
+use super::reads::{Reads, Shared};
 use super::{RuleEngine, stale_at};
 use crate::alert::{Absence, AlertState, Change, Terms};
 use crate::effects::{Event, Iteration};
@@ -47,27 +47,28 @@ impl RuleEngine {
         }
         self.store.settle_order();
         let mut reads = std::mem::take(&mut self.reads);
-        reads.check(self.state());
+        reads.check(self.store.stats().counters);
+        let unfinished = self.run_within_budget(&reads, reading);
+        reads.hold(self.store.stats().counters);
+        self.reads = reads;
+        unfinished
+    }
+
+    fn run_within_budget(&mut self, reads: &Reads, reading: &dyn Fn() -> Duration) -> bool {
         let mut work = 0;
         for group in 0..self.groups.len() {
             loop {
                 // Before the next rule is taken: one that is taken is run.
                 if work >= self.options.limits.work_a_turn && self.groups.get(group).is_some_and(|group| group.pass.is_some()) {
-                    reads.hold(self.state());
-                    self.reads = reads;
                     return true;
                 }
                 let Some(spot) = self.next_spot(group) else { break };
                 let begun = reading();
-                work += 1 + self.run_rule(spot, &reads);
+                work += 1 + self.run_rule(spot, reads);
                 self.note_time(spot, reading().saturating_sub(begun));
             }
         }
         false
-    }
-
-    fn state(&self) -> State {
-        State { counters: self.store.stats().counters, offset_ms: self.timeline.offset_ms() }
     }
 
     fn note_time(&mut self, spot: Spot, took: Duration) {
@@ -115,8 +116,8 @@ impl RuleEngine {
     fn run_rule(&mut self, spot: Spot, reads: &Reads) -> u64 {
         let Some((rule, moment)) = self.moment(spot) else { return 0 };
         let query_ms = moment.shown_ms - moment.query_offset_ms;
-        let source = self.timeline.shown(&self.store);
-        let evaluated = evaluate::elements(&Shared { source, reads }, rule.expr(), query_ms, &self.options.eval);
+        let shared = Shared { store: &self.store, reads };
+        let evaluated = evaluate::elements(&self.timeline.shown(&shared), rule.expr(), query_ms, &self.options.eval);
         let (work, result) = match evaluated {
             Err(error) => (0, Err(error)),
             Ok(evaluated) => {

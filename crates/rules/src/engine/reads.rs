@@ -1,134 +1,129 @@
-//! What the rules of one iteration have read already. Rules of a group look at the same series at the same time, so most of them read what one before them has read.
+//! What rules have read. Rules of a group look at the same series at the same time, so most of them read what one before them has read; and an iteration looks at
+//! most of what the one before it did.
 //!
-//! Owns: which answers are kept, and that none outlives what it was read from. Must not know: rules, what is computed.
+//! Owns: which windows are kept, and that none is taken for current when it is not. Must not know: rules, what is computed.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use promql::labels::{Labels, Matcher};
-use promql::series::Counters;
-use promql::{Asked, Block, Queryable, SeriesData, Wanted};
+use promql::series::{Counters, Store, Window};
+use promql::{Asked, Block, Queryable, Sample, SeriesData};
 
-use crate::timeline::Shown;
-
-/// Samples kept, at the most: half a megabyte.
-const SAMPLES: usize = 1 << 15;
+/// Bytes kept, at the most.
+const BYTES: usize = 1 << 20;
 
 /// What has fewer samples is read again sooner than it is looked for.
 const LEAST_SAMPLES: usize = 64;
 
-/// Answers kept, at the most: looking for one among them is cheap beside reading it again.
-const ANSWERS: usize = 64;
+/// Windows kept, at the most: looking for one among them is cheap beside reading it again.
+const WINDOWS: usize = 64;
 
-/// Answers, and what they were read from.
+/// Windows, and what they were read from.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
-    /// The one that was wanted last at the end.
-    kept: RefCell<VecDeque<Read>>,
-    state: Option<State>,
+    kept: RefCell<Kept>,
+    state: Option<Counters>,
 }
 
-/// Of what state of the series answers are true: every change of them counts something, and a step of the wall clock changes what is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct State {
-    pub(super) counters: Counters,
-    pub(super) offset_ms: i64,
+#[derive(Debug, Default)]
+struct Kept {
+    /// The one that was wanted last at the end.
+    windows: VecDeque<Read>,
+    /// Memory for the next window that goes on.
+    spare: Vec<Sample>,
 }
 
 #[derive(Debug)]
 struct Read {
-    matchers: Vec<Matcher>,
-    start_ms: i64,
-    end_ms: i64,
-    wanted: Wanted,
-    block: Arc<Block>,
+    window: Window,
+    /// Whether nothing came since that it might hold.
+    is_current: bool,
 }
 
-/// A source whose answers are kept.
+/// A store whose answers are kept.
 pub(super) struct Shared<'a> {
-    pub(super) source: Shown<'a>,
+    pub(super) store: &'a Store,
     pub(super) reads: &'a Reads,
 }
 
 // === impl Reads ===
 
 impl Reads {
-    /// Forgets everything unless it was read from this state.
-    pub(super) fn check(&mut self, state: State) {
+    /// Takes nothing for current that was read from another state: every change of the series counts something.
+    pub(super) fn check(&mut self, state: Counters) {
         if self.state != Some(state) {
-            self.kept.get_mut().clear();
+            self.kept.get_mut().windows.iter_mut().for_each(|read| read.is_current = false);
         }
     }
 
-    /// Notes that the answers kept are true of this state.
-    pub(super) fn hold(&mut self, state: State) {
+    /// Notes that what is current is true of this state.
+    pub(super) fn hold(&mut self, state: Counters) {
         self.state = Some(state);
     }
 
-    fn find(&self, asked: &Asked<'_>) -> Option<Arc<Block>> {
-        let alike = |read: &Read| {
-            (read.start_ms, read.end_ms, read.wanted) == (asked.start_ms, asked.end_ms, asked.wanted)
-                && read.matchers.iter().map(text).eq(asked.matchers.iter().map(text))
-        };
-        let mut kept = self.kept.borrow_mut();
-        let at = kept.iter().position(alike)?;
-        let read = kept.remove(at)?;
-        let block = Arc::clone(&read.block);
-        kept.push_back(read);
-        Some(block)
-    }
-
-    fn keep(&self, asked: &Asked<'_>, block: &Arc<Block>) {
-        // What is large is hardly asked for twice, and would push out all the rest.
-        if !(LEAST_SAMPLES..=SAMPLES / 2).contains(&block.samples()) {
-            return;
-        }
-        let mut kept = self.kept.borrow_mut();
-        let samples = |kept: &VecDeque<Read>| kept.iter().map(|read| read.block.samples()).sum::<usize>();
-        while kept.len() >= ANSWERS || samples(&kept) + block.samples() > SAMPLES {
-            if kept.pop_front().is_none() {
-                break;
-            }
-        }
-        let Asked { start_ms, end_ms, wanted, .. } = *asked;
-        kept.push_back(Read { matchers: asked.matchers.to_vec(), start_ms, end_ms, wanted, block: Arc::clone(block) });
-    }
-
-    /// Forgets every answer that a new sample of this series may change.
+    /// A new sample of this series changes what holds it.
     pub(super) fn forget(&self, series: &Labels) {
-        let may_hold = |read: &Read| read.matchers.iter().all(|matcher| matcher.matches(series.get(&matcher.name).unwrap_or("")));
-        self.kept.borrow_mut().retain(|read| !may_hold(read));
+        let may_hold = |matchers: &[Matcher]| matchers.iter().all(|matcher| matcher.matches(series.get(&matcher.name).unwrap_or("")));
+        for read in &mut self.kept.borrow_mut().windows {
+            read.is_current &= !may_hold(read.window.matchers());
+        }
     }
 }
 
-/// A matcher without its compiled pattern.
-fn text(matcher: &Matcher) -> (&str, promql::labels::MatchOp, &str) {
-    (&matcher.name, matcher.op, &matcher.value)
+// === impl Kept ===
+
+impl Kept {
+    /// A window of just what is asked for: one that is there, or one of before that has been brought to it.
+    fn find(&mut self, store: &Store, asked: &Asked<'_>) -> Option<Arc<Block>> {
+        let first = |fits: fn(&Window, &Asked<'_>) -> bool| self.windows.iter().position(|read| fits(&read.window, asked));
+        let at = first(Window::covers).or_else(|| first(Window::leads_to))?;
+        let Read { mut window, is_current } = self.windows.remove(at)?;
+        let is_it = is_current && window.covers(asked) || store.follow(&mut window, asked, &mut self.spare);
+        if !is_it {
+            return None;
+        }
+        let block = Arc::clone(window.block());
+        self.keep(window);
+        Some(block)
+    }
+
+    fn keep(&mut self, window: Window) {
+        // What is large is hardly asked for twice, and would push out all the rest.
+        if window.block().samples() < LEAST_SAMPLES || window.memory_bytes() > BYTES / 2 {
+            return;
+        }
+        let bytes = |windows: &VecDeque<Read>| windows.iter().map(|read| read.window.memory_bytes()).sum::<usize>();
+        while self.windows.len() >= WINDOWS || bytes(&self.windows) + window.memory_bytes() > BYTES {
+            if self.windows.pop_front().is_none() {
+                break;
+            }
+        }
+        self.windows.push_back(Read { window, is_current: true });
+    }
 }
 
 // === impl Shared ===
 
 impl Queryable for Shared<'_> {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
-        self.source.select(matchers, start_ms, end_ms)
+        self.store.select(matchers, start_ms, end_ms)
     }
 
     fn latest(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, String> {
-        self.source.latest(matchers, start_ms, end_ms)
+        self.store.latest(matchers, start_ms, end_ms)
     }
 
     fn read(&self, asked: &Asked<'_>) -> Result<Arc<Block>, String> {
-        if let Some(block) = self.reads.find(asked) {
+        let mut kept = self.reads.kept.borrow_mut();
+        if let Some(block) = kept.find(self.store, asked) {
             return Ok(block);
         }
-        let block = self.source.read(asked)?;
-        self.reads.keep(asked, &block);
+        let window = self.store.open(asked)?;
+        let block = Arc::clone(window.block());
+        kept.keep(window);
         Ok(block)
-    }
-
-    fn given_up(&self) -> bool {
-        self.source.given_up()
     }
 }
 
@@ -137,9 +132,9 @@ mod tests {
     use std::time::Duration;
 
     use clock::Now;
-    use promql::Sample;
+    use promql::Wanted;
     use promql::labels::MatchOp;
-    use promql::series::{Ceilings, Store};
+    use promql::series::Ceilings;
 
     use super::*;
     use crate::{CheckOptions, EngineLimits, EngineOptions, Observation, RuleEngine, RuleSource, check};
@@ -171,7 +166,7 @@ mod tests {
     #[test]
     fn what_was_asked_before_is_read_once() {
         let (store, reads) = (store(2, 50), Reads::default());
-        let shared = Shared { source: Shown::new(&store, 0), reads: &reads };
+        let shared = Shared { store: &store, reads: &reads };
         let (a, b) = (named("a"), named("b"));
         let first = shared.read(&asked(&a)).unwrap();
         assert!(Arc::ptr_eq(&first, &shared.read(&asked(&a)).unwrap()));
@@ -185,29 +180,45 @@ mod tests {
     fn a_new_sample_is_seen_at_once() {
         let (mut store, reads) = (store(2, 50), Reads::default());
         let (a, b) = (named("a"), named("b"));
-        let count =
-            |store: &Store, matchers: &[Matcher]| Shared { source: Shown::new(store, 0), reads: &reads }.read(&asked(matchers)).unwrap().samples();
+        let count = |store: &Store, matchers: &[Matcher]| Shared { store, reads: &reads }.read(&asked(matchers)).unwrap().samples();
         assert_eq!((count(&store, &a), count(&store, &b)), (100, 100));
-        store.append_to(&series("a", "new"), Sample { t_ms: 51, v: 1.0 }).unwrap();
-        reads.forget(&series("a", "new"));
-        assert_eq!((count(&store, &a), count(&store, &b)), (101, 100));
-        assert_eq!(reads.kept.borrow().len(), 2);
+        for (n, expected) in [("new", 101), ("0", 102)] {
+            store.append_to(&series("a", n), Sample { t_ms: 51, v: 1.0 }).unwrap();
+            reads.forget(&series("a", n));
+            assert_eq!((count(&store, &a), count(&store, &b)), (expected, 100));
+            assert_eq!(reads.kept.borrow().windows.len(), 2);
+        }
     }
 
     #[test]
-    fn answers_are_kept_within_bounds() {
-        let (store, reads) = (store(100, 100), Reads::default());
-        let shared = Shared { source: Shown::new(&store, 0), reads: &reads };
+    fn what_an_iteration_has_read_is_brought_to_the_next() {
+        let (mut store, mut reads) = (store(2, 50), Reads::default());
+        let a = named("a");
+        let asked = |end_ms: i64| Asked { start_ms: end_ms - 40, end_ms, ..asked(&a) };
+        for end_ms in 51..60 {
+            store.append_to(&series("a", "0"), Sample { t_ms: end_ms, v: 1.0 }).unwrap();
+            reads.check(store.stats().counters);
+            let block = Shared { store: &store, reads: &reads }.read(&asked(end_ms)).unwrap();
+            reads.hold(store.stats().counters);
+            assert_eq!(*block, *store.read(&asked(end_ms)).unwrap());
+            assert_eq!(reads.kept.borrow().windows.len(), 1, "one window, which goes on");
+        }
+    }
+
+    #[test]
+    fn windows_are_kept_within_bounds() {
+        let (store, reads) = (store(100, 200), Reads::default());
+        let shared = Shared { store: &store, reads: &reads };
         let (a, b) = (named("a"), named("b"));
-        for end_ms in 1..=300 {
+        for length_ms in 1..=300 {
             for matchers in [&a, &b] {
-                shared.read(&Asked { end_ms, ..asked(matchers) }).unwrap();
+                shared.read(&Asked { start_ms: 200 - length_ms, end_ms: 200, ..asked(matchers) }).unwrap();
             }
             let kept = reads.kept.borrow();
-            assert!(kept.len() <= ANSWERS && kept.iter().map(|read| read.block.samples()).sum::<usize>() <= SAMPLES);
+            assert!(kept.windows.len() <= WINDOWS && kept.windows.iter().map(|read| read.window.memory_bytes()).sum::<usize>() <= BYTES);
         }
         let everything = shared.read(&asked(&[])).unwrap();
-        assert_eq!(everything.samples(), 20_000);
+        assert_eq!(everything.samples(), 40_000);
         assert!(!Arc::ptr_eq(&everything, &shared.read(&asked(&[])).unwrap()), "larger than half of the room");
     }
 
@@ -230,12 +241,11 @@ mod tests {
                 break;
             }
         }
-        assert!(more && engine.reads.kept.borrow().len() == 1, "the second rule waits, and the answer for it is kept");
+        assert!(more && engine.reads.kept.borrow().windows.len() == 1, "the second rule waits, and the answer for it is kept");
         let late = (series("a", "late"), Sample { t_ms: now.wall_ms - 5_000, v: 1.0 });
         engine.observe(now, Observation { at_ms: now.wall_ms, stamped: vec![late], ..Observation::default() });
         while engine.turn(now).more {}
         let value = |name: &str| engine.store().select(&named(name), 0, i64::MAX).unwrap()[0].samples[0].v;
         assert!((value("second") - value("first") - 1.0).abs() < 1e-9, "{} and {}", value("first"), value("second"));
-        assert_eq!(engine.reads.kept.borrow().len(), 0, "nothing is kept when nothing is left to do");
     }
 }

@@ -10,6 +10,7 @@ use clock::Now;
 use promql::labels::Labels;
 
 use super::outbox::Outgoing;
+use super::reads::Reads;
 use super::{ALIVE_EVERY_MS, RuleEngine, stale_at};
 use crate::alert::{Active, AlertState, Reason};
 use crate::effects::Event;
@@ -68,6 +69,8 @@ impl RuleEngine {
         for orphan in kept.into_values() {
             self.end(orphan, steady);
         }
+        // What the rules before have read is perhaps not read any more.
+        self.reads = Reads::default();
         self.listen();
         self.set_retention();
         self.forget_views();
