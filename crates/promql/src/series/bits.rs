@@ -19,27 +19,43 @@ pub(super) struct BitReader<'a> {
     valid: u32,
 }
 
+/// Bytes that are made room for at least.
+const LEAST_ROOM: usize = 16;
+
 /// The most bits that are in the window after a refill, as long as there are any.
 const WINDOW_BITS: u32 = 56;
 
 // === impl BitWriter ===
 
 impl BitWriter {
-    /// Appends the lowest `bits` bits of `value`.
+    /// Appends the lowest `bits` bits of `value`, 64 at the most.
     pub(super) fn push(&mut self, value: u64, bits: u32) {
-        let mut left = bits;
-        while left > 0 {
-            if self.free == 0 {
-                self.bytes.push(0);
-                self.free = 8;
-            }
-            let step = left.min(self.free);
-            left -= step;
-            self.free -= step;
-            let part = (value >> left) & ((1 << step) - 1);
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= u8::try_from(part << self.free).unwrap_or(0);
-            }
+        if bits == 0 {
+            return;
+        }
+        // As they will stand behind what is there: the first that are free in the last byte, then whole bytes.
+        let aligned = value << (64 - bits);
+        let fitting = bits.min(self.free);
+        if fitting > 0
+            && let Some(last) = self.bytes.last_mut()
+        {
+            let [first, ..] = (aligned >> (8 - self.free)).to_be_bytes();
+            *last |= first;
+            self.free -= fitting;
+        }
+        let left = bits - fitting;
+        if left > 0 {
+            let bytes = left.div_ceil(8);
+            self.make_room(bytes as usize);
+            self.bytes.extend((aligned << fitting).to_be_bytes().into_iter().take(bytes as usize));
+            self.free = bytes * 8 - left;
+        }
+    }
+
+    /// Grows by a quarter: there are as many of these as series, and what a series will need is not known.
+    fn make_room(&mut self, bytes: usize) {
+        if self.bytes.capacity() - self.bytes.len() < bytes {
+            self.bytes.reserve_exact((self.bytes.len() / 4).max(LEAST_ROOM).max(bytes));
         }
     }
 
