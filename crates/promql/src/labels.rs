@@ -141,6 +141,21 @@ impl Labels {
         self.0.is_empty()
     }
 
+    /// How many labels stand behind the metric name, and their packed text; none when another label comes first.
+    pub(crate) fn behind_name(&self) -> Option<(usize, &str)> {
+        let mut iter = self.iter();
+        iter.next().filter(|(name, _)| *name == METRIC_NAME)?;
+        Some((iter.left, iter.rest))
+    }
+
+    /// The name of the first label in which the sets differ, when both have it and this one has the lesser value.
+    pub(crate) fn less_by<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        let (mut own, mut others) = (self.iter(), other.iter());
+        own.pass_common(&mut others);
+        let ((name, value), (other_name, other_value)) = own.zip(others).find(|(own, other)| own != other)?;
+        (name == other_name && value < other_value).then_some(name)
+    }
+
     /// Bytes of text this set holds, for memory accounts.
     pub fn text_bytes(&self) -> usize {
         self.0.len()

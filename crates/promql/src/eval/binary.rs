@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 
 use super::EvalError;
-use super::point::{Places, Point, distinct, nameless};
+use super::point::{Counting, Places, Point, distinct, nameless};
 use super::step::{Evaluation, StepValue};
 use crate::labels::{Labels, METRIC_NAME, Packer};
 use crate::parse::{Binary, BinaryOp, Group, MatchLabels, Matching};
@@ -146,12 +146,21 @@ fn matched(binary: &Binary, lhs: Vec<Point>, rhs: Vec<Point>) -> Result<Vec<Poin
     if many.is_empty() || one.is_empty() {
         return Ok(Vec::new());
     }
-    let mut ones = one_side(matching, &one)?;
+    match aligned(binary, &many, &one) {
+        Some(result) => Ok(result),
+        None => found(binary, (&many, &one), swapped),
+    }
+}
+
+/// The same by the labels that must agree, in whatever order the elements come.
+fn found(binary: &Binary, (many, one): (&[Point], &[Point]), swapped: bool) -> Result<Vec<Point>, EvalError> {
+    let matching = &binary.matching;
+    let mut ones = one_side(matching, one)?;
     let mut seen = Seen { matched: vec![false; one.len()], grouped: HashSet::new() };
     let mut packer = Packer::default();
     let mut result = Vec::new();
     let agreed = results_have_what_agrees(binary);
-    for point in &many {
+    for point in many {
         let Some(at) = ones.find(point, |name| matching.compares(name)) else { continue };
         let Some(other) = one.get(at) else { continue };
         let (a, b) = if swapped { (other.v, point.v) } else { (point.v, other.v) };
@@ -170,6 +179,28 @@ fn matched(binary: &Binary, lhs: Vec<Point>, rhs: Vec<Point>) -> Result<Vec<Poin
         distinct(&result)?;
     }
     Ok(result)
+}
+
+/// The result of a match of one to one whose elements stand in the same order on both sides and differ in their metric names only, as those of two metrics of one program
+/// do; `None` for any other. Elements find each other by their places then, and no label is looked at but to see that this is so.
+fn aligned(binary: &Binary, many: &[Point], one: &[Point]) -> Option<Vec<Point>> {
+    let matching = &binary.matching;
+    let counting = match &matching.labels {
+        MatchLabels::On(names) if names.iter().all(|on| on != METRIC_NAME) => Counting::Only(names.iter().map(|name| name.as_str().into()).collect()),
+        MatchLabels::Ignoring(names) if names.is_empty() => if drops_name(binary) { Counting::Nameless } else { Counting::All },
+        MatchLabels::On(_) | MatchLabels::Ignoring(_) => return None,
+    };
+    // In ascending order of what must agree no two are alike.
+    let ascends = |(a, b): (&Point, &Point)| a.less_by(b).is_some_and(|label| matching.compares(label));
+    let agree = matching.group == Group::OneToOne
+        && many.len() == one.len()
+        && many.iter().zip(one).all(|(a, b)| a.is_namesake_of(b))
+        && one.iter().zip(one.iter().skip(1)).all(ascends);
+    if !agree {
+        return None;
+    }
+    let pairs = many.iter().zip(one).filter_map(|(point, other)| Some((point, settled(binary, apply(binary.op, point.v, other.v))?)));
+    pairs.map(|(point, v)| point.narrowed(&counting, v)).collect()
 }
 
 /// What has been matched.
@@ -228,4 +259,60 @@ fn result_labels(binary: &Binary, (many, one): (&Point, &Point), packer: &mut Pa
     }
     // `bool` takes away even a name that was copied, arithmetic only the one that was there.
     if binary.returns_bool { labels.without_name() } else { labels }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::parse::{Expr, ExprKind, parse};
+
+    fn binary(text: &str) -> Binary {
+        match parse(text) {
+            Ok(Expr { kind: ExprKind::Binary(binary), .. }) => *binary,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn vector(name: &str, sets: &[(u8, u8)]) -> Vec<Point> {
+        let labels = |(x, y): &(u8, u8)| Labels::from_pairs([(METRIC_NAME, name), ("x", &x.to_string()), ("y", &y.to_string())]);
+        let mut points: Vec<Point> = sets.iter().map(|set| Point::new(labels(set), 1.0 + f64::from(set.0) + f64::from(set.1) * 0.5)).collect();
+        points.sort_by_key(Point::labels);
+        points
+    }
+
+    const FORMS: [&str; 9] = [
+        "a / b",
+        "a > b",
+        "a <= bool b",
+        "a - on (x, y) b",
+        "a / on (y) b",
+        "a >= on (x) b",
+        "a == bool on (y, x) b",
+        "a * on () b",
+        "a + ignoring (x) b",
+    ];
+
+    proptest! {
+        #[test]
+        fn elements_that_stand_side_by_side_are_matched_as_any_others(
+            form in 0..FORMS.len(), sets in prop::collection::btree_set((0..12_u8, 0..3_u8), 1..20), other in prop::collection::btree_set((0..12_u8, 0..3_u8), 1..20),
+            alike in prop::bool::weighted(0.8), nameless_too in any::<bool>(),
+        ) {
+            let binary = binary(FORMS[form]);
+            let sets: Vec<_> = sets.into_iter().collect();
+            let other: Vec<_> = if alike { sets.clone() } else { other.into_iter().collect() };
+            let (mut many, one) = (vector("a", &sets), vector("b", &other));
+            if nameless_too {
+                many = nameless(many).unwrap();
+            }
+            if let Some(side_by_side) = aligned(&binary, &many, &one) {
+                let told = |points: Vec<Point>| points.into_iter().map(|point| (point.labels().to_string(), point.v)).collect::<Vec<_>>();
+                prop_assert_eq!(told(side_by_side), told(found(&binary, (&many, &one), false).unwrap()));
+            } else {
+                prop_assert!(sets != other || !matches!(form, 0..=3 | 6), "the usual case is seen");
+            }
+        }
+    }
 }

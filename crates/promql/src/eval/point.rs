@@ -1,10 +1,11 @@
 //! Elements of an instant vector while it is computed, and the finding of equal label sets among them. Must not know: what is computed.
 //!
-//! Every vector that a node yields has distinct label sets. A name that an operation takes away is only marked as gone: most elements are filtered out before
-//! anybody asks for their labels, and a set without its name is a text of its own.
+//! Every vector that a node yields has distinct label sets. Labels that an operation takes away are only marked as gone: most elements are filtered out before
+//! anybody asks for their labels, and a set without some of them is a text of its own.
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::EvalError;
 use crate::labels::{Labels, METRIC_NAME, Packer};
@@ -13,15 +14,18 @@ use crate::labels::{Labels, METRIC_NAME, Packer};
 #[derive(Clone, Debug)]
 pub(super) struct Point {
     labels: Labels,
-    name: Name,
+    counting: Counting,
     pub(super) v: f64,
 }
 
-/// Whether the metric name among the labels counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    Kept,
-    Dropped,
+/// Which of an element's labels count.
+#[derive(Clone, Debug)]
+pub(super) enum Counting {
+    All,
+    /// All but the metric name.
+    Nameless,
+    /// Those of these names.
+    Only(Rc<[Box<str>]>),
 }
 
 /// Numbers for label sets, from 0 in the order of their first appearance.
@@ -44,7 +48,7 @@ struct Packed(Labels);
 
 impl Point {
     pub(super) fn new(labels: Labels, v: f64) -> Self {
-        Self { labels, name: Name::Kept, v }
+        Self { labels, counting: Counting::All, v }
     }
 
     /// The value of a label, `""` when it has none of this name.
@@ -54,18 +58,37 @@ impl Point {
 
     /// Its labels.
     pub(super) fn labels(&self) -> Labels {
-        match self.name {
-            Name::Kept => self.labels.clone(),
-            Name::Dropped => self.labels.without_name(),
-        }
+        self.clone().into_labels()
     }
 
     /// Its labels, and no more of it.
     pub(super) fn into_labels(self) -> Labels {
-        match self.name {
-            Name::Kept => self.labels,
-            Name::Dropped => self.labels.without_name(),
+        match self.counting {
+            Counting::All => self.labels,
+            Counting::Nameless => self.labels.without_name(),
+            Counting::Only(names) => self.labels.filtered(|name| names.iter().any(|kept| **kept == *name)),
         }
+    }
+
+    /// An element with another value, of whose labels these count; none when that cannot be told, because not all of its own do.
+    pub(super) fn narrowed(&self, counting: &Counting, v: f64) -> Option<Self> {
+        let counting = match (&self.counting, counting) {
+            (own, Counting::All) => own.clone(),
+            (Counting::All | Counting::Nameless, other) => other.clone(),
+            (Counting::Only(_), _) => return None,
+        };
+        Some(Self { labels: self.labels.clone(), counting, v })
+    }
+
+    /// Whether both have the same labels, their metric names aside. False also when it is not seen at once.
+    pub(super) fn is_namesake_of(&self, other: &Self) -> bool {
+        let comparable = |point: &Self| !matches!(point.counting, Counting::Only(_));
+        comparable(self) && comparable(other) && self.labels.behind_name().is_some_and(|rest| Some(rest) == other.labels.behind_name())
+    }
+
+    /// The first label in which it is less than `other`, which has the same labels before that one.
+    pub(super) fn less_by<'p>(&'p self, other: &'p Self) -> Option<&'p str> {
+        self.labels.less_by(&other.labels)
     }
 
     /// Packs those of its labels that `keep` names true.
@@ -75,15 +98,30 @@ impl Point {
 
     /// Puts others in the place of its labels.
     pub(super) fn set_labels(&mut self, labels: Labels) {
-        (self.labels, self.name) = (labels, Name::Kept);
+        (self.labels, self.counting) = (labels, Counting::All);
+    }
+
+    /// Takes the metric name away.
+    fn drop_name(&mut self) {
+        self.counting = match std::mem::replace(&mut self.counting, Counting::Nameless) {
+            Counting::Only(names) if names.iter().any(|name| **name == *METRIC_NAME) => {
+                Counting::Only(names.iter().filter(|name| ***name != *METRIC_NAME).cloned().collect())
+            }
+            Counting::Only(names) => Counting::Only(names),
+            Counting::All | Counting::Nameless => Counting::Nameless,
+        };
     }
 
     fn lacks(&self, name: &str) -> bool {
-        self.name == Name::Dropped && name == METRIC_NAME
+        match &self.counting {
+            Counting::All => false,
+            Counting::Nameless => name == METRIC_NAME,
+            Counting::Only(names) => !names.iter().any(|kept| **kept == *name),
+        }
     }
 
     fn by_labels(&self, other: &Self) -> Ordering {
-        if (self.name, other.name) == (Name::Kept, Name::Kept) {
+        if let (Counting::All, Counting::All) = (&self.counting, &other.counting) {
             return self.labels.cmp(&other.labels);
         }
         self.pairs().cmp(other.pairs())
@@ -99,9 +137,7 @@ pub(super) fn nameless(mut points: Vec<Point>) -> Result<Vec<Point>, EvalError> 
     // Of one metric they differ in other labels.
     let first = points.first().map_or("", |point| point.get(METRIC_NAME));
     let one_metric = points.iter().skip(1).all(|point| point.get(METRIC_NAME) == first);
-    for point in &mut points {
-        point.name = Name::Dropped;
-    }
+    points.iter_mut().for_each(Point::drop_name);
     if !one_metric {
         distinct(&points)?;
     }
