@@ -1,7 +1,7 @@
 //! The watchdog: scrapes, probes and looks at processes, evaluates rules, routes alerts, tells people, restarts.
 //!
 //! Owns: sockets, files, clocks, threads, signals. What is decided is in the cores: `rules`, `router`, `process`.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod alerting;
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod http_client;
 pub mod inspect;
 pub mod itself;
 pub mod journal;
+pub mod memory;
 pub mod metrics;
 pub mod observe;
 pub mod patterns;
