@@ -115,6 +115,7 @@ enum LogFormat {
 }
 
 fn main() -> ExitCode {
+    watchdog::memory::keep_little();
     let arguments = Arguments::parse();
     // Who connects first would find no cryptography otherwise; a second installation is refused and harmless.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -176,7 +177,9 @@ fn carrier(base: PathBuf) -> anyhow::Result<Arc<dyn Deliver>> {
 }
 
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // One thread for everything that waits: the rule engine, which computes, has its own (`run::assembly`). A second one would be woken with almost every event,
+    // and find nothing to do.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(work);

@@ -197,7 +197,7 @@ fn start_engines(
     };
     let bounds = alerting::Bounds { retention: base.config.storage.retention, size: base.config.storage.size };
     let begin = alerting::Start { rules, options: engine_options(&base.config), ceilings: ceilings(&base.config), bounds };
-    tasks.spawn(named("rules", alerting::run(begin, around, ends.observations, ends.questions, stops.rules.clone())));
+    tasks.spawn(named("rules", on_a_thread("rules", alerting::run(begin, around, ends.observations, ends.questions, stops.rules.clone()))));
 
     let around = routing::Surroundings {
         clock: clock.clone(),
@@ -276,6 +276,17 @@ fn told(ended: Result<(&'static str, std::io::Result<()>), tokio::task::JoinErro
             ""
         }
     }
+}
+
+/// Runs a task that computes on a thread of its own: neither does a large page or a question keep it waiting, nor does it keep others.
+async fn on_a_thread(name: &'static str, task: impl Future<Output = std::io::Result<()>> + Send + 'static) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // When nobody waits any more the program is ending.
+        let _ = ended.send(runtime.block_on(task));
+    })?;
+    end.await.unwrap_or_else(|_| Err(std::io::Error::other("it broke off")))
 }
 
 async fn named(name: &'static str, task: impl Future<Output = std::io::Result<()>>) -> (&'static str, std::io::Result<()>) {
