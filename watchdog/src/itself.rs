@@ -25,7 +25,7 @@ pub const SOURCE: u64 = 0;
 /// Least time between two looks at ourselves, however often targets are scraped: /proc and a page of our own cost more than evaluating a rule.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two readings of both clocks.
-const CLOCKS_EVERY: Duration = Duration::from_secs(1);
+const CLOCKS_EVERY: Duration = Duration::from_secs(5);
 
 /// Observes every `interval`, or every 5 s when that is longer, until `stop`; `instance` is our listen address.
 pub async fn run(interval: Duration, instance: String, around: (Arc<dyn Clock>, Arc<Registry>, Sink), stop: CancellationToken) {

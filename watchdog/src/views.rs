@@ -9,6 +9,7 @@ use std::time::Duration;
 use process::limits::Limit;
 use process::sockets::TcpState;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Probe};
@@ -52,6 +53,7 @@ struct Kept {
 pub async fn run(board: Arc<Board>, mut from: Inboxes, restarts: mpsc::Sender<Message>, stop: CancellationToken) {
     let mut kept = Kept::default();
     let mut show = tokio::time::interval(SHOW_EVERY);
+    show.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -67,7 +69,8 @@ pub async fn run(board: Arc<Board>, mut from: Inboxes, restarts: mpsc::Sender<Me
                 kept.probed(&probed);
                 let _ = restarts.try_send(Message::Probed { name: probed.name, begun: probed.begun, success: probed.success });
             }
-            _ = show.tick() => kept.show(&board),
+            // Only when there is something to show: nothing is woken for the rest.
+            _ = show.tick(), if kept.changed => kept.show(&board),
         }
     }
 }
@@ -121,9 +124,7 @@ impl Kept {
     }
 
     fn show(&mut self, board: &Board) {
-        if !std::mem::take(&mut self.changed) {
-            return;
-        }
+        self.changed = false;
         board.targets.store(Arc::new(self.targets.values().map(|(view, _)| view.clone()).collect()));
         board.streams.store(Arc::new(self.targets.values().flat_map(|(_, streams)| streams.iter().cloned()).collect()));
         board.probes.store(Arc::new(self.probes.values().cloned().collect()));

@@ -73,7 +73,7 @@ pub async fn run(
                 None => return Ok(()),
             },
             () = tokio::time::sleep(wake) => service.tick().await,
-            _ = verify.tick() => service.verify(),
+            _ = verify.tick(), if service.is_restarting() => service.verify(),
             _ = output.tick() => service.bound_output(),
         }
         service.measure();
@@ -189,6 +189,10 @@ impl Service {
             };
             self.feed(&name, Input::Health(Health { of, probe: Some(success), progress: None })).await;
         }
+    }
+
+    fn is_restarting(&self) -> bool {
+        self.targets.values().any(|target| target.arbiter.intent().is_some())
     }
 
     /// While a restart is verified: does data progress? While one is under way: who runs now?
