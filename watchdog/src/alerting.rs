@@ -32,8 +32,12 @@ pub const OBSERVATIONS: usize = 256;
 pub const QUESTIONS: usize = 32;
 /// Observations taken in between two turns.
 const AT_ONCE: usize = 64;
-/// Between two views of the rules on the page.
-const SHOW_EVERY: Duration = Duration::from_secs(1);
+/// Between two views of the rules that nobody asked for: what metrics tell of them is taken from there.
+const SHOW_EVERY: Duration = Duration::from_secs(15);
+/// Between two views however often the page is asked for: a view looks every selector of every rule up.
+const SHOW_AGAIN: Duration = Duration::from_secs(1);
+/// The longest the task sleeps: what came back from the disk is taken in then.
+const WAKE_EVERY: Duration = Duration::from_secs(5);
 
 /// What the task is asked besides observations.
 #[derive(Debug)]
@@ -130,6 +134,7 @@ pub async fn run(
     let mut engine = RuleEngine::resume(start.rules, restored, start.options, now);
     engine.restore(now, records);
     let mut task = Task { around, journal, storage, engine, shown: None, counted: Counted::default(), recalled: None };
+    let board = Arc::clone(&task.around.board);
     let mut waiting = Vec::with_capacity(AT_ONCE);
     loop {
         let more = task.turn().await;
@@ -142,6 +147,7 @@ pub async fn run(
                 }
             }
             Some(question) = questions.recv() => task.answer(question),
+            () = board.wish.next() => task.show(SHOW_AGAIN),
             () = tokio::time::sleep(wait) => {}
         }
         for observation in waiting.drain(..) {
@@ -200,7 +206,7 @@ impl Task {
         }
         self.keep();
         self.measure();
-        self.show();
+        self.show(SHOW_EVERY);
         more
     }
 
@@ -242,7 +248,7 @@ impl Task {
 
     fn until_wake(&self) -> Duration {
         let now = self.around.clock.now().mono;
-        self.engine.next_wake().map_or(SHOW_EVERY, |at| at.saturating_sub(now)).min(SHOW_EVERY)
+        self.engine.next_wake().map_or(WAKE_EVERY, |at| at.saturating_sub(now)).min(WAKE_EVERY)
     }
 
     fn measure(&mut self) {
@@ -286,17 +292,17 @@ impl Task {
         }
     }
 
-    /// The page looks every selector up, so it is drawn once a second at most.
-    fn show(&mut self) {
-        if self.shown.is_some_and(|shown| shown.elapsed() < SHOW_EVERY) {
-            return;
+    /// Draws the rules for the page, unless they were less than `every` ago.
+    fn show(&mut self, every: Duration) {
+        if self.shown.is_none_or(|shown| shown.elapsed() >= every) {
+            self.shown = Some(Instant::now());
+            let groups = self.engine.view(self.around.clock.now());
+            let short = groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.short_history.is_some()).count();
+            self.around.metrics.set(&list::HISTORY_SHORT, &[], short as f64);
+            self.around.board.groups.store(Arc::new(groups));
+            self.around.board.storage.store(Arc::new(self.storage_view()));
         }
-        self.shown = Some(Instant::now());
-        let groups = self.engine.view(self.around.clock.now());
-        let short = groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.short_history.is_some()).count();
-        self.around.metrics.set(&list::HISTORY_SHORT, &[], short as f64);
-        self.around.board.groups.store(Arc::new(groups));
-        self.around.board.storage.store(Arc::new(self.storage_view()));
+        self.around.board.wish.grant();
     }
 }
 

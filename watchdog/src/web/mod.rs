@@ -166,6 +166,7 @@ fn routes(shared: Shared) -> Router {
 
 async fn show_page(State(shared): State<Shared>, Query(query): Query<PageQuery>) -> Response {
     let lang = query.lang.as_deref().and_then(Lang::from_tag).unwrap_or(shared.options.lang);
+    shared.board.wish.ask().await;
     match Page::new(&shared.board, &shared.options, lang, (shared.now_ms)()).render() {
         Ok(html) => ([(CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, POLICY)], Html(html)).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
@@ -198,6 +199,7 @@ async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
 /// Everything on the page as JSON, for scripts.
 async fn status(State(shared): State<Shared>) -> impl IntoResponse {
     let board = &shared.board;
+    board.wish.ask().await;
     axum::Json(serde_json::json!({
         "targets": &**board.targets.load(),
         "probes": &**board.probes.load(),

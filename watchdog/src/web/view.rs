@@ -3,6 +3,7 @@
 //! Owns: the shape of what a person sees at a glance. Must not know: engines, sockets, HTML.
 
 mod rules;
+mod wish;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 
 pub(super) use self::rules::short;
+pub use self::wish::Wish;
 use crate::targets::Found;
 
 /// A scrape target.
@@ -213,8 +215,10 @@ pub struct Board {
     pub processes: ArcSwap<Vec<ProcessView>>,
     /// Market data streams.
     pub streams: ArcSwap<Vec<StreamView>>,
-    /// Groups with their rules and alerts; one that did not change is the same as before.
+    /// Groups with their rules and alerts, as they were drawn last; one that did not change is the same as before.
     pub groups: ArcSwap<Vec<Arc<GroupView>>>,
+    /// The wish to have them drawn anew.
+    pub wish: Wish,
     /// Series on disk.
     pub storage: ArcSwap<StorageView>,
     /// Latest messages, newest first.
@@ -230,7 +234,13 @@ pub struct Board {
 // === impl Board ===
 
 impl Board {
-    /// The rules of all groups.
+    /// The groups as they are now.
+    pub async fn groups_now(&self) -> Arc<Vec<Arc<GroupView>>> {
+        self.wish.ask().await;
+        self.groups.load_full()
+    }
+
+    /// The rules of all groups, as they were drawn last.
     pub fn rules(&self) -> Vec<RuleView> {
         self.groups.load().iter().flat_map(|group| rules::of_group(group)).collect()
     }

@@ -31,7 +31,7 @@ enum Alerts {
 /// `/api/v1/rules`. Its warnings tell which rules look back further than the history reaches.
 pub(super) async fn rules(State(api): State<Arc<Api>>, params: Params) -> Reply {
     let wanted = Wanted::read(&params)?;
-    let groups = api.board.groups.load();
+    let groups = api.board.groups_now().await;
     let shown: Vec<Value> = groups.iter().filter_map(|group| wanted.group(group)).collect();
     let warnings = groups.iter().flat_map(|group| &group.rules).filter_map(short_history).collect();
     Ok(Success { warnings, ..Success::of(&json!({ "groups": shown }))? })
@@ -39,7 +39,7 @@ pub(super) async fn rules(State(api): State<Arc<Api>>, params: Params) -> Reply 
 
 /// `/api/v1/alerts`.
 pub(super) async fn alerts(State(api): State<Arc<Api>>) -> Reply {
-    let groups = api.board.groups.load();
+    let groups = api.board.groups_now().await;
     let alerts: Vec<Value> = groups.iter().flat_map(|group| &group.rules).flat_map(active).map(alert).collect();
     Success::of(&json!({ "alerts": alerts }))
 }
