@@ -30,7 +30,17 @@ pub struct Metric {
 /// The values. Written a few hundred times a second at most, so one lock is enough.
 #[derive(Debug, Default)]
 pub struct Registry {
-    values: Mutex<BTreeMap<(&'static str, Labels), Value>>,
+    /// By name of the metric; its series in order of their label values.
+    values: Mutex<BTreeMap<&'static str, Vec<Series>>>,
+}
+
+#[derive(Debug)]
+struct Series {
+    /// In the order of the metric's label names.
+    label_values: Box<[Box<str>]>,
+    /// All labels, the name too.
+    labels: Labels,
+    value: Value,
 }
 
 #[derive(Debug)]
@@ -44,20 +54,37 @@ enum Value {
 impl Registry {
     /// Adds `by` to a counter.
     pub fn add(&self, metric: &'static Metric, labels: &[&str], by: f64) {
-        if let Value::One(value) = self.lock().entry(key(metric, labels)).or_insert(Value::One(0.0)) {
-            *value += by;
-        }
+        self.change(metric, labels, |value| {
+            if let Value::One(value) = value {
+                *value += by;
+            }
+        });
     }
 
     /// Sets a gauge.
     pub fn set(&self, metric: &'static Metric, labels: &[&str], value: f64) {
-        self.lock().insert(key(metric, labels), Value::One(value));
+        self.change(metric, labels, |before| *before = Value::One(value));
     }
 
     /// Counts a duration in a histogram.
     pub fn observe(&self, metric: &'static Metric, labels: &[&str], took: Duration) {
-        if let Value::Histogram(histogram) = self.lock().entry(key(metric, labels)).or_insert_with(|| Value::Histogram(Box::default())) {
-            histogram.observe(took.as_secs_f64());
+        self.change(metric, labels, |value| {
+            if let Value::Histogram(histogram) = value {
+                histogram.observe(took.as_secs_f64());
+            }
+        });
+    }
+
+    /// Changes a value, made if it is not there. One that is there is found without any memory of its own.
+    fn change(&self, metric: &'static Metric, labels: &[&str], change: impl FnOnce(&mut Value)) {
+        let mut values = self.lock();
+        let series = values.entry(metric.name).or_default();
+        let at = place(series, labels).unwrap_or_else(|at| {
+            series.insert(at, Series::new(metric, labels));
+            at
+        });
+        if let Some(series) = series.get_mut(at) {
+            change(&mut series.value);
         }
     }
 
@@ -68,13 +95,16 @@ impl Registry {
 
     /// Forgets the series of `metric` whose first label has this value: its subject is gone from the configuration.
     pub fn forget(&self, metric: &'static Metric, first: &str) {
-        let Some(name) = metric.labels.first() else { return };
-        self.lock().retain(|(of, labels), _| *of != metric.name || labels.get(name) != Some(first));
+        if let Some(series) = self.lock().get_mut(metric.name) {
+            series.retain(|series| series.label_values.first().is_none_or(|value| **value != *first));
+        }
     }
 
     /// The present value (of a histogram: how many were counted), for tests and the page.
     pub fn get(&self, metric: &'static Metric, labels: &[&str]) -> Option<f64> {
-        match self.lock().get(&key(metric, labels))? {
+        let values = self.lock();
+        let series = values.get(metric.name)?;
+        match &series.get(place(series, labels).ok()?)?.value {
             Value::One(value) => Some(*value),
             Value::Histogram(histogram) => Some(histogram.count() as f64),
         }
@@ -85,14 +115,10 @@ impl Registry {
         let values = self.lock();
         let mut page = String::with_capacity(16 << 10);
         for metric in list::ALL {
-            let series = values.range((metric.name, Labels::default())..).take_while(|((name, _), _)| *name == metric.name);
-            let mut headed = false;
-            for ((_, labels), value) in series {
-                if !headed {
-                    // Writing into a String does not fail.
-                    let _ = write_metadata(&mut page, Format::Text, (metric.name, metric.kind), metric.help);
-                    headed = true;
-                }
+            let Some(series) = values.get(metric.name).filter(|series| !series.is_empty()) else { continue };
+            // Writing into a String does not fail.
+            let _ = write_metadata(&mut page, Format::Text, (metric.name, metric.kind), metric.help);
+            for Series { labels, value, .. } in series {
                 let _ = match value {
                     Value::One(value) => write_sample(&mut page, Format::Text, labels, (*value, None)),
                     Value::Histogram(histogram) => histogram.write(&mut page, labels),
@@ -102,15 +128,28 @@ impl Registry {
         page
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(&'static str, Labels), Value>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Vec<Series>>> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn key(metric: &'static Metric, values: &[&str]) -> (&'static str, Labels) {
-    debug_assert_eq!(metric.labels.len(), values.len(), "label values of {}", metric.name);
-    let pairs = metric.labels.iter().copied().zip(values.iter().copied());
-    (metric.name, Labels::from_pairs(std::iter::once((METRIC_NAME, metric.name)).chain(pairs)))
+// === impl Series ===
+
+impl Series {
+    fn new(metric: &'static Metric, values: &[&str]) -> Self {
+        debug_assert_eq!(metric.labels.len(), values.len(), "label values of {}", metric.name);
+        let pairs = metric.labels.iter().copied().zip(values.iter().copied());
+        Self {
+            label_values: values.iter().map(|value| Box::from(*value)).collect(),
+            labels: Labels::from_pairs(std::iter::once((METRIC_NAME, metric.name)).chain(pairs)),
+            value: if metric.kind == MetricKind::Histogram { Value::Histogram(Box::default()) } else { Value::One(0.0) },
+        }
+    }
+}
+
+/// Where the series with these label values is, or belongs.
+fn place(series: &[Series], values: &[&str]) -> Result<usize, usize> {
+    series.binary_search_by(|series| series.label_values.iter().map(|value| &**value).cmp(values.iter().copied()))
 }
 
 #[cfg(test)]
