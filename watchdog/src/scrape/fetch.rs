@@ -3,6 +3,7 @@
 //! Owns: what is sent to whom. Credentials and configured headers go to the target's own origin only, wherever a redirect leads.
 //! Must not know: what a page means.
 
+use axum::body::Bytes;
 use promql::exposition::Format;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Response, StatusCode, Url};
@@ -17,7 +18,7 @@ const REDIRECTS: usize = 10;
 /// A page as it came.
 #[derive(Debug)]
 pub(super) struct Fetched {
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     pub(super) format: Format,
 }
 
@@ -57,16 +58,23 @@ fn format(response: &Response, target: &Target) -> Result<Format, ScrapeError> {
     }
 }
 
-/// The body, decoded, as long as it stays within `limit`.
-async fn body(mut response: Response, limit: u64, expected: usize) -> Result<Vec<u8>, ScrapeError> {
-    let mut body = Vec::with_capacity(expected);
+/// The body, decoded, as long as it stays within `limit`. One that came in one piece is used as it came.
+async fn body(mut response: Response, limit: u64, expected: usize) -> Result<Bytes, ScrapeError> {
+    let whole = response.content_length();
+    let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(connection)? {
         if (body.len() + chunk.len()) as u64 > limit {
             return Err(ScrapeError::BodyTooLarge(limit));
         }
+        if body.is_empty() {
+            if whole == Some(chunk.len() as u64) {
+                return Ok(chunk);
+            }
+            body.reserve(expected);
+        }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(body.into())
 }
 
 fn connection(error: reqwest::Error) -> ScrapeError {
