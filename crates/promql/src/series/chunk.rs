@@ -110,12 +110,15 @@ impl Head {
             return self.bits.push(0, 1);
         }
         for (ones, width) in (1..).zip(TIME_WIDTHS) {
-            let widest = width == 64;
-            if widest || (delta_of_delta >> (width - 1) == 0) || (delta_of_delta >> (width - 1) == -1) {
-                // As many ones as the place of the width, then a zero unless it is the last.
-                self.bits.push((1 << ones) - 1, ones);
-                self.bits.push(0, u32::from(!widest));
+            // As many ones as the place of the width, then a zero unless it is the last.
+            let mark = (1 << ones) - 1;
+            if width == 64 {
+                self.bits.push(mark, ones);
                 return self.bits.push(delta_of_delta.cast_unsigned(), width);
+            }
+            if (delta_of_delta >> (width - 1) == 0) || (delta_of_delta >> (width - 1) == -1) {
+                let low = delta_of_delta.cast_unsigned() & ((1 << width) - 1);
+                return self.bits.push(mark << (width + 1) | low, ones + 1 + width);
             }
         }
     }
@@ -128,15 +131,21 @@ impl Head {
         let State { leading: old_leading, width: old_width, .. } = self.state;
         let old_trailing = 64 - old_leading - old_width;
         if old_width > 0 && leading >= old_leading && trailing >= old_trailing {
-            self.bits.push(0b10, 2);
-            return self.bits.push(xor >> old_trailing, old_width);
+            return self.push_marked((0b10, 2), (xor >> old_trailing, old_width));
         }
         let width = 64 - leading - trailing;
-        self.bits.push(0b11, 2);
-        self.bits.push(leading.into(), 5);
-        self.bits.push((width - 1).into(), 6);
-        self.bits.push(xor >> trailing, width);
+        let window = u64::from(0b11_u8) << 11 | u64::from(leading) << 6 | u64::from(width - 1);
+        self.push_marked((window, 13), (xor >> trailing, width));
         (self.state.leading, self.state.width) = (leading, width);
+    }
+
+    /// A mark and what it tells of, at once if they fit together.
+    fn push_marked(&mut self, (mark, mark_width): (u64, u32), (value, width): (u64, u32)) {
+        if mark_width + width <= 64 {
+            return self.bits.push(mark << width | value, mark_width + width);
+        }
+        self.bits.push(mark, mark_width);
+        self.bits.push(value, width);
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -130,9 +130,9 @@ impl<'a> Held<'a> {
 
     /// Its samples after `t_ms` as chunks.
     pub fn chunks_after(self, t_ms: i64) -> Vec<Chunk> {
-        let mut chunks = Vec::new();
-        let mut head = Head::default();
-        for sample in self.0.samples(t_ms, i64::MAX) {
+        let (mut chunks, mut samples, mut head) = (Vec::new(), Vec::new(), Head::default());
+        self.0.read(&Asked { matchers: &[], start_ms: t_ms, end_ms: i64::MAX, wanted: Wanted::All }, &mut samples);
+        for sample in samples {
             if head.is_full() {
                 chunks.push(std::mem::take(&mut head).to_chunk(0));
             }

@@ -15,7 +15,7 @@ use promql::{Asked, Block, Queryable, Sample, SeriesData};
 const BYTES: usize = 1 << 20;
 
 /// What has fewer samples is read again sooner than it is looked for.
-const LEAST_SAMPLES: usize = 64;
+const LEAST_SAMPLES: usize = 32;
 
 /// Windows kept, at the most: looking for one among them is cheap beside reading it again.
 const WINDOWS: usize = 64;
