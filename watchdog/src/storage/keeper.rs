@@ -226,13 +226,21 @@ impl<M: Fn() -> Box<dyn Disk>> Keeper<M> {
             self.next_series = self.next_series.max(number.saturating_add(1));
             batch.push(number, before.number.is_none().then(|| held.labels()), &held.chunks_after(before.newest_ms));
             written.push((held.id(), Known { number: Some(number), newest_ms }));
+            if batch.is_long() {
+                self.write_part(&batch.take(), &mut written, Fsync::Later)?;
+            }
         }
-        let records = batch.into_records();
-        let payloads: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-        self.files()?.recent.append(&payloads, Fsync::Now).map_err(|error| error.to_string())?;
+        self.write_part(&batch.into_records(), &mut written, Fsync::Now)?;
         self.offset_ms = offset_ms;
+        Ok(())
+    }
+
+    /// Writes a part of a flush, and notes what is in it as written: the first flush holds the labels of every series, and would else be in memory three times.
+    fn write_part(&mut self, records: &[Vec<u8>], written: &mut Vec<(SeriesId, Known)>, fsync: Fsync) -> Result<(), String> {
+        let payloads: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        self.files()?.recent.append(&payloads, fsync).map_err(|error| error.to_string())?;
         self.newest_ms = written.iter().map(|(_, known)| known.newest_ms).max().unwrap_or(i64::MIN).max(self.newest_ms);
-        self.known.extend(written);
+        self.known.extend(written.drain(..));
         Ok(())
     }
 

@@ -13,6 +13,8 @@ use promql::series::{Chunk, decode_chunks, encode_chunks};
 const VERSION: u8 = 1;
 /// A record is ended above this: a damaged one costs no more.
 const RECORD_BYTES: usize = 64 << 10;
+/// Records of one write.
+const AT_ONCE: usize = 4;
 
 /// Records being made.
 #[derive(Debug)]
@@ -50,7 +52,17 @@ impl Batch {
         }
     }
 
-    /// The records.
+    /// Whether there is enough to be written. So only right behind the end of a record: everything pushed is then in complete ones.
+    pub(super) fn is_long(&self) -> bool {
+        self.ended.len() >= AT_ONCE
+    }
+
+    /// The records that are complete.
+    pub(super) fn take(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The records that are left.
     pub(super) fn into_records(mut self) -> Vec<Vec<u8>> {
         self.ended.push(self.record);
         self.ended
