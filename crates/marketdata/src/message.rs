@@ -16,8 +16,8 @@ use crate::book::{Book, Level, Side};
 use crate::delta::BookDelta;
 use crate::instrument::{Instrument, InstrumentId, Unit};
 use crate::kind::RecordKind;
-use crate::message::json::{integer, key, number, optional, quoted_number, signed, text_field, yes_or_no};
-use crate::price::{Price, Quantity, Scale};
+use crate::message::json::{integer, key, number, optional, signed, text_field, yes_or_no};
+use crate::price::{Price, Quantity, Scale, write_row};
 
 pub use crate::preview::wire::{encode_event, encode_preview};
 pub use trade_name::TradeName;
@@ -182,8 +182,8 @@ pub fn encode_delta(delta: &BookDelta<'_>, now: Now, out: &mut Vec<u8>) {
     signed("collected_ts_ms", Some(stamp.received_ms), out);
     optional("depth_levels", u64::try_from(delta.depth).ok(), out);
     yes_or_no("complete", delta.complete, out);
-    levels("bids", delta.instrument, delta.bids.iter().copied(), out);
-    levels("asks", delta.instrument, delta.asks.iter().copied(), out);
+    levels("bids", delta.instrument, delta.bids, out);
+    levels("asks", delta.instrument, delta.asks, out);
     out.push(b'}');
 }
 
@@ -235,19 +235,23 @@ fn head_of(kind: RecordKind, instrument: &Instrument, out: &mut Vec<u8>) {
     text_field("standardization_version", "2.0", out);
 }
 
-fn levels(name: &str, instrument: &Instrument, levels: impl Iterator<Item = Level>, out: &mut Vec<u8>) {
+fn levels(name: &str, instrument: &Instrument, levels: &[Level], out: &mut Vec<u8>) {
     key(name, out);
     out.push(b'[');
-    let mut first = true;
     for level in levels {
-        out.extend_from_slice(if first { b"[" } else { b",[" });
-        first = false;
-        quoted_number(instrument.price, level.price.0, out);
-        out.push(b',');
-        quoted_number(instrument.quantity, level.quantity.0, out);
-        out.push(b']');
+        row(instrument, *level, out);
+    }
+    // The last comma goes.
+    if !levels.is_empty() {
+        out.pop();
     }
     out.push(b']');
+}
+
+/// Appends `["price","quantity"],`.
+#[inline]
+fn row(instrument: &Instrument, level: Level, out: &mut Vec<u8>) {
+    write_row((instrument.price, instrument.quantity), (level.price.0, level.quantity.0), out);
 }
 
 fn id(kind: RecordKind, instrument: &Instrument, (sequence, event_ts_ms): (u64, i64), out: &mut Vec<u8>) {

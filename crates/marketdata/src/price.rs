@@ -3,7 +3,12 @@
 //! Owns: text to number and back, without loss and without floats. Must not know: what is being priced.
 #![expect(clippy::indexing_slicing, reason = "tables and the digit buffer are indexed below bounds shown beside each use")]
 
+mod digits;
+
 use thiserror::Error;
+
+use digits::{EIGHT, SIXTEEN_DIGITS, append, digits_of, eight_digits, leading_digits, leading_zeros, sixteen_digits};
+pub(crate) use digits::{integer, whole_number};
 
 /// A price in units of 10^-digits of the instrument's price [`Scale`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,11 +51,9 @@ const TEXT_MAX: usize = 1 + 19 + 1 + 2 * MAX_DIGITS as usize;
 /// Texts up to this length are read without a check at every digit.
 const SHORT: usize = 19;
 
-/// Numbers below this are written all digits at once.
-const SIXTEEN_DIGITS: u64 = 10_000_000_000_000_000;
-
-/// Eight times `0`.
-const EIGHT_ZEROS: u64 = 0x3030_3030_3030_3030;
+/// Room for a row of two quoted numbers: the second begins at place 22 at the latest (a bracket, 16 digits and a zero, point, two quotes, a comma), and
+/// 34 bytes are written from there on.
+const ROOM: usize = 64;
 
 const POWERS: [i64; MAX_DIGITS as usize + 1] = powers();
 
@@ -167,6 +170,13 @@ impl Scale {
     /// Reads `digits[.digits]"` at the beginning of a text, in one pass: the number, and what comes behind the quote. `None`: another form, or a number
     /// that is not exact at this scale; [`parse`](Self::parse) knows which.
     pub(crate) fn read_quoted(self, text: &[u8]) -> Option<(i64, &[u8])> {
+        let Some((value, decimals, rest)) = short_quoted(text) else { return self.read_quoted_long(text) };
+        Some((self.exactly(value, decimals)?, rest))
+    }
+
+    /// The same of any length.
+    #[cold]
+    fn read_quoted_long(self, text: &[u8]) -> Option<(i64, &[u8])> {
         let (mut value, mut rest) = (0_u64, text);
         while let [byte @ b'0'..=b'9', after @ ..] = rest {
             value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
@@ -176,12 +186,6 @@ impl Scale {
         let mut decimals = 0;
         if let [b'.', fraction @ ..] = rest {
             rest = fraction;
-            if let Some((eight, after)) = fraction.split_first_chunk::<8>()
-                && let Some(digits) = digits_of(*eight)
-            {
-                value = value.wrapping_mul(100_000_000).wrapping_add(u64::from(digits));
-                rest = after;
-            }
             while let [byte @ b'0'..=b'9', after @ ..] = rest {
                 value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
                 rest = after;
@@ -196,14 +200,17 @@ impl Scale {
         if whole == 0 || whole + decimals > SHORT {
             return None;
         }
-        let value = i64::try_from(value).ok()?;
-        let exact = if let Some(missing) = usize::from(self.digits).checked_sub(decimals) {
-            value.checked_mul(POWERS[missing])?
-        } else {
-            let surplus = POWERS[decimals - usize::from(self.digits)];
-            (value % surplus == 0).then_some(value / surplus)?
-        };
-        Some((exact, rest))
+        Some((self.exactly(i64::try_from(value).ok()?, decimals)?, rest))
+    }
+
+    /// A number of so many decimals, at most [`MAX_DIGITS`], at this scale.
+    #[inline]
+    fn exactly(self, value: i64, decimals: usize) -> Option<i64> {
+        if let Some(missing) = usize::from(self.digits).checked_sub(decimals) {
+            return value.checked_mul(POWERS[missing]);
+        }
+        let surplus = POWERS[decimals - usize::from(self.digits)];
+        (value % surplus == 0).then_some(value / surplus)
     }
 
     fn parse_long(self, text: &[u8]) -> Result<i64, NumberError> {
@@ -267,10 +274,7 @@ impl Scale {
         if magnitude >= SIXTEEN_DIGITS || self.digits >= 16 || self.digits > self.shown {
             return self.write_long(value, out);
         }
-        // All sixteen digits in one word, the first in the lowest byte, zeros before them.
-        let (high, low) = (eight_digits(magnitude / 100_000_000), eight_digits(magnitude % 100_000_000));
-        let word = u128::from(high) | u128::from(low) << 64;
-        let zeros = if high == EIGHT_ZEROS { 8 + leading_zeros(low) } else { leading_zeros(high) };
+        let (word, zeros) = sixteen_digits(magnitude);
         let point = 16 - u32::from(self.digits);
         let first = zeros.min(point - 1); // at least one digit before the point
         if value < 0 {
@@ -323,6 +327,39 @@ impl Scale {
         out.extend_from_slice(&buffer[at..]);
     }
 
+    /// Puts `"number"` into `room` from place `at` (22 at most) on: where it ends. `None`: it is not of the plain form, as many digits shown as held.
+    fn quote(self, value: i64, room: &mut [u8; ROOM], at: usize) -> Option<usize> {
+        let (digits, magnitude) = (usize::from(self.digits), value.unsigned_abs());
+        if value < 0 || magnitude >= SIXTEEN_DIGITS || self.digits != self.shown {
+            return None;
+        }
+        let (whole, end) = match digits {
+            // Nearly all of spot: the two words are what stands before the point and behind it.
+            8 => {
+                let (high, low) = (eight_digits(magnitude / EIGHT), eight_digits(magnitude % EIGHT));
+                let first = leading_zeros(high).min(7); // at least one digit before the point
+                let whole = 8 - first as usize;
+                room[at + 1..at + 9].copy_from_slice(&(high >> (8 * first)).to_le_bytes());
+                room[at + 2 + whole..at + 10 + whole].copy_from_slice(&low.to_le_bytes());
+                (whole, at + 10 + whole)
+            }
+            1..16 => {
+                let (word, zeros) = sixteen_digits(magnitude);
+                let point = 16 - u32::from(self.digits);
+                let first = zeros.min(point - 1);
+                let whole = (point - first) as usize;
+                room[at + 1..at + 17].copy_from_slice(&(word >> (8 * first)).to_le_bytes());
+                room[at + 2 + whole..at + 18 + whole].copy_from_slice(&(word >> (8 * point)).to_le_bytes());
+                (whole, at + 2 + whole + digits)
+            }
+            _ => return None,
+        };
+        room[at] = b'"';
+        room[at + 1 + whole] = b'.';
+        room[end] = b'"';
+        Some(end + 1)
+    }
+
     /// The exact decimal text of `value`; for logs and tests, [`write`](Self::write) does not allocate.
     pub fn text(self, value: i64) -> String {
         let mut out = Vec::with_capacity(24);
@@ -333,62 +370,61 @@ impl Scale {
 
 /// Appends `"number"`.
 pub(crate) fn write_quoted(scale: Scale, value: i64, out: &mut Vec<u8>) {
-    let digits = usize::from(scale.digits);
-    if value < 0 || value.unsigned_abs() >= SIXTEEN_DIGITS || digits >= 16 || digits != usize::from(scale.shown) || digits == 0 {
-        out.push(b'"');
-        scale.write(value, out);
-        return out.push(b'"');
+    let start = out.len();
+    out.extend_from_slice(&[b'"'; ROOM]);
+    let end = out.last_chunk_mut().and_then(|room| scale.quote(value, room, 0));
+    out.truncate(start + end.unwrap_or(0));
+    if end.is_none() {
+        write_quoted_long(scale, value, out);
     }
-    let magnitude = value.unsigned_abs();
-    let (high, low) = (eight_digits(magnitude / 100_000_000), eight_digits(magnitude % 100_000_000));
-    let text = (u128::from(high) | u128::from(low) << 64).to_le_bytes();
-    let zeros = if high == EIGHT_ZEROS { 8 + leading_zeros(low) } else { leading_zeros(high) } as usize;
-    let point = 16 - digits;
-    let first = zeros.min(point - 1); // at least one digit before the point
-    // All of it is put together here and appended with one call; `first` < `point` < 16, so every place is below 36.
-    let mut word = [b'"'; 36];
-    let whole = point - first;
-    word[1..17].copy_from_slice(&(u128::from_le_bytes(text) >> (8 * first)).to_le_bytes());
-    word[1 + whole] = b'.';
-    word[2 + whole..18 + whole].copy_from_slice(&(u128::from_le_bytes(text) >> (8 * point)).to_le_bytes());
-    word[2 + whole + digits] = b'"';
-    let end = out.len() + 3 + whole + digits;
-    out.extend_from_slice(&word);
-    out.truncate(end);
 }
 
-/// The value of eight ASCII digits, the first in the lowest byte: neighbours are joined pairwise in one word, three times.
-fn digits_of(text: [u8; 8]) -> Option<u32> {
-    let word = u64::from_le_bytes(text);
-    let all_digits = (word & 0xF0F0_F0F0_F0F0_F0F0) | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0) >> 4);
-    if all_digits != 0x3333_3333_3333_3333 {
-        return None;
+/// Appends `["price","quantity"],`.
+pub(crate) fn write_row((first, second): (Scale, Scale), (one, two): (i64, i64), out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[b'"'; ROOM]);
+    let both = |room: &mut [u8; ROOM]| {
+        room[0] = b'[';
+        let end = first.quote(one, room, 1)?;
+        room[end] = b',';
+        let end = second.quote(two, room, end + 1)?;
+        room[end..end + 2].copy_from_slice(b"],");
+        Some(end + 2)
+    };
+    if let Some(end) = out.last_chunk_mut().and_then(both) {
+        return out.truncate(start + end);
     }
-    let pairs = (word & 0x0F0F_0F0F_0F0F_0F0F).wrapping_mul(2_561) >> 8; // 10·a + b
-    let fours = (pairs & 0x00FF_00FF_00FF_00FF).wrapping_mul(6_553_601) >> 16; // 100·a + b
-    u32::try_from((fours & 0x0000_FFFF_0000_FFFF).wrapping_mul(42_949_672_960_001) >> 32).ok() // 10,000·a + b
+    out.truncate(start);
+    out.push(b'[');
+    write_quoted(first, one, out);
+    out.push(b',');
+    write_quoted(second, two, out);
+    out.extend_from_slice(b"],");
 }
 
-/// Eight ASCII digits of a number below 10^8, the first in the lowest byte: the word is split in halves, three times. The divisions by 100 and by 10 are
-/// multiplications that are exact for numbers below 10,000 and 100.
-const fn eight_digits(value: u64) -> u64 {
-    let fours = (value / 10_000) | (value % 10_000) << 32;
-    let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007F_0000_007F;
-    let pairs = hundreds | fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
-    let tens = (pairs.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;
-    EIGHT_ZEROS + (tens | pairs.wrapping_sub(tens.wrapping_mul(10)) << 8)
+#[cold]
+fn write_quoted_long(scale: Scale, value: i64, out: &mut Vec<u8>) {
+    out.push(b'"');
+    scale.write(value, out);
+    out.push(b'"');
 }
 
-/// Leading `0`s of eight digits.
-const fn leading_zeros(digits: u64) -> u32 {
-    (digits ^ EIGHT_ZEROS).trailing_zeros() / 8
-}
-
-/// Appends the lowest bytes of a word: all of it, then cut, which is less than a call to copy a few bytes.
-fn append(word: u128, bytes: u32, out: &mut Vec<u8>) {
-    let end = out.len() + bytes as usize;
-    out.extend_from_slice(&word.to_le_bytes());
-    out.truncate(end);
+/// Reads `digits[.digits]"` of seven and eight digits at most: all digits as a number, how many of them are decimals, and what comes behind the quote.
+#[inline]
+fn short_quoted(text: &[u8]) -> Option<(i64, usize, &[u8])> {
+    let (whole, value) = leading_digits(*text.first_chunk()?);
+    match text.get(whole as usize..)? {
+        [b'.', fraction @ ..] if whole > 0 && whole < 8 => {
+            let (decimals, digits) = leading_digits(*fraction.first_chunk()?);
+            let decimals = decimals as usize;
+            let [b'"', rest @ ..] = fraction.get(decimals..)? else { return None };
+            // Fifteen digits at most: nothing wraps.
+            let value = value.cast_signed().wrapping_mul(POWERS[decimals]).wrapping_add(digits.cast_signed());
+            (decimals > 0).then_some((value, decimals, rest))
+        }
+        [b'"', rest @ ..] if whole > 0 => Some((value.cast_signed(), 0, rest)),
+        _ => None,
+    }
 }
 
 const fn digit(value: u64) -> u8 {

@@ -6,6 +6,9 @@ use std::io::Write;
 
 use crate::price::{Scale, write_quoted};
 
+pub(crate) use crate::price::integer;
+
+#[inline]
 pub(crate) fn key(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
@@ -20,6 +23,7 @@ pub(crate) fn text_field(name: &str, value: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+#[inline]
 pub(crate) fn yes_or_no(name: &str, value: bool, out: &mut Vec<u8>) {
     key(name, out);
     out.extend_from_slice(if value { b"true" } else { b"false" });
@@ -30,6 +34,7 @@ pub(crate) fn null(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"null");
 }
 
+#[inline]
 pub(crate) fn optional(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
     match value {
         Some(value) => {
@@ -40,11 +45,15 @@ pub(crate) fn optional(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 pub(crate) fn signed(name: &str, value: Option<i64>, out: &mut Vec<u8>) {
     match value {
         Some(value) => {
             key(name, out);
-            Scale::new(0).write(value, out);
+            if value < 0 {
+                out.push(b'-');
+            }
+            integer(value.unsigned_abs(), out);
         }
         None => null(name, out),
     }
@@ -81,15 +90,6 @@ pub(crate) fn ratio(name: &str, value: Option<f64>, out: &mut Vec<u8>) {
     // No "-0.000000".
     let value = if value.abs() < 0.000_000_5 { 0.0 } else { value };
     let _written = write!(out, "{value:.6}");
-}
-
-pub(crate) fn integer(value: u64, out: &mut Vec<u8>) {
-    let (high, low) = (value / 10, value % 10);
-    if high > 0 {
-        // Venues' ids are far below 2^63; the tenth of any u64 fits.
-        Scale::new(0).write(i64::try_from(high).unwrap_or(i64::MAX), out);
-    }
-    Scale::new(0).write(i64::try_from(low).unwrap_or(0), out);
 }
 
 #[cfg(test)]

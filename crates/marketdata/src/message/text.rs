@@ -5,9 +5,7 @@
 use std::cmp::Ordering;
 
 use crate::book::{Level, Side, rank};
-use crate::instrument::Instrument;
-use crate::message::json::quoted_number;
-use crate::message::{BookView, book_with};
+use crate::message::{BookView, book_with, row};
 use clock::Now;
 
 /// Writes the books of one instrument, one after the other.
@@ -82,7 +80,7 @@ impl SideText {
             } else {
                 self.copy(known, run.take());
                 self.levels.push(level);
-                write(view.instrument, level, &mut self.text);
+                row(view.instrument, level, &mut self.text);
                 self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
             }
         }
@@ -99,14 +97,6 @@ impl SideText {
         self.ends.extend(ends.iter().map(|end| base + (end - begin)));
         self.text.extend_from_slice(known.text.get(begin as usize..end as usize).unwrap_or_default());
     }
-}
-
-fn write(instrument: &Instrument, level: Level, out: &mut Vec<u8>) {
-    out.push(b'[');
-    quoted_number(instrument.price, level.price.0, out);
-    out.push(b',');
-    quoted_number(instrument.quantity, level.quantity.0, out);
-    out.extend_from_slice(b"],");
 }
 
 #[cfg(test)]
