@@ -4,6 +4,7 @@
 //! symbol is. Unknown fields are skipped, unknown kinds are [`Frame::Other`]; only a known kind that cannot be read is [`Malformed`].
 
 pub(crate) mod cursor;
+pub(crate) mod plain;
 
 use thiserror::Error;
 

@@ -218,7 +218,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// Place of the first `"` or `\`. Eight bytes at a time; the strings read here are too short for a call to pay.
-fn quote_or_escape(text: &[u8]) -> Option<usize> {
+pub(super) fn quote_or_escape(text: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     /// The highest bit of the first byte that is zero, and of none before it.
     const fn zero_byte(word: u64) -> u64 {

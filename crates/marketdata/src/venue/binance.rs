@@ -6,6 +6,7 @@
 use crate::book::Side;
 use crate::effect::StreamKind;
 use crate::feed::cursor::{Cursor, string_field};
+use crate::feed::plain::Plain;
 use crate::feed::{DeltaFrame, Frame, Malformed, Refusal, Rows, SnapshotFrame, TradeFrame};
 use crate::sequence::UpdateIds;
 use crate::venue::dialect::{Answers, Wire};
@@ -62,8 +63,40 @@ fn stream(raw: &str, kind: StreamKind) -> String {
 
 /// Reads one frame in raw or combined (`{"stream":…,"data":{…}}`) form; it holds one record.
 pub(super) fn decode<'a>(text: &'a str, each: &mut dyn FnMut(Frame<'a>)) -> Result<(), Malformed> {
-    each(read(text)?);
+    each(match plain_delta(text) {
+        Some(frame) => Frame::Delta(frame),
+        None => read(text)?,
+    });
     Ok(())
+}
+
+/// A diff depth event as both markets write it, in the combined form; `None`: another message, or another form.
+fn plain_delta(text: &str) -> Option<DeltaFrame<'_>> {
+    let mut plain = Plain::new(text);
+    plain.literal("{\"stream\":\"")?;
+    plain.inside()?;
+    plain.literal("\",\"data\":{\"e\":\"depthUpdate\",\"E\":")?;
+    let event_ts_ms = i64::try_from(plain.integer()?).ok();
+    if plain.literal(",\"T\":").is_some() {
+        plain.integer()?;
+    }
+    plain.literal(",\"s\":\"")?;
+    let symbol = plain.inside()?;
+    plain.literal("\",\"U\":")?;
+    let first = plain.integer()?;
+    plain.literal(",\"u\":")?;
+    let last = plain.integer()?;
+    let previous = match plain.literal(",\"pu\":") {
+        Some(()) => Some(plain.integer()?),
+        None => None,
+    };
+    plain.literal(",\"b\":")?;
+    let bids = Rows::new(plain.rows()?);
+    plain.literal(",\"a\":")?;
+    let asks = Rows::new(plain.rows()?);
+    plain.literal("}}")?;
+    plain.end()?;
+    Some(DeltaFrame { symbol, ids: UpdateIds { first, last, previous }, event_ts_ms, bids, asks })
 }
 
 fn read(text: &str) -> Result<Frame<'_>, Malformed> {
@@ -174,6 +207,44 @@ impl<'a> Fields<'a> {
             None if self.refused => Some(Frame::Refused { id: self.request, refusal: Refusal::Never }),
             None if self.answered => Some(self.request.map_or(Frame::Other, |id| Frame::Ack { id })),
             _ => Some(Frame::Other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SPOT: &str = r#"{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":50093239189,"u":50093239202,"b":[["61737.63000000","0.00000000"],["61737.60000000","1.5"]],"a":[["61937.64000000","0.02000000"]]}}"#;
+    const FUTURES: &str = r#"{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":1723161256299,"T":1723161256298,"s":"BTCUSDT","U":5123107832006,"u":5123107837557,"pu":5123107831937,"b":[],"a":[["65880.70","15.918"]]}}"#;
+
+    /// All of a delta, to be compared.
+    fn told(frame: &Frame<'_>) -> String {
+        format!("{frame:?}")
+    }
+
+    #[test]
+    fn the_usual_form_is_read_in_one_pass() {
+        for text in [SPOT, FUTURES] {
+            let plain = plain_delta(text).unwrap();
+            assert_eq!(told(&Frame::Delta(plain)), told(&read(text).unwrap()));
+        }
+        assert!(plain_delta(&SPOT.replace("\"u\"", "\"x\":1,\"u\"")).is_none(), "what a venue adds is left to the other reader");
+    }
+
+    proptest! {
+        /// Whatever becomes of such a text, what is read in one pass is what the other reader finds.
+        #[test]
+        fn both_readers_agree(futures in any::<bool>(), changes in proptest::collection::vec((any::<proptest::sample::Index>(), "[ -~]{0,3}", 0usize..4), 0..3)) {
+            let mut text = if futures { FUTURES } else { SPOT }.to_owned();
+            for (place, new, gone) in changes {
+                let at = place.index(text.len());
+                text.replace_range(at..(at + gone).min(text.len()), &new);
+            }
+            if let Some(plain) = plain_delta(&text) {
+                prop_assert_eq!(read(&text).map(|frame| told(&frame)), Ok(told(&Frame::Delta(plain))), "{}", text);
+            }
         }
     }
 }
