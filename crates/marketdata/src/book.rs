@@ -40,6 +40,19 @@ struct Ladder {
     side: Side,
     levels: Vec<Level>,
     horizon: Option<Price>,
+    /// While [`notes`](Book::take_notes) are taken of it.
+    notes: Option<Vec<Change>>,
+}
+
+/// A level that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) price: Price,
+    /// What was there, and what is there now; zero: nothing.
+    pub(crate) before: Quantity,
+    pub(crate) after: Quantity,
+    /// Place among the changes of its side.
+    pub(crate) nth: u32,
 }
 
 /// Both sides of one instrument.
@@ -48,10 +61,15 @@ pub struct Book {
     bids: Ladder,
     asks: Ladder,
     bounds: DepthBounds,
+    /// Whose notes are taken: the number that their reader gave; 0: nobody's.
+    reader: u64,
 }
 
 /// Levels at the best end that are searched first, then more of them.
 const NEAR: [usize; 2] = [32, 256];
+
+/// Changes of a side that are noted at most: who reads so seldom has to compare.
+const NOTED: usize = 512;
 
 // === impl Book ===
 
@@ -59,9 +77,10 @@ impl Book {
     /// An empty book.
     pub const fn new(bounds: DepthBounds) -> Self {
         Self {
-            bids: Ladder { side: Side::Bid, levels: Vec::new(), horizon: None },
-            asks: Ladder { side: Side::Ask, levels: Vec::new(), horizon: None },
+            bids: Ladder { side: Side::Bid, levels: Vec::new(), horizon: None, notes: None },
+            asks: Ladder { side: Side::Ask, levels: Vec::new(), horizon: None, notes: None },
             bounds,
+            reader: 0,
         }
     }
 
@@ -73,12 +92,25 @@ impl Book {
 
     /// Applies absolute quantities; zero removes. Removing what is not held is normal (venues say so).
     pub fn apply(&mut self, bids: &[Level], asks: &[Level]) {
-        for level in bids {
-            self.bids.set(*level, self.bounds);
+        self.bids.set_all(bids, self.bounds);
+        self.asks.set_all(asks, self.bounds);
+    }
+
+    /// Hands over what has changed on both sides since the reading of number `after`, and notes for the reading `next` from now on. `false`: that is not
+    /// known, as the book is another one, was loaded anew, or has changed too much.
+    pub(crate) fn take_notes(&mut self, (after, next): (u64, u64), into: [&mut Vec<Change>; 2]) -> bool {
+        let mut known = std::mem::replace(&mut self.reader, next) == after && after != 0;
+        for (ladder, into) in [&mut self.bids, &mut self.asks].into_iter().zip(into) {
+            into.clear();
+            known &= ladder.notes.is_some();
+            std::mem::swap(ladder.notes.get_or_insert_default(), into);
         }
-        for level in asks {
-            self.asks.set(*level, self.bounds);
-        }
+        known
+    }
+
+    /// The worst price up to which a side is known; `None`: all of it is.
+    pub(crate) const fn horizon(&self, side: Side) -> Option<Price> {
+        self.ladder(side).horizon
     }
 
     /// Up to `depth` levels of a side, best first.
@@ -87,10 +119,10 @@ impl Book {
         levels.iter().rev().take(depth).copied()
     }
 
-    /// Up to `depth` levels of a side, the best last.
-    pub(crate) fn top_slice(&self, side: Side, depth: usize) -> &[Level] {
+    /// The levels of a side below its first `depth`, and those; the best last in each.
+    pub(crate) fn split(&self, side: Side, depth: usize) -> (&[Level], &[Level]) {
         let levels = &self.ladder(side).levels;
-        levels.get(levels.len().saturating_sub(depth)..).unwrap_or_default()
+        levels.split_at_checked(levels.len().saturating_sub(depth)).unwrap_or_default()
     }
 
     /// The best level of a side.
@@ -131,6 +163,7 @@ impl Book {
         for ladder in [&mut self.bids, &mut self.asks] {
             ladder.levels = Vec::new();
             ladder.horizon = None;
+            ladder.notes = None;
         }
     }
 
@@ -146,6 +179,7 @@ impl Book {
 
 impl Ladder {
     fn load(&mut self, best_first: &[Level], limit: usize, bounds: DepthBounds) {
+        self.notes = None;
         self.levels.clear();
         self.levels.extend(best_first.iter().rev().filter(|level| level.quantity.0 != 0));
         let side = self.side;
@@ -158,40 +192,62 @@ impl Ladder {
         self.cut(bounds);
     }
 
+    fn set_all(&mut self, changes: &[Level], bounds: DepthBounds) {
+        for level in changes {
+            self.set(*level, bounds);
+        }
+    }
+
+    #[inline]
     fn set(&mut self, level: Level, bounds: DepthBounds) {
         let side = self.side;
-        let place = rank(side, level.price);
-        if self.horizon.is_some_and(|horizon| place < rank(side, horizon)) {
+        if self.horizon.is_some_and(|horizon| rank(side, level.price) < rank(side, horizon)) {
             return;
         }
-        match self.find(place) {
-            Ok(at) if level.quantity.0 == 0 => {
+        let (at, after) = (self.find(level.price), level.quantity);
+        let before = match self.levels.get_mut(at).filter(|held| held.price == level.price) {
+            Some(held) if after.0 != 0 => std::mem::replace(&mut held.quantity, after),
+            Some(held) => {
+                let before = held.quantity;
                 self.levels.remove(at);
+                before
             }
-            Ok(at) => {
-                if let Some(held) = self.levels.get_mut(at) {
-                    *held = level;
-                }
-            }
-            Err(_) if level.quantity.0 == 0 => {}
-            Err(at) => {
+            None if after.0 == 0 => return,
+            None => {
                 self.levels.insert(at, level);
                 if self.levels.len() > bounds.most {
                     self.cut(bounds);
                 }
+                Quantity(0)
+            }
+        };
+        if let Some(notes) = &mut self.notes
+            && before != after
+        {
+            let nth = u32::try_from(notes.len()).unwrap_or(u32::MAX);
+            notes.push(Change { price: level.price, before, after, nth });
+            if notes.len() > NOTED {
+                self.notes = None;
             }
         }
     }
 
-    /// Where a level of this rank is, or belongs. Most changes are near the touch: that end is searched alone, and is all that a busy book needs of the cache.
-    fn find(&self, place: i64) -> Result<usize, usize> {
+    /// Where a level of this price is, or belongs. Most changes are near the touch: that end is searched alone, and is all that a busy book needs of the cache.
+    fn find(&self, price: Price) -> usize {
+        match self.side {
+            Side::Bid => self.first_not(|held| held.price < price),
+            Side::Ask => self.first_not(|held| held.price > price),
+        }
+    }
+
+    /// How many levels are worse.
+    fn first_not(&self, worse: impl Fn(&Level) -> bool) -> usize {
         let begins_behind = |near: &usize| {
             let first = self.levels.len().checked_sub(*near)?;
-            self.levels.get(first).is_some_and(|held| rank(self.side, held.price) < place).then_some(first)
+            self.levels.get(first).is_some_and(&worse).then_some(first)
         };
         let from = NEAR.iter().find_map(begins_behind).unwrap_or(0);
-        let near = self.levels.get(from..).unwrap_or_default();
-        near.binary_search_by_key(&place, |held| rank(self.side, held.price)).map(|at| from + at).map_err(|at| from + at)
+        from + self.levels.get(from..).unwrap_or_default().partition_point(worse)
     }
 
     fn cut(&mut self, bounds: DepthBounds) {

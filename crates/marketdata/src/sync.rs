@@ -218,6 +218,11 @@ impl BookSync {
         &self.book
     }
 
+    /// For its notes to be taken.
+    pub(crate) const fn book_mut(&mut self) -> &mut Book {
+        &mut self.book
+    }
+
     /// Deltas buffered now.
     pub(crate) fn buffered(&self) -> usize {
         self.rebuild.as_ref().map_or(0, Rebuild::len)

@@ -192,8 +192,11 @@ impl Venue {
     /// What changed in a book since the delta before, which its consumers have from then on. `None`: nothing, or it may not be published.
     pub fn delta(&mut self, now: Now, id: InstrumentId) -> Option<BookDelta<'_>> {
         let Self { catalog, slots, per_slot, config, outlets, .. } = self;
+        book_of((catalog, slots, *per_slot, config.depth), id)?;
+        let lane = slots.get_mut(id.index() / *per_slot)?.active.as_mut()?.session.lane_mut(id)?;
+        outlets.read_notes(id, lane.sync.book_mut());
         let view = book_of((catalog, slots, *per_slot, config.depth), id)?;
-        outlets.delta(now.mono, id, &view)
+        outlets.delta(now.mono, id, (&view, catalog.get(id)?))
     }
 
     /// The last delta of this book did not reach all its consumers: the next is a whole image.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clock::Now;
 
+use crate::book::Book;
 use crate::delta::{BookDelta, DeltaChain};
 use crate::effect::{Effect, Event, EventKind};
 use crate::instrument::{Instrument, InstrumentId};
@@ -164,8 +165,15 @@ impl Outlets {
     }
 
     /// What consumers of deltas miss of this book; they have it from then on.
-    pub(super) fn delta<'a>(&'a mut self, now: Duration, id: InstrumentId, view: &BookView<'a>) -> Option<BookDelta<'a>> {
-        self.outlets.get_mut(id.index())?.delta.as_mut()?.chain.advance(now, view)
+    pub(super) fn delta<'a>(&'a mut self, now: Duration, id: InstrumentId, of: (&BookView<'_>, &'a Instrument)) -> Option<BookDelta<'a>> {
+        self.outlets.get_mut(id.index())?.delta.as_mut()?.chain.advance(now, of)
+    }
+
+    /// Takes what the book has noted for its deltas.
+    pub(super) fn read_notes(&mut self, id: InstrumentId, book: &mut Book) {
+        if let Some(delta) = self.outlets.get_mut(id.index()).and_then(|outlet| outlet.delta.as_mut()) {
+            delta.chain.read(book);
+        }
     }
 
     /// A consumer did not get the last delta.
@@ -284,7 +292,7 @@ impl Outlet {
         let unit = 10i128.pow(u32::from(instrument.worth_digits()));
         Self {
             book: Pace::new(output.book),
-            delta: output.delta.map(|publication| Box::new(DeltaOutlet { pace: Pace::new(publication), chain: DeltaChain::default() })),
+            delta: output.delta.map(|publication| Box::new(DeltaOutlet { pace: Pace::new(publication), chain: DeltaChain::new(publication) })),
             previews: Previews::new(output.previews, config.fusion).map(Box::new),
             // What does not fit is more than any trade can be worth.
             large_trade: output.large_trade.map(|worth| (i128::from(worth).saturating_mul(unit), instrument.clone())),
