@@ -16,10 +16,11 @@ use crate::book::{Book, Level, Side};
 use crate::delta::BookDelta;
 use crate::instrument::{Instrument, InstrumentId, Unit};
 use crate::kind::RecordKind;
-use crate::message::json::{integer, key, number, optional, signed, text_field, yes_or_no};
+use crate::message::json::{key, number, optional, signed, text_field, yes_or_no};
 use crate::price::{Price, Quantity, Scale, write_row};
 
 pub use crate::preview::wire::{encode_event, encode_preview};
+pub use crate::price::integer;
 pub use trade_name::TradeName;
 
 /// The first N levels of a book, to be encoded.

@@ -7,8 +7,9 @@ mod digits;
 
 use thiserror::Error;
 
+pub use digits::integer;
+pub(crate) use digits::whole_number;
 use digits::{EIGHT, SIXTEEN_DIGITS, append, digits_of, eight_digits, leading_digits, leading_zeros, sixteen_digits};
-pub(crate) use digits::{integer, whole_number};
 
 /// A price in units of 10^-digits of the instrument's price [`Scale`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+use marketdata::message::integer;
 use memchr::{memchr, memchr2};
 use thiserror::Error;
 
@@ -130,21 +131,21 @@ pub(super) fn publish(publication: Publication<'_>, payload: &[u8], out: &mut Ve
     if let Some((inbox, number)) = publication.reply {
         out.push(b' ');
         out.extend_from_slice(inbox.as_bytes());
-        digits(number, out);
+        integer(number, out);
     }
     out.push(b' ');
-    digits(headers as u64, out);
+    integer(headers as u64, out);
     out.push(b' ');
-    digits((headers + payload.len()) as u64, out);
+    integer((headers + payload.len()) as u64, out);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(HEAD);
     out.extend_from_slice(prefix.as_bytes());
-    digits(sequence, out);
+    integer(sequence, out);
     out.push(b':');
     if event_ts_ms < 0 {
         out.push(b'-');
     }
-    digits(event_ts_ms.unsigned_abs(), out);
+    integer(event_ts_ms.unsigned_abs(), out);
     out.extend_from_slice(b"\r\n\r\n");
     out.extend_from_slice(payload);
     out.extend_from_slice(b"\r\n");
@@ -180,20 +181,6 @@ pub(super) fn number_after(subject: &[u8], prefix: &str) -> Option<u64> {
 /// Decimal digits of a number.
 fn width(value: u64) -> usize {
     value.checked_ilog10().unwrap_or(0) as usize + 1
-}
-
-fn digits(mut value: u64, out: &mut Vec<u8>) {
-    let start = out.len();
-    loop {
-        out.push(b'0' + (value % 10) as u8);
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    if let Some(written) = out.get_mut(start..) {
-        written.reverse();
-    }
 }
 
 #[cfg(test)]
@@ -251,7 +238,7 @@ mod tests {
     fn numbers_are_written_and_read_back() {
         for value in [0, 9, 10, 12345, u64::MAX] {
             let mut out = b"p.".to_vec();
-            digits(value, &mut out);
+            integer(value, &mut out);
             assert_eq!((number_after(&out, "p."), out.len() - 2), (Some(value), width(value)));
         }
         assert_eq!((number_after(b"p.", "p."), number_after(b"p.s1", "p."), number_after(b"q.1", "p.")), (None, None, None));

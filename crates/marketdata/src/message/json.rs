@@ -4,9 +4,7 @@
 
 use std::io::Write;
 
-use crate::price::{Scale, write_quoted};
-
-pub(crate) use crate::price::integer;
+use crate::price::{Scale, integer, write_quoted};
 
 #[inline]
 pub(crate) fn key(name: &str, out: &mut Vec<u8>) {

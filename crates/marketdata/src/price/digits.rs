@@ -78,8 +78,8 @@ pub(super) fn append(word: u128, bytes: u32, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
-/// Appends a whole number.
-pub(crate) fn integer(value: u64, out: &mut Vec<u8>) {
+/// Appends the decimal digits of a whole number.
+pub fn integer(value: u64, out: &mut Vec<u8>) {
     if value >= SIXTEEN_DIGITS {
         integer(value / SIXTEEN_DIGITS, out);
         return append(sixteen_digits(value % SIXTEEN_DIGITS).0, 16, out);
