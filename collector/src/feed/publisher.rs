@@ -73,11 +73,16 @@ impl Publisher {
         let record = Record { stream, kind, sequence, event_ts_ms, payload: self.payloads.copy(payload), offered: at };
         self.offered = true;
         let mut refused = 0;
-        for (place, sink) in self.sinks.iter_mut().enumerate() {
+        let Some((last, others)) = self.sinks.split_last_mut() else { return refused };
+        for (place, sink) in others.iter_mut().enumerate() {
             let bit = 1 << place;
             if only & bit != 0 && sink.offer(&record).is_err() {
                 refused |= bit;
             }
+        }
+        let bit = 1 << others.len();
+        if only & bit != 0 && last.offer_whole(record).is_err() {
+            refused |= bit;
         }
         refused
     }

@@ -58,6 +58,10 @@ pub trait Sink: Send {
     fn name(&self) -> &'static str;
     /// Takes the record, or says why not.
     fn offer(&mut self, record: &Record) -> Result<(), Refusal>;
+    /// The same, where nobody else wants the record.
+    fn offer_whole(&mut self, record: Record) -> Result<(), Refusal> {
+        self.offer(&record)
+    }
     /// Called after the offers of one turn of the data path: what was offered should leave now, all of it together. Must return at once too.
     fn flush(&mut self) {}
     /// Whether it would rather be offered less for a moment: what it has taken leaves, but more slowly than it comes. Never while nothing leaves:

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use marketdata::RecordKind;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
@@ -54,6 +55,35 @@ pub fn queue(name: &'static str, bounds: QueueConfig, registry: &Arc<Registry>, 
 // === impl Inlet ===
 
 impl Inlet {
+    /// Whether there would be room for this record behind those that wait and others, so many and so many bytes, that are to be [`put`](Self::put) before it.
+    /// Who has asked this has offered it: a refusal is counted, and so is acceptance.
+    pub(crate) fn admit(&self, record: &Record, (others, bytes): (usize, usize)) -> Result<(), Refusal> {
+        let waits = self.level.bytes.load(Ordering::Relaxed) + bytes;
+        let outcome = if self.records.is_closed() {
+            Err(Refusal::Closed)
+        } else if waits + record.payload.len() > self.level.bytes_most {
+            Err(Refusal::QueueBytes)
+        } else if self.records.capacity() <= others {
+            Err(Refusal::QueueFull)
+        } else {
+            Ok(())
+        };
+        self.counted(record.kind, outcome)
+    }
+
+    /// Puts a record in that was [admitted](Self::admit): there is room for it, and it is lost only with the exit.
+    pub(crate) fn put(&self, record: &Record) {
+        let _lost_with_the_exit = self.try_offer(record);
+    }
+
+    fn counted(&self, kind: RecordKind, outcome: Result<(), Refusal>) -> Result<(), Refusal> {
+        match outcome {
+            Ok(()) => self.accepted.inc(kind),
+            Err(reason) => self.registry.counter(&names::SINK_REFUSED, &[self.name, kind.as_str(), reason.as_str()]).inc(),
+        }
+        outcome
+    }
+
     fn try_offer(&self, record: &Record) -> Result<(), Refusal> {
         let size = record.payload.len();
         if self.level.bytes.load(Ordering::Relaxed) + size > self.level.bytes_most {
@@ -83,12 +113,7 @@ impl Sink for Inlet {
     }
 
     fn offer(&mut self, record: &Record) -> Result<(), Refusal> {
-        let outcome = self.try_offer(record);
-        match outcome {
-            Ok(()) => self.accepted.inc(record.kind),
-            Err(reason) => self.registry.counter(&names::SINK_REFUSED, &[self.name, record.kind.as_str(), reason.as_str()]).inc(),
-        }
-        outcome
+        self.counted(record.kind, self.try_offer(record))
     }
 }
 
@@ -171,7 +196,6 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use marketdata::RecordKind;
 
     use super::*;
 
@@ -210,6 +234,26 @@ mod tests {
         }
         drop(outlet);
         assert_eq!(inlet.offer(&record(1)), Err(Refusal::Closed));
+    }
+
+    #[test]
+    fn what_is_admitted_has_its_place_kept() {
+        let registry = Arc::new(Registry::new());
+        let (inlet, mut outlet) = queue("test", QueueConfig { records: 3, bytes: 100 }, &registry, None);
+        inlet.put(&record(10));
+        assert_eq!(inlet.admit(&record(10), (0, 0)), Ok(()));
+        assert_eq!(inlet.admit(&record(10), (1, 10)), Ok(()));
+        assert_eq!(inlet.admit(&record(10), (2, 20)), Err(Refusal::QueueFull));
+        assert_eq!(inlet.admit(&record(81), (1, 10)), Err(Refusal::QueueBytes));
+        inlet.put(&record(10));
+        inlet.put(&record(10));
+        let mut taken = Vec::new();
+        assert!(outlet.take_ready(&mut taken, 10));
+        assert_eq!(taken.len(), 3);
+        let page = registry.render();
+        assert!(page.contains("collector_sink_accepted_total{sink=\"test\",kind=\"trade\"} 2"), "{page}");
+        drop(outlet);
+        assert_eq!(inlet.admit(&record(1), (0, 0)), Err(Refusal::Closed));
     }
 
     #[test]

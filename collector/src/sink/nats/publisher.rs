@@ -24,6 +24,8 @@ use crate::sink::{Inlet, Outlet, Record, Refusal, Sink};
 
 /// Records taken from the queue at a time.
 const TAKE: usize = 256;
+/// Records of a turn for which there is always room: what a batch of frames brings, several times.
+const TURN: usize = 512;
 /// What time brings is looked at this often.
 const TICK: Duration = Duration::from_millis(25);
 /// At the end: for what is under way to be acknowledged,
@@ -51,6 +53,9 @@ pub(super) struct Entrance {
     /// None only while it is dropped: the queue must be closed before the bell is rung for it.
     inlet: Option<Inlet>,
     post: Arc<Post>,
+    /// Offered in this turn of the data path, and their bytes. They go straight to the desk, or to the queue when the sink's thread is at work.
+    turn: Vec<Record>,
+    bytes: usize,
 }
 
 /// What is behind the lock.
@@ -85,7 +90,16 @@ struct Progress {
 
 impl Entrance {
     pub(super) fn new(inlet: Inlet, post: Arc<Post>) -> Self {
-        Self { inlet: Some(inlet), post }
+        Self { inlet: Some(inlet), post, turn: Vec::new(), bytes: 0 }
+    }
+
+    /// What is left of this turn waits in the queue.
+    fn queue(&mut self) {
+        let Some(inlet) = &self.inlet else { return };
+        for record in self.turn.drain(..) {
+            inlet.put(&record);
+        }
+        self.turn.shrink_to(TURN);
     }
 }
 
@@ -95,18 +109,28 @@ impl Sink for Entrance {
     }
 
     fn offer(&mut self, record: &Record) -> Result<(), Refusal> {
-        self.inlet.as_mut().map_or(Err(Refusal::Closed), |inlet| inlet.offer(record))
+        self.offer_whole(record.clone())
+    }
+
+    fn offer_whole(&mut self, record: Record) -> Result<(), Refusal> {
+        self.inlet.as_ref().map_or(Err(Refusal::Closed), |inlet| inlet.admit(&record, (self.turn.len(), self.bytes)))?;
+        self.bytes += record.payload.len();
+        self.turn.push(record);
+        Ok(())
     }
 
     fn flush(&mut self) {
         let needed = match self.post.publisher.try_lock() {
             Ok(mut publisher) => {
-                let needed = publisher.pass();
+                let needed = publisher.pass(&mut self.turn);
                 self.post.press(&publisher);
                 needed
             }
             Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => true,
         };
+        self.bytes = 0;
+        // Before the bell: the sink's thread takes what is in the queue.
+        self.queue();
         if needed {
             self.post.bell.notify_one();
         }
@@ -119,6 +143,7 @@ impl Sink for Entrance {
 
 impl Drop for Entrance {
     fn drop(&mut self) {
+        self.queue();
         self.inlet = None;
         self.post.bell.notify_one();
     }
@@ -172,10 +197,16 @@ impl Publisher {
         Self { link, core, desk, clock, outlet, batch, closing: None, noted: Duration::ZERO, progress: Progress::default(), gather }
     }
 
-    /// The data thread's turn: what it has offered goes to the socket, as far as that takes no time. `true`: the sink's thread is needed.
-    fn pass(&mut self) -> bool {
+    /// The data thread's turn: what it has offered goes to the socket, as far as that takes no time. `true`: the sink's thread is needed, as it is when
+    /// anything is left of `turn`.
+    fn pass(&mut self, turn: &mut Vec<Record>) -> bool {
         let idle = self.desk.outbox.under_way() == 0;
-        let whole = self.take();
+        let mut whole = self.take();
+        // Nothing overtakes what waits in the queue.
+        if whole && self.closing.is_none() && self.desk.has_room() {
+            self.desk.take(turn);
+        }
+        whole &= turn.is_empty();
         let now = self.clock.now().mono;
         let Some(connection) = self.link.open() else { return true };
         self.desk.send_fresh(connection, now);
