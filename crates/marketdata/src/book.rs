@@ -40,19 +40,18 @@ struct Ladder {
     side: Side,
     levels: Vec<Level>,
     horizon: Option<Price>,
-    /// While [`notes`](Book::take_notes) are taken of it.
+    /// While [`notes`](Book::take_notes) are taken of it: best first, each level once.
     notes: Option<Vec<Change>>,
 }
 
 /// A level that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    pub(crate) price: Price,
-    /// What was there, and what is there now; zero: nothing.
+    /// The [`rank`] of its price.
+    pub(crate) rank: i64,
+    /// What was there before the first change and after the last one; zero: nothing.
     pub(crate) before: Quantity,
     pub(crate) after: Quantity,
-    /// Place among the changes of its side.
-    pub(crate) nth: u32,
 }
 
 /// Both sides of one instrument.
@@ -65,10 +64,10 @@ pub struct Book {
     reader: u64,
 }
 
-/// Levels at the best end that are searched first, then more of them.
-const NEAR: [usize; 2] = [32, 256];
+/// Levels at the best end that are searched alone.
+const NEAR: usize = 256;
 
-/// Changes of a side that are noted at most: who reads so seldom has to compare.
+/// Levels of a side whose changes are noted at most: who reads so seldom has to compare.
 const NOTED: usize = 512;
 
 // === impl Book ===
@@ -224,8 +223,7 @@ impl Ladder {
         if let Some(notes) = &mut self.notes
             && before != after
         {
-            let nth = u32::try_from(notes.len()).unwrap_or(u32::MAX);
-            notes.push(Change { price: level.price, before, after, nth });
+            note(Change { rank: rank(side, level.price), before, after }, notes);
             if notes.len() > NOTED {
                 self.notes = None;
             }
@@ -242,11 +240,8 @@ impl Ladder {
 
     /// How many levels are worse.
     fn first_not(&self, worse: impl Fn(&Level) -> bool) -> usize {
-        let begins_behind = |near: &usize| {
-            let first = self.levels.len().checked_sub(*near)?;
-            self.levels.get(first).is_some_and(&worse).then_some(first)
-        };
-        let from = NEAR.iter().find_map(begins_behind).unwrap_or(0);
+        let near = self.levels.len().saturating_sub(NEAR);
+        let from = if self.levels.get(near).is_some_and(&worse) { near } else { 0 };
         from + self.levels.get(from..).unwrap_or_default().partition_point(worse)
     }
 
@@ -264,6 +259,27 @@ pub(crate) const fn rank(side: Side, price: Price) -> i64 {
     match side {
         Side::Bid => price.0,
         Side::Ask => -price.0,
+    }
+}
+
+/// The price of a rank.
+pub(crate) const fn price_of(side: Side, rank: i64) -> Price {
+    match side {
+        Side::Bid => Price(rank),
+        Side::Ask => Price(-rank),
+    }
+}
+
+/// Notes a change in its place. Venues mostly write the best level first.
+#[inline]
+fn note(change: Change, notes: &mut Vec<Change>) {
+    if notes.last().is_none_or(|last| last.rank > change.rank) {
+        return notes.push(change);
+    }
+    let at = notes.partition_point(|noted| noted.rank > change.rank);
+    match notes.get_mut(at).filter(|noted| noted.rank == change.rank) {
+        Some(noted) => noted.after = change.after,
+        None => notes.insert(at, change),
     }
 }
 

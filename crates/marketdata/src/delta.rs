@@ -177,7 +177,7 @@ impl Known {
                 }
                 true
             }
-            Source::Notes(_) => match difference::noted((view.book, side, view.depth), (self.reach, &mut self.notes), &mut self.changed) {
+            Source::Notes(_) => match difference::noted((view.book, side, view.depth), (self.reach, &self.notes), &mut self.changed) {
                 Some(reach) => {
                     self.reach = reach;
                     true

@@ -170,6 +170,7 @@ impl Scale {
 
     /// Reads `digits[.digits]"` at the beginning of a text, in one pass: the number, and what comes behind the quote. `None`: another form, or a number
     /// that is not exact at this scale; [`parse`](Self::parse) knows which.
+    #[inline]
     pub(crate) fn read_quoted(self, text: &[u8]) -> Option<(i64, &[u8])> {
         let Some((value, decimals, rest)) = short_quoted(text) else { return self.read_quoted_long(text) };
         Some((self.exactly(value, decimals)?, rest))

@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use crate::book::{Book, Change, Level, Side, rank};
+use crate::book::{Book, Change, Level, Side, price_of, rank};
 use crate::price::{Price, Quantity};
 
 /// How far down consumers know a side.
@@ -82,11 +82,7 @@ pub(super) fn compared(side: Side, mut had: &[Level], mut new: &[Level], changed
 
 /// Appends what has changed of the first `depth` levels since they were published to `before`, best first, by the changes that the book has noted since then;
 /// how far they reach now. `None`: the book no longer holds what it would need.
-pub(super) fn noted(
-    (book, side, depth): (&Book, Side, usize),
-    (before, notes): (Reach, &mut Vec<Change>),
-    changed: &mut Vec<Level>,
-) -> Option<Reach> {
+pub(super) fn noted((book, side, depth): (&Book, Side, usize), (before, notes): (Reach, &[Change]), changed: &mut Vec<Level>) -> Option<Reach> {
     let now = Reach::of(book, side, depth);
     if !before.is_within(side, now.horizon) {
         return None;
@@ -94,8 +90,8 @@ pub(super) fn noted(
     if notes.is_empty() {
         return Some(now);
     }
-    put_in_order(side, notes);
-    for Change { price, before: old, after, .. } in notes.iter().copied() {
+    for Change { rank, before: old, after } in notes.iter().copied() {
+        let price = price_of(side, rank);
         let (was, is) = (old.0 != 0 && before.has(side, price), after.0 != 0 && now.has(side, price));
         if is && !(was && old == after) {
             changed.push(Level { price, quantity: after });
@@ -104,32 +100,18 @@ pub(super) fn noted(
         }
     }
     if before.edge != now.edge {
-        let listed = changed.len();
-        let noted = |level: &Level| notes.binary_search_by(|change| rank(side, level.price).cmp(&rank(side, change.price))).is_ok();
+        let noted = |level: &Level| notes.binary_search_by(|change| rank(side, level.price).cmp(&change.rank)).is_ok();
         let (below, published) = book.split(side, depth);
-        // What others have pushed out of the depth, and what came into it as others went.
+        // What others have pushed out of the depth, and what came into it as others went; one of them is nothing.
         changed.extend(below.iter().rev().take_while(|level| before.has(side, level.price)).filter(|level| !noted(level)).copied().map(gone));
-        changed.extend(published.iter().take_while(|level| !before.has(side, level.price)).filter(|level| !noted(level)));
-        if changed.len() > listed {
-            changed.sort_unstable_by_key(|level| std::cmp::Reverse(rank(side, level.price)));
+        let came = published.iter().take_while(|level| !before.has(side, level.price)).count();
+        changed.extend(published.iter().take(came).rev().filter(|level| !noted(level)));
+        let place = |level: &Level| std::cmp::Reverse(rank(side, level.price));
+        if !changed.is_sorted_by_key(place) {
+            changed.sort_unstable_by_key(place);
         }
     }
     Some(now)
-}
-
-/// Best first, each price once: what was there before the first of its changes, and after the last.
-fn put_in_order(side: Side, notes: &mut Vec<Change>) {
-    let place = |change: &Change| (std::cmp::Reverse(rank(side, change.price)), change.nth);
-    if !notes.is_sorted_by_key(place) {
-        notes.sort_unstable_by_key(place);
-    }
-    notes.dedup_by(|later, first| {
-        let same = later.price == first.price;
-        if same {
-            first.after = later.after;
-        }
-        same
-    });
 }
 
 const fn gone(level: Level) -> Level {
@@ -177,7 +159,7 @@ mod tests {
                 let now = book.split(side, depth).1;
                 if known {
                     let (mut by_notes, mut by_comparison) = (Vec::new(), Vec::new());
-                    let told = noted((&book, side, depth), (before, &mut notes), &mut by_notes);
+                    let told = noted((&book, side, depth), (before, &notes), &mut by_notes);
                     compared(side, &had, now, &mut by_comparison);
                     match told {
                         Some(reach) => {
@@ -204,11 +186,11 @@ mod tests {
         assert!(book.take_notes((1, 2), [&mut bids, &mut asks]));
         assert_eq!((bids.len(), asks.len()), (1, 0));
         assert!(!book.take_notes((1, 2), [&mut bids, &mut asks]), "another has read");
-        for quantity in 1..2_000 {
-            book.apply(&level(quantity), &[]);
+        for price in 1..2_000 {
+            book.apply(&[Level { price: Price(price), quantity: Quantity(1) }], &[]);
         }
         assert!(!book.take_notes((2, 3), [&mut bids, &mut asks]) && bids.is_empty());
-        book.apply(&level(1), &level(9));
+        book.apply(&[Level { price: Price(3_000), quantity: Quantity(1) }], &level(9));
         assert!(book.take_notes((3, 4), [&mut bids, &mut asks]));
         assert_eq!((bids.len(), asks.len()), (1, 1));
     }
