@@ -76,6 +76,11 @@ impl Inlet {
         let _lost_with_the_exit = self.try_offer(record);
     }
 
+    /// Bytes of payloads that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.level.bytes.load(Ordering::Relaxed)
+    }
+
     fn counted(&self, kind: RecordKind, outcome: Result<(), Refusal>) -> Result<(), Refusal> {
         match outcome {
             Ok(()) => self.accepted.inc(kind),

@@ -6,7 +6,7 @@
 //! decided ([`desk`](super::desk)), how bytes travel.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,8 +32,9 @@ const TICK: Duration = Duration::from_millis(25);
 const LAST_CHANCE: Duration = Duration::from_secs(3);
 /// and for a server that is away to come back: what is left then is spooled.
 const GRACE: Duration = Duration::from_millis(500);
-/// What the data thread has sent is noted by the sink's own within this, unless it is the only record that is not answered.
-const UNNOTED: Duration = Duration::from_millis(2);
+/// What the data thread has sent is noted by the sink's own within this, unless it is the only record that is not answered. Longer than that thread rests
+/// where many answers come: it is not called for what it does anyway.
+const UNNOTED: Duration = Duration::from_millis(5);
 /// Enough is this part of the high mark: more would only wait.
 const PRESSED: usize = 8;
 /// A server that has answered nothing for this long is not waited for: one that syncs its disk answers again before. Nor is a disk.
@@ -46,6 +47,11 @@ pub(super) struct Post {
     bell: Notify,
     /// See [`Sink::is_pressed`].
     pressed: AtomicBool,
+    /// So many bytes that wait are enough.
+    enough: usize,
+    /// When something left last, in milliseconds.
+    progress: AtomicU64,
+    clock: SharedClock,
 }
 
 /// The data thread's side.
@@ -99,7 +105,6 @@ impl Entrance {
         for record in self.turn.drain(..) {
             inlet.put(&record);
         }
-        self.turn.shrink_to(TURN);
     }
 }
 
@@ -130,7 +135,14 @@ impl Sink for Entrance {
         };
         self.bytes = 0;
         // Before the bell: the sink's thread takes what is in the queue.
-        self.queue();
+        if !self.turn.is_empty() {
+            self.queue();
+            // A thread that has lost the processor in the middle of its work takes nothing for a while, and cannot say so.
+            if self.inlet.as_ref().is_some_and(|inlet| inlet.bytes() >= self.post.enough) && self.post.leaves() {
+                self.post.pressed.store(true, Ordering::Relaxed);
+            }
+        }
+        self.turn.shrink_to(TURN);
         if needed {
             self.post.bell.notify_one();
         }
@@ -153,7 +165,9 @@ impl Drop for Entrance {
 
 impl Post {
     pub(super) fn new(publisher: Publisher) -> Arc<Self> {
-        Arc::new(Self { publisher: Mutex::new(publisher), bell: Notify::new(), pressed: AtomicBool::new(false) })
+        let (enough, clock) = (publisher.enough(), Arc::clone(&publisher.clock));
+        let (pressed, progress) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self { publisher: Mutex::new(publisher), bell: Notify::new(), pressed, enough, progress, clock })
     }
 
     fn lock(&self) -> MutexGuard<'_, Publisher> {
@@ -162,7 +176,13 @@ impl Post {
     }
 
     fn press(&self, publisher: &Publisher) {
-        self.pressed.store(publisher.is_pressed(), Ordering::Relaxed);
+        self.progress.store(milliseconds(publisher.progress.at), Ordering::Relaxed);
+        self.pressed.store(publisher.waits() >= self.enough && self.leaves(), Ordering::Relaxed);
+    }
+
+    /// Whether something has left of late.
+    fn leaves(&self) -> bool {
+        milliseconds(self.clock.now().mono).saturating_sub(self.progress.load(Ordering::Relaxed)) < milliseconds(PROGRESS)
     }
 
     /// The sink's thread: runs until the queue is closed and everything is secured or given up.
@@ -259,12 +279,15 @@ impl Publisher {
         }
     }
 
-    /// Whether the server, or the spool, takes less than comes, but takes it: records wait, and leave. The spool counts because it takes what a server that has
-    /// stopped leaves: without it reading would go on until all marks are reached.
-    fn is_pressed(&self) -> bool {
-        let waits = self.desk.outbox.held().bytes + self.outlet.bytes();
-        let leave = self.clock.now().mono.saturating_sub(self.progress.at) < PROGRESS;
-        leave && waits >= self.desk.relief.bytes().high / PRESSED
+    /// Bytes that wait.
+    fn waits(&self) -> usize {
+        self.desk.outbox.held().bytes + self.outlet.bytes()
+    }
+
+    /// So many bytes wait where the server, or the spool, takes less than comes. The spool counts because it takes what a server that has stopped leaves:
+    /// without it reading would go on until all marks are reached.
+    fn enough(&self) -> usize {
+        self.desk.relief.bytes().high / PRESSED
     }
 
     /// Waits for the connection, or a message of the program itself.
@@ -319,4 +342,8 @@ impl Publisher {
         let waited = |since: Duration| self.clock.now().mono.saturating_sub(since) >= if self.desk.linked { LAST_CHANCE } else { GRACE };
         self.closing.is_some_and(|since| self.desk.outbox.held().records == 0 || waited(since))
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
