@@ -152,7 +152,10 @@ fn measure(places: Places<'_>, client: Client, (pace, messages): (Pace, u64)) ->
     }
     let dir = fresh_dir(&format!("pipeline-{client:?}"))?;
     let venue = Venue::start()?;
-    let Some(program) = start_peer(places, &dir, (client, &venue.address))? else { return Ok(None) };
+    let Some(program) = start_peer(places, &dir, (client, &venue.address))? else {
+        fs::remove_dir_all(dir)?;
+        return Ok(None);
+    };
     wait_until("the peer reads", Duration::from_secs(20), || venue.sent() > 200)?;
     sleep(Duration::from_secs(3));
     let measured = load((&venue, &program), (pace, messages));
