@@ -39,7 +39,7 @@ impl Block {
         self.series.push((labels.clone(), self.samples.len()));
     }
 
-    /// Puts in the place of each series' samples what `renew` makes of them, by appending it; `spare` is the memory for it, and afterwards what was there before.
+    /// Puts in the place of each series' samples what `renew` makes of them, by appending it; `spare` is memory to do it in.
     pub(crate) fn renew(&mut self, spare: &mut Vec<Sample>, mut renew: impl FnMut(&[Sample], &mut Vec<Sample>)) {
         spare.clear();
         // One more for each series is what mostly comes.
@@ -50,7 +50,18 @@ impl Block {
             start = *end;
             *end = spare.len();
         }
-        std::mem::swap(&mut self.samples, spare);
+        if spare.capacity() <= spare.len() + spare.len() / 4 {
+            return std::mem::swap(&mut self.samples, spare);
+        }
+        // The memory of a larger one is left to the next of its kind.
+        self.samples.clear();
+        self.samples.reserve_exact(spare.len());
+        self.samples.extend_from_slice(spare);
+    }
+
+    /// How many samples there is memory for.
+    pub(crate) fn room(&self) -> usize {
+        self.samples.capacity()
     }
 
     /// How many series.

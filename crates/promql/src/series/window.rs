@@ -61,7 +61,7 @@ impl Window {
 
     /// Bytes of memory held, about.
     pub fn memory_bytes(&self) -> usize {
-        self.block.samples() * size_of::<Sample>() + self.marks.len() * (size_of::<Mark>() + Block::SERIES_BYTES)
+        self.block.room() * size_of::<Sample>() + self.marks.len() * (size_of::<Mark>() + Block::SERIES_BYTES)
     }
 
     /// Whether it is of just that stretch of time.
@@ -262,6 +262,7 @@ mod tests {
                 assert_eq!(window.block().samples() as i64, expected);
             }
         }
+        assert!(windows[2].memory_bytes() < 1_000, "three samples do not keep the memory that the other windows used");
         let far = asked(1_000, Wanted::Live);
         assert!(!windows[0].leads_to(&far) && !windows[0].leads_to(&asked(398, Wanted::Live)) && !windows[0].leads_to(&asked(400, Wanted::All)));
     }
