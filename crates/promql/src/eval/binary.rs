@@ -187,7 +187,13 @@ fn aligned(binary: &Binary, many: &[Point], one: &[Point]) -> Option<Vec<Point>>
     let matching = &binary.matching;
     let counting = match &matching.labels {
         MatchLabels::On(names) if names.iter().all(|on| on != METRIC_NAME) => Counting::Only(names.iter().map(|name| name.as_str().into()).collect()),
-        MatchLabels::Ignoring(names) if names.is_empty() => if drops_name(binary) { Counting::Nameless } else { Counting::All },
+        MatchLabels::Ignoring(names) if names.is_empty() => {
+            if drops_name(binary) {
+                Counting::Nameless
+            } else {
+                Counting::All
+            }
+        }
         MatchLabels::On(_) | MatchLabels::Ignoring(_) => return None,
     };
     // In ascending order of what must agree no two are alike.

@@ -167,12 +167,21 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Step {
         /// A series has a sample, so much later than the time of the look; or a stale marker.
-        Sample { series: u8, ahead_ms: i64, stale: bool },
+        Sample {
+            series: u8,
+            ahead_ms: i64,
+            stale: bool,
+        },
         /// Time passes, and what is too old goes.
-        Later { by_ms: i64, maintain: bool },
+        Later {
+            by_ms: i64,
+            maintain: bool,
+        },
         Cut,
         /// History comes back from the disk.
-        Restore { series: u8 },
+        Restore {
+            series: u8,
+        },
     }
 
     fn step() -> impl Strategy<Value = Step> {
