@@ -276,6 +276,8 @@ impl Task {
         metrics.set(&list::QUEUE_LENGTH, &["alerts"], figures.queued as f64);
         metrics.set(&list::SERIES, &[], held.series as f64);
         metrics.set(&list::STORE_BYTES, &[], held.memory_bytes as f64);
+        metrics.set(&list::KEPT_BYTES, &[], figures.kept_bytes as f64);
+        metrics.set(&list::KEPT_BYTES_MAX, &[], figures.kept_bytes_max as f64);
     }
 
     /// What the metrics say of series on disk.

@@ -117,6 +117,10 @@ pub struct Figures {
     pub queued: usize,
     /// Alerts refused because of that bound.
     pub refused: u64,
+    /// Bytes of samples that rules have read, kept for their next iteration,
+    pub kept_bytes: usize,
+    /// and their bound.
+    pub kept_bytes_max: usize,
 }
 
 // === impl Event ===

@@ -390,6 +390,7 @@ impl RuleEngine {
         }
         figures.queued = self.outbox.len();
         figures.refused = self.outbox.refused();
+        (figures.kept_bytes, figures.kept_bytes_max) = (self.reads.memory_bytes(), reads::BYTES);
         figures
     }
 }

@@ -48,6 +48,8 @@ metrics! {
 
     SERIES: Gauge "watchdog_series" [] "series in memory";
     STORE_BYTES: Gauge "watchdog_store_bytes" [] "bytes of samples in memory";
+    KEPT_BYTES: Gauge "watchdog_rule_samples_bytes" [] "bytes of samples that rules have read and keep for their next iteration";
+    KEPT_BYTES_MAX: Gauge "watchdog_rule_samples_bytes_limit" [] "bound of them; what is not kept is read again";
     SERIES_REFUSED: Counter "watchdog_series_refused_total" [] "samples of new series refused because a ceiling is reached";
     STORE_EVICTED: Counter "watchdog_store_evicted_chunks_total" [] "chunks that left memory before their time because it was full";
     STORE_LOST: Counter "watchdog_store_lost_chunks_total" [] "chunks that left memory before they were on disk, because the disk takes nothing and memory was full";

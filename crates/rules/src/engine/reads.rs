@@ -12,7 +12,7 @@ use promql::series::{Counters, Store, Window};
 use promql::{Asked, Block, Queryable, Sample, SeriesData};
 
 /// Bytes kept, at the most.
-const BYTES: usize = 1 << 20;
+pub(super) const BYTES: usize = 1 << 20;
 
 /// What has fewer samples is read again sooner than it is looked for.
 const LEAST_SAMPLES: usize = 32;
@@ -51,6 +51,11 @@ pub(super) struct Shared<'a> {
 // === impl Reads ===
 
 impl Reads {
+    /// Bytes of the windows that are kept.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.kept.borrow().memory_bytes()
+    }
+
     /// Takes nothing for current that was read from another state: every change of the series counts something.
     pub(super) fn check(&mut self, state: Counters) {
         if self.state != Some(state) {
@@ -89,13 +94,16 @@ impl Kept {
         Some(block)
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.windows.iter().map(|read| read.window.memory_bytes()).sum()
+    }
+
     fn keep(&mut self, window: Window) {
         // What is large is hardly asked for twice, and would push out all the rest.
         if window.block().samples() < LEAST_SAMPLES || window.memory_bytes() > BYTES / 2 {
             return;
         }
-        let bytes = |windows: &VecDeque<Read>| windows.iter().map(|read| read.window.memory_bytes()).sum::<usize>();
-        while self.windows.len() >= WINDOWS || bytes(&self.windows) + window.memory_bytes() > BYTES {
+        while self.windows.len() >= WINDOWS || self.memory_bytes() + window.memory_bytes() > BYTES {
             if self.windows.pop_front().is_none() {
                 break;
             }
